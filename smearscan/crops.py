@@ -1,0 +1,84 @@
+"""The one crop function: every classifier sees a cell cut by it, in training and while scanning.
+
+A crop is a square of constant physical size around the middle of a cell's box, so that a lymphocyte stays smaller
+than a monocyte at every magnification; the light behind the field is brought to white, so that a yellow lamp does
+not make another stain.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smearscan import boxes
+
+BACKGROUND = 235
+"""Gray level the field's background is brought to, and the fill beyond the field's border."""
+
+_BACKGROUND_PERCENTILE = 90
+_SAMPLES = 100_000
+_GAIN_LIMITS = (0.6, 2.5)
+
+
+def background_gain(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Factor of each channel that brings a field's background to :data:`BACKGROUND`.
+
+    Parameters
+    ----------
+    image : ndarray, (H, W, 3) uint8 RGB
+
+    Returns
+    -------
+    ndarray, (3,) float32
+        Within 0.6 to 2.5; a field without background keeps about its colors.
+    """
+    step = max(1, int(np.sqrt(image.shape[0] * image.shape[1] / _SAMPLES)))
+    bright = np.percentile(image[::step, ::step].reshape(-1, 3), _BACKGROUND_PERCENTILE, axis=0)
+    return np.clip(BACKGROUND / np.maximum(bright, 1), *_GAIN_LIMITS).astype(np.float32)
+
+
+def cut_crops(
+    image: NDArray[np.uint8], xyxy: NDArray[np.float32], um_per_px: float, crop_um: float, crop_px: int
+) -> NDArray[np.uint8]:
+    """Cut one square crop a box.
+
+    Parameters
+    ----------
+    image : ndarray, (H, W, 3) uint8 RGB
+        The field, full resolution.
+    xyxy : ndarray, (N, 4) float32
+        Boxes in field pixels.
+    um_per_px : float
+        Scale of the field, micrometers a pixel.
+    crop_um : float
+        Side of a crop on the slide, micrometers.
+    crop_px : int
+        Side of a crop as returned, pixels.
+
+    Returns
+    -------
+    ndarray, (N, crop_px, crop_px, 3) uint8 RGB
+        Beyond the field's border filled with the background's gray.
+    """
+    out = np.full((len(xyxy), crop_px, crop_px, 3), BACKGROUND, np.uint8)
+    if not len(xyxy):
+        return out
+    gain = background_gain(image)
+    side = max(2, round(crop_um / um_per_px))
+    for crop, (x, y) in zip(out, boxes.centers(xyxy), strict=True):
+        part = _window(image, round(float(x) - side / 2), round(float(y) - side / 2), side, gain)
+        how = cv2.INTER_AREA if side > crop_px else cv2.INTER_LINEAR
+        crop[:] = cv2.resize(part, (crop_px, crop_px), interpolation=how)
+    return out
+
+
+def _window(
+    image: NDArray[np.uint8], left: int, top: int, side: int, gain: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """Square of `side` px whose corner lies at (left, top), background corrected, filled beyond the border."""
+    height, width = image.shape[:2]
+    x0, y0 = min(max(left, 0), width), min(max(top, 0), height)
+    x1, y1 = min(max(left + side, 0), width), min(max(top + side, 0), height)
+    part = np.full((side, side, 3), BACKGROUND, np.uint8)
+    seen = image[y0:y1, x0:x1] * gain
+    part[y0 - top : y1 - top, x0 - left : x1 - left] = np.clip(seen, 0, 255).astype(np.uint8)
+    return part

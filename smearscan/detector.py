@@ -1,0 +1,144 @@
+"""Stage one: finds leukocytes, red cells and platelets in whole fields, answers in field pixels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchvision.ops import batched_nms
+
+from smearscan import boxes, tiles, yolo
+from smearscan.results import Detections, Scale
+from smearscan.runtime import Engine, make_engine
+from smearscan.runtime.engine import FromPixels
+from smearscan.taxonomy import DETECTOR_CLASSES, LEUKOCYTE, RED_CELL_UM
+from smearscan.weights import Card, DetectorCard, load_weights, shipped
+
+PAD = 114
+"""Gray of the padding, as in training."""
+
+_LARGEST_LEUKOCYTE_UM = 30.0  # with its neighbor's touch; a large monocyte or promyelocyte is 20-25 um
+_SEAM_MARGIN_PX = 4.0  # how far a cut cell's box may end before the seam
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Network output of one picture, before thresholds: xyxy (A, 4) px of that picture, probs (A, 3)."""
+
+    xyxy: NDArray[np.float32]
+    probs: NDArray[np.float32]
+
+
+class Detector:
+    """Finds cells in fields of any size at any magnification, given their scale.
+
+    Parameters
+    ----------
+    engine : Engine
+        Maps (B, H, W, 3) uint8, sides multiples of 32, to (B, 7, A): center xywh and three probabilities.
+    card : DetectorCard
+        Working scale and thresholds.
+    """
+
+    def __init__(self, engine: Engine, card: DetectorCard) -> None:
+        self.engine, self.card = engine, card
+
+    @classmethod
+    def load(cls, weights: Path | None = None, device: str = "auto", engine: str = "auto") -> "Detector":
+        """Load a weights pair; the shipped one by default.
+
+        Raises
+        ------
+        WeightsError
+            If the pair is missing, altered or no detector's.
+        EngineError
+            If the device or engine is not available.
+        """
+        card, tensors = load_weights(weights or shipped("detector"), DetectorCard)
+        network = yolo.build(card.architecture, len(card.classes))
+        network.load_state_dict(tensors)
+        return cls(make_engine(FromPixels(yolo.fused(network)), device, engine, 1, 8 * yolo.STRIDE), card)
+
+    @property
+    def weights(self) -> Card:
+        """The card of the weights in use."""
+        return self.card
+
+    def detect(self, images: Sequence[NDArray[np.uint8]], scales: Sequence[Scale]) -> list[Detections]:
+        """Find cells.
+
+        Parameters
+        ----------
+        images : sequence of ndarray, (H, W, 3) uint8 RGB
+            Fields; sizes may differ.
+        scales : sequence of Scale
+            The physical scale of each.
+
+        Returns
+        -------
+        list of Detections
+            One a field, field pixels, sorted by score.
+        """
+        return [self._detect(image, scale) for image, scale in zip(images, scales, strict=True)]
+
+    def _detect(self, image: NDArray[np.uint8], scale: Scale) -> Detections:
+        working = resized(image, self.card.working_red_cell_px / scale.red_cell_px)
+        height, width = working.shape[:2]
+        overlap = int(_LARGEST_LEUKOCYTE_UM / RED_CELL_UM * self.card.working_red_cell_px)
+        parts = []
+        for tile in tiles.cut(height, width, self.card.tile_px, overlap):
+            raw = self.raw(working[tile.y0 : tile.y1, tile.x0 : tile.x1])
+            keep = tiles.off_seams(tile, raw.xyxy, _SEAM_MARGIN_PX)
+            shift = np.array([tile.x0, tile.y0, tile.x0, tile.y0], np.float32)
+            parts.append(Raw(raw.xyxy[keep] + shift, raw.probs[keep]))
+        xyxy = np.concatenate([p.xyxy for p in parts])
+        found = self.select(Raw(xyxy, np.concatenate([p.probs for p in parts])))
+        factor = np.array([image.shape[1] / width, image.shape[0] / height] * 2, np.float32)
+        return Detections(boxes.clip(found.xyxy * factor, *image.shape[:2]), found.scores, found.labels)
+
+    def raw(self, image: NDArray[np.uint8]) -> Raw:
+        """Run the network on one picture, padded to multiples of the stride; boxes clipped to the picture."""
+        height, width = image.shape[:2]
+        down, right = -height % yolo.STRIDE, -width % yolo.STRIDE
+        padded = cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(PAD, PAD, PAD))
+        out = self.engine.run(np.asarray(padded, np.uint8)[None])[0].T
+        out = out[out[:, 4:].max(axis=1) >= self.card.lowest_threshold]
+        half = out[:, 2:4] / 2
+        xyxy = np.concatenate([out[:, :2] - half, out[:, :2] + half], axis=1)
+        return Raw(boxes.clip(xyxy, height, width), np.ascontiguousarray(out[:, 4:]))
+
+    def select(self, raw: Raw, thresholds: Sequence[float] | None = None) -> Detections:
+        """Apply the score threshold of each class, then non-maximum suppression within each class."""
+        limit = np.array(thresholds if thresholds is not None else self.card.thresholds, np.float32)
+        anchor, label = np.nonzero(raw.probs >= limit)
+        keep = boxes.areas(raw.xyxy[anchor]) > 1
+        anchor, label = anchor[keep], label[keep]
+        xyxy, scores = raw.xyxy[anchor], raw.probs[anchor, label]
+        order = batched_nms(
+            torch.from_numpy(xyxy), torch.from_numpy(scores), torch.from_numpy(label), self.card.nms_iou
+        ).numpy()
+        return _without_nested(Detections(xyxy[order], scores[order], label[order].astype(np.int64)))
+
+
+def _without_nested(found: Detections, share: float = 0.85) -> Detections:
+    """Drop a leukocyte whose box lies almost whole inside that of a better one (a nucleus seen as a cell)."""
+    cells = np.flatnonzero(found.labels == LEUKOCYTE)
+    xyxy = found.xyxy[cells]
+    inside = boxes.intersections(xyxy, xyxy) / np.maximum(boxes.areas(xyxy), 1)[:, None]
+    nested = np.tril(inside >= share, k=-1).any(axis=1)  # sorted by score: columns left of the diagonal are better
+    keep = np.ones(len(found), bool)
+    keep[cells[nested]] = False
+    return found.where(keep)
+
+
+def resized(image: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    """Resize a picture by a factor, averaging when it shrinks."""
+    height, width = (max(1, round(s * factor)) for s in image.shape[:2])
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
+
+
+assert DETECTOR_CLASSES[LEUKOCYTE] == "leukocyte"

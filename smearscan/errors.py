@@ -1,0 +1,35 @@
+"""Every error smearscan raises on purpose.
+
+::
+
+    SmearscanError
+    ├── ConfigError      a value given by the user is out of its range
+    ├── ImageError       a picture cannot be read or has no usable shape
+    ├── DatasetError     a training or evaluation set does not say what it must
+    ├── WeightsError     a weights file or its card is missing, altered or of another kind
+    └── EngineError      a device or inference engine cannot do what was asked
+"""
+
+
+class SmearscanError(Exception):
+    """Base of all errors that a caller may want to show to a user as one sentence."""
+
+
+class ConfigError(SmearscanError):
+    """A value is out of its range; the message names the value, the limit and the cure."""
+
+
+class ImageError(SmearscanError):
+    """A picture cannot be read as an RGB field; the message names the file and the reason."""
+
+
+class DatasetError(SmearscanError):
+    """A data set is incomplete or contradicts itself; the message names the file and the cure."""
+
+
+class WeightsError(SmearscanError):
+    """A weights file or its card is missing, altered or made for another stage."""
+
+
+class EngineError(SmearscanError):
+    """A device or an inference engine is not available or failed."""

@@ -1,0 +1,1 @@
+"""Measuring: matches, metrics, intervals; what the cards quote."""

@@ -1,0 +1,185 @@
+"""Pictures in, RGB out. BGR exists in this file only."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from smearscan.errors import ImageError
+
+Rgb = NDArray[np.uint8]
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
+MIN_SIDE_PX = 32
+"""A picture with a shorter side holds no whole cell at any usual magnification."""
+
+MAX_PIXELS = 500_000_000
+"""Larger single pictures (about 22,000 x 22,000) are refused: export them as fields."""
+
+
+def read_image(path: str | Path) -> Rgb:
+    """Read a picture as RGB, turned upright by its EXIF tag.
+
+    Parameters
+    ----------
+    path : str or Path
+        JPEG, PNG, TIFF (first page) or BMP; gray, RGB, RGBA (laid on white) or 16 bits a channel (scaled to the
+        smallest of 8, 10, 12, 14 or 16 bits that holds its largest value).
+
+    Returns
+    -------
+    ndarray, (H, W, 3) uint8
+        RGB.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, empty, broken or cut short, or its size is outside the limits.
+    """
+    path = Path(path)
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not len(data):
+        raise ImageError(f"{path}: the file is empty")
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        image = _decode_jpeg(data, path)
+    else:
+        image = _decode_with_pillow(path)
+    return checked(image, str(path))
+
+
+def as_rgb(image: object) -> Rgb:
+    """Bring what a caller holds to an RGB field.
+
+    Parameters
+    ----------
+    image : ndarray, PIL.Image.Image, str or Path
+        An array is (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) gray, uint8, uint16 or float in [0, 1].
+
+    Returns
+    -------
+    ndarray, (H, W, 3) uint8
+
+    Raises
+    ------
+    ImageError
+        If it is none of these.
+    """
+    if isinstance(image, (str, Path)):
+        return read_image(image)
+    if isinstance(image, Image.Image):
+        return checked(_from_pillow(image), "picture")
+    if isinstance(image, np.ndarray):
+        return checked(_to_rgb8(image, "array"), "array")
+    raise ImageError(f"a field must be an RGB array, a PIL image or a path, not {type(image).__name__}")
+
+
+def write_image(path: str | Path, image: Rgb, quality: int = 92) -> None:
+    """Write an RGB picture; the suffix chooses the format.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    done, data = cv2.imencode(path.suffix, image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ImageError(f"{path}: cannot be encoded as {path.suffix}")
+    try:
+        data.tofile(path)
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def checked(image: Rgb, name: str) -> Rgb:
+    """Return the picture if its size is within the limits.
+
+    Raises
+    ------
+    ImageError
+        Naming the picture, its size and the limit.
+    """
+    height, width = image.shape[:2]
+    if min(height, width) < MIN_SIDE_PX:
+        raise ImageError(f"{name}: {width}x{height} px is too small; a field has at least {MIN_SIDE_PX} px a side")
+    if height * width > MAX_PIXELS:
+        raise ImageError(f"{name}: {width}x{height} px is too large; cut it into fields of up to {MAX_PIXELS} px")
+    return image
+
+
+def _decode_jpeg(data: NDArray[np.uint8], path: Path) -> Rgb:
+    # OpenCV fills what a cut-short JPEG lacks with gray and says nothing: cells would be lost silently
+    if not data[-64:].tobytes().rstrip(b"\x00\r\n").endswith(b"\xff\xd9") and b"\xff\xd9" not in data[-4096:].tobytes():
+        raise ImageError(f"{path}: the JPEG file is cut short; copy it again")
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise ImageError(f"{path}: cannot be decoded ({error.err})") from error
+    if image is None:
+        raise ImageError(f"{path}: is no readable JPEG picture")
+    return np.ascontiguousarray(image[:, :, ::-1])
+
+
+def _decode_with_pillow(path: Path) -> Rgb:
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return _from_pillow(picture)
+    except ImageError:
+        raise
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return _decode_with_opencv(path, error)
+
+
+def _decode_with_opencv(path: Path, reason: Exception) -> Rgb:
+    """Second try for the TIFF kinds Pillow does not know (16-bit RGB, some compressions)."""
+    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise ImageError(f"{path}: is no readable picture ({reason})") from reason
+    if image.ndim == 3:
+        order = [2, 1, 0, 3][: image.shape[2]]
+        image = image[:, :, order]
+    return _to_rgb8(image, str(path))
+
+
+def _from_pillow(picture: Image.Image) -> Rgb:
+    upright = ImageOps.exif_transpose(picture)
+    if upright.mode in ("P", "PA", "LA", "CMYK", "YCbCr", "LAB", "HSV", "1", "RGBX"):
+        upright = upright.convert("RGBA" if "A" in upright.mode or "transparency" in upright.info else "RGB")
+    return _to_rgb8(np.asarray(upright), str(getattr(picture, "filename", "") or "picture"))
+
+
+def _to_rgb8(image: NDArray[np.generic], name: str) -> Rgb:
+    if image.ndim == 2:
+        image = image[:, :, None]
+    if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or not image.size:
+        raise ImageError(f"{name}: shape {image.shape} is no picture; give (H, W, 3), (H, W, 4) or (H, W)")
+    value = _to_8_bits(image, name)
+    if value.shape[2] == 4:
+        alpha = value[:, :, 3:].astype(np.float32) / 255
+        value = np.round(value[:, :, :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    if value.shape[2] == 1:
+        value = np.repeat(value, 3, axis=2)
+    return np.ascontiguousarray(value)
+
+
+def _to_8_bits(image: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
+    if image.dtype == np.uint8:
+        return image.view(np.uint8)
+    if image.dtype == np.bool_:
+        return image.astype(np.uint8) * 255
+    value = image.astype(np.float64)
+    if not np.isfinite(value).all() or value.min() < 0:
+        raise ImageError(f"{name}: values below 0 or not finite; give uint8, uint16 or float in [0, 1]")
+    if np.issubdtype(image.dtype, np.floating) and value.max() <= 1:
+        full = 1.0
+    else:
+        full = next((2.0**bits - 1 for bits in (8, 10, 12, 14, 16) if value.max() < 2**bits), 0.0)
+        if not full:
+            raise ImageError(f"{name}: values up to {value.max():g} exceed 16 bits; scale the picture first")
+    return np.asarray(np.round(value / full * 255), np.uint8)

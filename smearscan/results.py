@@ -1,0 +1,220 @@
+"""The types that travel through smearscan; frozen, pixel-free once a field is read, empty is normal."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smearscan.taxonomy import BLAST, DETECTOR_CLASSES, LEUKOCYTE, RED_CELL_UM, UNCLASSIFIED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Physical scale of a field or slide.
+
+    Attributes
+    ----------
+    um_per_px : float
+        Micrometers a field pixel.
+    ruler : str
+        How it is known: ``given``, ``red cells``, ``leukocytes`` (too few red cells) or ``assumed``.
+    n_cells : int
+        Cells measured.
+    """
+
+    um_per_px: float
+    ruler: str
+    n_cells: int = 0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.um_per_px) and self.um_per_px > 0):
+            raise ValueError(f"um_per_px must be a positive number, not {self.um_per_px}")
+
+    @property
+    def red_cell_px(self) -> float:
+        """Diameter of a red cell in field pixels."""
+        return RED_CELL_UM / self.um_per_px
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One photograph.
+
+    Attributes
+    ----------
+    image : ndarray, (H, W, 3) uint8, RGB
+    path : Path or None
+        Where it was read from.
+    slide_id : str
+        The slide it belongs to.
+    scale : Scale or None
+        Known beforehand (given, or measured on the whole slide); None lets the field be measured alone.
+    """
+
+    image: NDArray[np.uint8]
+    path: Path | None = None
+    slide_id: str = ""
+    scale: Scale | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(height, width)`` in pixels."""
+        return self.image.shape[0], self.image.shape[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """What the detector found in one field.
+
+    Attributes
+    ----------
+    xyxy : ndarray, (N, 4) float32
+        Field pixels, half-open, sorted by score.
+    scores : ndarray, (N,) float32
+    labels : ndarray, (N,) int64
+        Index into :data:`smearscan.taxonomy.DETECTOR_CLASSES`.
+    """
+
+    xyxy: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        n = len(self.xyxy)
+        if self.xyxy.shape != (n, 4) or self.scores.shape != (n,) or self.labels.shape != (n,):
+            raise ValueError(f"{n} boxes need {n} scores and labels, got {self.scores.shape}, {self.labels.shape}")
+
+    def __len__(self) -> int:
+        return len(self.xyxy)
+
+    def where(self, keep: NDArray[np.bool_]) -> "Detections":
+        """Return the detections for which `keep`, (N,) bool, is True."""
+        return Detections(self.xyxy[keep], self.scores[keep], self.labels[keep])
+
+    @property
+    def leukocytes(self) -> "Detections":
+        """The leukocytes alone."""
+        return self.where(self.labels == LEUKOCYTE)
+
+    def count(self, name: str) -> int:
+        """How many of one class, ``leukocyte``, ``red_cell`` or ``platelet``."""
+        return int((self.labels == DETECTOR_CLASSES.index(name)).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One leukocyte; a research suggestion, not a diagnosis.
+
+    Attributes
+    ----------
+    xyxy : tuple of float
+        Field pixels.
+    score : float
+        The detector's.
+    type : str
+        ``blast``, a class of the differential, or ``unclassified``.
+    type_probability : float
+        Calibrated probability of that type; NaN where no classifier ran.
+    blast_probability : float
+        NaN where the blast net did not run.
+    probabilities : dict
+        Probability of each class of the differential; empty where it did not run.
+    """
+
+    xyxy: tuple[float, float, float, float]
+    score: float
+    type: str
+    type_probability: float
+    blast_probability: float
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldResult:
+    """One scanned field; holds no pixels. Iterating gives its leukocytes as :class:`Cell`.
+
+    Attributes
+    ----------
+    slide_id, path
+        As of the :class:`Field`.
+    shape : tuple of int
+        ``(height, width)`` in pixels.
+    detections : Detections
+        Leukocytes only; N of them.
+    probs : ndarray, (N, K) float32
+        Calibrated probabilities of the differential's `classes`; K is 0 where it did not run.
+    classes : tuple of str, (K,)
+    blast_probs : ndarray, (N,) float32
+        Calibrated probability of blast; NaN where the blast net did not run.
+    types : tuple of str, (N,)
+        What each cell is called.
+    scale : Scale
+        Scale used and the ruler it comes from.
+    n_red_cells, n_platelets : int
+        Other cells found, as an account of the field's quality.
+    """
+
+    slide_id: str
+    path: Path | None
+    shape: tuple[int, int]
+    detections: Detections
+    probs: NDArray[np.float32]
+    classes: tuple[str, ...]
+    blast_probs: NDArray[np.float32]
+    types: tuple[str, ...]
+    scale: Scale
+    n_red_cells: int = 0
+    n_platelets: int = 0
+
+    def __post_init__(self) -> None:
+        n, k = len(self.detections), len(self.classes)
+        if self.probs.shape != (n, k) or self.blast_probs.shape != (n,) or len(self.types) != n:
+            raise ValueError(
+                f"{n} cells and {k} classes do not fit probs {self.probs.shape}, "
+                f"blast_probs {self.blast_probs.shape}, {len(self.types)} types"
+            )
+
+    def __len__(self) -> int:
+        return len(self.detections)
+
+    def __iter__(self) -> Iterator[Cell]:
+        for i, kind in enumerate(self.types):
+            x0, y0, x1, y1 = (float(v) for v in self.detections.xyxy[i])
+            yield Cell(
+                xyxy=(x0, y0, x1, y1),
+                score=float(self.detections.scores[i]),
+                type=kind,
+                type_probability=self._type_probability(i),
+                blast_probability=float(self.blast_probs[i]),
+                probabilities=dict(zip(self.classes, map(float, self.probs[i]), strict=True)),
+            )
+
+    def _type_probability(self, i: int) -> float:
+        kind = self.types[i]
+        if kind == BLAST:
+            return float(self.blast_probs[i])
+        if kind in self.classes:
+            return float(self.probs[i, self.classes.index(kind)])
+        return float(self.probs[i].max()) if kind == UNCLASSIFIED and self.classes else float("nan")
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row a cell, with the columns of ``cells.csv``."""
+        from smearscan.report.tables import cells_frame
+
+        return cells_frame([self])
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFailure:
+    """A field that could not be scanned; it travels in the stream in its place."""
+
+    slide_id: str
+    path: Path | None
+    reason: str
+    detail: str = field(default="", compare=False)

@@ -1,0 +1,159 @@
+"""One network, ready to run: torch on any device, OpenVINO on the CPU.
+
+A network is run in batches of one fixed size, the last one filled up. Numeric libraries choose their kernels by
+shape, so only a fixed shape makes an image's answer independent of what else happens to be in its batch.
+"""
+
+import importlib.util
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from smearscan.errors import EngineError
+
+ENGINES = ("auto", "openvino", "torch")
+
+
+class Engine(Protocol):
+    """Runs a network on pictures."""
+
+    name: str
+
+    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Map (B, H, W, 3) uint8 RGB to the network's output, (B, ...) float32; B may be 0."""
+        ...
+
+
+class FromPixels(nn.Module):
+    """Puts the way from camera pixels to a network's input in front of it: (B, H, W, 3) uint8 -> normalized NCHW."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        mean: tuple[float, float, float] = (0, 0, 0),
+        std: tuple[float, float, float] = (1, 1, 1),
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("scale", (1 / (255 * torch.tensor(std))).view(1, 3, 1, 1))
+        self.register_buffer("shift", (-torch.tensor(mean) / torch.tensor(std)).view(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalize and run."""
+        out: Tensor = self.network(images.permute(0, 3, 1, 2).float() * self.scale + self.shift)
+        return out
+
+
+class TorchEngine:
+    """Runs a network with torch on the CPU or a GPU, float32."""
+
+    def __init__(self, network: FromPixels, device: torch.device, batch: int) -> None:
+        self.name = f"torch {device}"
+        self._network = network.eval().to(device, memory_format=torch.channels_last)
+        self._device, self._batch = device, batch
+
+    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See :class:`Engine`."""
+        return _in_fixed_batches(self._run, images, self._batch)
+
+    @torch.inference_mode()
+    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        out: NDArray[np.float32] = self._network(torch.from_numpy(images).to(self._device)).float().cpu().numpy()
+        return out
+
+
+class OpenVinoEngine:
+    """Runs a network with OpenVINO on the CPU, float32; compiles once a picture shape."""
+
+    def __init__(self, network: FromPixels, batch: int, example_side: int) -> None:
+        import openvino as ov
+
+        self.name = "openvino cpu"
+        self._batch = batch
+        self._core = ov.Core()
+        example = torch.zeros(batch, example_side, example_side, 3, dtype=torch.uint8)
+        with torch.no_grad():
+            self._model = ov.convert_model(network.eval(), example_input=example)
+        self._compiled: dict[tuple[int, ...], Any] = {}
+
+    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See :class:`Engine`."""
+        return _in_fixed_batches(self._run, images, self._batch)
+
+    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if images.shape not in self._compiled:
+            self._model.reshape(list(images.shape))
+            # f32: the answers of all engines agree to rounding; bf16 would move boxes and probabilities
+            options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+            self._compiled[images.shape] = self._core.compile_model(self._model, "CPU", options)
+        out: NDArray[np.float32] = self._compiled[images.shape](images)[0]
+        return out.copy()
+
+
+def choose_device(device: str) -> torch.device:
+    """Resolve ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+
+    Raises
+    ------
+    EngineError
+        If the device is not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.zeros(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise EngineError(f"device {device!r} is not available on this machine; use --device cpu") from error
+    return chosen
+
+
+def make_engine(network: FromPixels, device: str, engine: str, batch: int, example_side: int) -> Engine:
+    """Make a network ready to run.
+
+    Parameters
+    ----------
+    network : FromPixels
+        Takes camera pixels.
+    device : str
+        See :func:`choose_device`.
+    engine : str
+        ``auto`` (OpenVINO on the CPU, torch elsewhere), ``openvino`` or ``torch``.
+    batch : int
+        Pictures of one fixed batch.
+    example_side : int
+        Side of a picture the network accepts, pixels.
+
+    Raises
+    ------
+    EngineError
+        If the device or the engine is not available, or they exclude each other.
+    """
+    if engine not in ENGINES:
+        raise EngineError(f"engine {engine!r} is not one of {', '.join(ENGINES)}")
+    chosen = choose_device(device)
+    with_openvino = importlib.util.find_spec("openvino") is not None
+    if engine == "openvino" and not with_openvino:
+        raise EngineError("engine openvino is not installed; pip install openvino, or use --engine torch")
+    if engine == "openvino" and chosen.type != "cpu":
+        raise EngineError(f"engine openvino runs on the CPU, not on {chosen}; use --device cpu or --engine torch")
+    if chosen.type == "cpu" and with_openvino and engine != "torch":
+        return OpenVinoEngine(network, batch, example_side)
+    return TorchEngine(network, chosen, batch)
+
+
+def _in_fixed_batches(run: Any, images: NDArray[np.uint8], batch: int) -> NDArray[np.float32]:
+    if not len(images):  # the output's shape is only known from the network: ask it for one blank
+        blank = np.zeros((batch, *images.shape[1:]), np.uint8)
+        return np.asarray(run(blank)[:0], np.float32)
+    outputs = []
+    for start in range(0, len(images), batch):
+        part = images[start : start + batch]
+        missing = batch - len(part)
+        if missing:
+            part = np.concatenate([part, np.zeros((missing, *part.shape[1:]), np.uint8)])
+        outputs.append(run(np.ascontiguousarray(part))[: batch - missing])
+    return np.concatenate(outputs)

@@ -1,0 +1,114 @@
+"""The red-cell ruler: how many micrometers a field pixel is, measured on the red cells themselves.
+
+A dried red cell is about 7.2 um wide on every smear, so the size at which the detector sees red cells gives the
+scale. Where a field's magnification is unknown, a small pyramid of reductions is tried, an octave apart, and the
+one whose red cells are most and agree best with the detector's working size wins; the scale is then refined until
+the red cells measured at it confirm it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smearscan import boxes
+from smearscan.detector import Detector, resized
+from smearscan.results import Detections, Scale
+from smearscan.taxonomy import LEUKOCYTE, RED_CELL, RED_CELL_UM
+
+_LONGEST_SIDES = (112, 224, 448, 896, 1792)
+"""Reductions tried, longest side in px: fields of 3 to 60 red cells across at a working size near 32 px."""
+
+_WINDOW_PX = 448  # of the larger reductions only the middle is looked at
+_MIN_RED_CELLS = 5
+_MIN_LEUKOCYTES = 3
+_SCORE = 0.4
+_LEUKOCYTE_PER_RED_CELL = 1.85  # median over six data sets, 1.7 to 2.1
+_ROUNDS = 3
+
+
+def measure(detector: Detector, images: Sequence[NDArray[np.uint8]]) -> Scale:
+    """Measure the scale of fields that share one magnification.
+
+    Parameters
+    ----------
+    detector : Detector
+        Its red cells are the ruler.
+    images : sequence of ndarray, (H, W, 3) uint8 RGB
+        One or more fields of a slide.
+
+    Returns
+    -------
+    Scale
+        Ruler ``red cells``; ``leukocytes`` where fewer than five red cells are measurable; ``assumed`` where there
+        are not even three leukocytes: then the field is taken to be as wide as 8 red cells.
+    """
+    factors = [_coarse(detector, image) for image in images]
+    known = [f for f in factors if f is not None]
+    if not known:
+        longest = max(max(image.shape[:2]) for image in images)
+        return Scale(RED_CELL_UM / (longest / 8), "assumed")
+    # of several fields the geometric middle; one odd field does not turn the slide
+    factor = float(np.exp(np.median(np.log(known))))
+    target = detector.card.working_red_cell_px
+    red = leukocytes = np.empty(0, np.float32)
+    for _ in range(_ROUNDS):
+        seen = [_seen(detector, image, factor) for image in images]
+        red = np.concatenate([_sizes(found, RED_CELL, shape) for found, shape in seen])
+        leukocytes = np.concatenate([_sizes(found, LEUKOCYTE, shape) for found, shape in seen])
+        size = _red_cell_size(red, leukocytes)
+        if size is None:
+            break
+        factor *= target / size
+    ruler, n = ("red cells", len(red)) if len(red) >= _MIN_RED_CELLS else ("leukocytes", len(leukocytes))
+    if n < _MIN_LEUKOCYTES:
+        ruler = "assumed"
+    return Scale(RED_CELL_UM / (target / factor), ruler, n)
+
+
+def _coarse(detector: Detector, image: NDArray[np.uint8]) -> float | None:
+    """Best factor of the pyramid, corrected by the cells seen at it; None where no cell is seen."""
+    target = detector.card.working_red_cell_px
+    best, best_weight = None, 0.0
+    for side in _LONGEST_SIDES:
+        factor = side / max(image.shape[:2])
+        if factor > 4:  # no picture is blown up further: its cells would be 8 px wide
+            break
+        found, shape = _seen(detector, image, factor)
+        red, leukocytes = _sizes(found, RED_CELL, shape), _sizes(found, LEUKOCYTE, shape)
+        size = _red_cell_size(red, leukocytes)
+        if size is None:
+            continue
+        # cells seen near the working size count in full, an octave off not at all
+        agreement = max(0.0, 1 - abs(float(np.log2(size / target))))
+        cover = float((red**2).sum() + (leukocytes**2).sum()) / (shape[0] * shape[1])
+        weight = agreement * cover
+        if weight > best_weight:
+            best, best_weight = factor * target / size, weight
+    return best
+
+
+def _seen(
+    detector: Detector, image: NDArray[np.uint8], factor: float
+) -> tuple[Detections, tuple[int, int]]:
+    small = resized(image, factor)
+    height, width = small.shape[:2]
+    y, x = max(0, height - _WINDOW_PX) // 2, max(0, width - _WINDOW_PX) // 2
+    middle = small[y : y + _WINDOW_PX, x : x + _WINDOW_PX]
+    return detector.select(detector.raw(middle), (_SCORE, _SCORE, 1.0)), (middle.shape[0], middle.shape[1])
+
+
+def _sizes(found: Detections, label: int, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Sizes of the cells of one class that are whole and about round, px of the reduction."""
+    xyxy = found.xyxy[found.labels == label]
+    sides = xyxy[:, 2:] - xyxy[:, :2]
+    round_ = np.abs(np.log(np.maximum(sides[:, 0], 1) / np.maximum(sides[:, 1], 1))) < np.log(1.4)
+    return boxes.mean_sides(xyxy[round_ & ~boxes.touches_border(xyxy, *shape, margin_px=2)])
+
+
+def _red_cell_size(red: NDArray[np.float32], leukocytes: NDArray[np.float32]) -> float | None:
+    if len(red) >= _MIN_RED_CELLS or (len(red) and not len(leukocytes)):
+        return float(np.median(red))
+    if len(leukocytes):
+        return float(np.median(leukocytes)) / _LEUKOCYTE_PER_RED_CELL
+    return None

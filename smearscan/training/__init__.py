@@ -1,0 +1,1 @@
+"""Retraining of either stage: data sets, augmentation, loops. Nothing here runs while scanning."""

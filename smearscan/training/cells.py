@@ -1,0 +1,153 @@
+"""Single cells for training and measuring a classifier: a class-per-folder tree or a CSV manifest."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from smearscan import boxes
+from smearscan.crops import cut_crops
+from smearscan.detector import Detector
+from smearscan.errors import DatasetError
+from smearscan.images import SUFFIXES, read_image
+from smearscan.results import Scale
+from smearscan.scale import measure
+from smearscan.taxonomy import fold_name
+
+_BOX = ["x0", "y0", "x1", "y1"]
+Progress = Callable[[int, int], None]
+
+
+def read_tree(root: Path) -> pd.DataFrame:
+    """Read a folder with one sub-folder a class.
+
+    Returns
+    -------
+    DataFrame
+        ``image`` (relative to `root`), ``class``, ``group`` (the picture itself), ``site``.
+
+    Raises
+    ------
+    DatasetError
+        If there are fewer than two classes.
+    """
+    found = [
+        (str(path.relative_to(root)), folder.name, path.stem, root.name)
+        for folder in sorted(p for p in root.iterdir() if p.is_dir())
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES
+    ]
+    table = pd.DataFrame(found, columns=["image", "class", "group", "site"])
+    if table["class"].nunique() < 2:
+        raise DatasetError(f"{root}: needs one sub-folder of pictures a class, at least two; found {len(table)} pictures")
+    return table
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """Read a CSV manifest: ``image, class`` and, where known, ``group, site, split, um_per_px, x0, y0, x1, y1``.
+
+    Raises
+    ------
+    DatasetError
+        If a required column is missing or a value is empty.
+    """
+    try:
+        table = pd.read_csv(path, dtype={"image": str, "class": str, "group": str})
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: cannot be read as CSV ({error})") from error
+    for column in ("image", "class"):
+        if column not in table or table[column].isna().any():
+            raise DatasetError(f"{path}: the column {column!r} is missing or has empty rows; a manifest is image,class[,group]")
+    if "group" not in table:
+        table["group"] = table["image"]
+    if "site" not in table:
+        table["site"] = path.stem
+    return table
+
+
+def with_targets(table: pd.DataFrame, classes: tuple[str, ...], synonyms: dict[str, str | None]) -> pd.DataFrame:
+    """Add the column ``target``, the index of the class; leave out cells whose name means none.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Column ``class``.
+    classes : tuple of str
+    synonyms : dict
+        Folded name (or ``site/name``, which goes before) -> class, or None to leave the cell out.
+
+    Raises
+    ------
+    DatasetError
+        If a name is in no list: a class is never guessed.
+    """
+    names = table["class"].map(fold_name)
+    full = table["site"] + "/" + names
+    unknown = sorted(set(names[~names.isin(list(synonyms)) & ~full.isin(list(synonyms)) & ~names.isin(classes)]))
+    if unknown:
+        raise DatasetError(
+            f"class {unknown[0]!r} is not known; map it to one of {', '.join(classes)} (or to null) under 'synonyms'"
+        )
+    own = {name: name for name in classes}
+    meant = [synonyms[f] if f in synonyms else {**own, **synonyms}[n] for f, n in zip(full, names, strict=True)]
+    table = table.assign(target=pd.Series(meant, index=table.index, dtype=object))
+    table = table[table["target"].notna()]
+    return table.assign(target=table["target"].map(classes.index).astype(int)).reset_index(drop=True)
+
+
+def locate(table: pd.DataFrame, root: Path, detector: Detector, progress: Progress | None = None) -> pd.DataFrame:
+    """Fill in scale and box where a manifest has none: the leukocyte nearest the middle of its picture.
+
+    A picture without a known scale is measured alone by the ruler. Where no leukocyte is found, the box is the
+    middle of the picture, 13 um wide, so that nothing is left out silently.
+
+    Returns
+    -------
+    DataFrame
+        With ``um_per_px, x0, y0, x1, y1`` complete and ``located`` (``given``, ``detected`` or ``middle``).
+    """
+    table = table.reindex(columns=[*table.columns, *(c for c in ("um_per_px", *_BOX) if c not in table)])
+    values = table[["um_per_px", *_BOX]].to_numpy(np.float64)
+    how = []
+    for i, name in enumerate(table["image"]):
+        if not np.isnan(values[i]).any():
+            how.append("given")
+            continue
+        image = read_image(root / name)
+        scale = Scale(values[i, 0], "given") if values[i, 0] > 0 else measure(detector, [image])
+        box = central_leukocyte(detector, image, scale)
+        how.append("middle" if box is None else "detected")
+        if box is None:
+            height, width = image.shape[:2]
+            half = 6.5 / scale.um_per_px
+            box = np.array([width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half], np.float32)
+        values[i] = [scale.um_per_px, *box.round(1)]
+        if progress:
+            progress(i + 1, len(table))
+    return table.assign(**dict(zip(["um_per_px", *_BOX], values.T, strict=True)), located=how)
+
+
+def central_leukocyte(detector: Detector, image: NDArray[np.uint8], scale: Scale) -> NDArray[np.float32] | None:
+    """Box of the leukocyte nearest the middle, (4,) float32 px; None if none lies within a quarter of the side."""
+    found = detector.detect([image], [scale])[0].leukocytes
+    if not len(found):
+        return None
+    middle = np.array([image.shape[1], image.shape[0]], np.float32) / 2
+    away = np.hypot(*(boxes.centers(found.xyxy) - middle).T)
+    best = int(np.argmin(away))
+    return found.xyxy[best] if away[best] <= min(image.shape[:2]) / 4 else None
+
+
+def load_crops(
+    table: pd.DataFrame, root: Path, crop_um: float, crop_px: int, progress: Progress | None = None
+) -> NDArray[np.uint8]:
+    """Cut the crop of every row, (N, crop_px, crop_px, 3) uint8 RGB."""
+    out = np.empty((len(table), crop_px, crop_px, 3), np.uint8)
+    box = table[_BOX].to_numpy(np.float32)
+    for i, (name, um_per_px) in enumerate(zip(table["image"], table["um_per_px"], strict=True)):
+        out[i] = cut_crops(read_image(root / name), box[i : i + 1], um_per_px, crop_um, crop_px)[0]
+        if progress:
+            progress(i + 1, len(table))
+    return out

@@ -1,0 +1,177 @@
+"""Weights files: NAME.safetensors and its card NAME.yaml, checked against each other; nothing is unpickled."""
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from smearscan.errors import WeightsError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+NOTICE = "Research use only. smearscan suggests; it is not a medical device and never a diagnosis."
+
+
+class Card(BaseModel):
+    """What every weights file says of itself.
+
+    `training` records data sets, splits, seeds and schedule; `metrics` what was measured, each figure with its
+    interval, its number of cells and groups, and the command that printed it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    stage: Literal["detector", "classifier"]
+    architecture: str
+    classes: tuple[str, ...]
+    sha256: str = ""
+    license: str = "AGPL-3.0-or-later; trained on data sets of mixed licenses, research use only"
+    notice: str = NOTICE
+    smearscan_version: str = ""
+    training: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+    limits: list[str] = []
+
+    @property
+    def short_hash(self) -> str:
+        """First 12 digits of the file's SHA-256."""
+        return self.sha256[:12]
+
+
+class DetectorCard(Card):
+    """A detector: at which scale it works and where it cuts."""
+
+    stage: Literal["detector"] = "detector"
+    working_red_cell_px: Positive
+    tile_px: Annotated[int, Field(gt=0, multiple_of=32)] = 640
+    thresholds: tuple[Share, Share, Share]
+    lowest_threshold: Share = 0.01
+    nms_iou: Share = 0.5
+
+
+class ClassifierCard(Card):
+    """A classifier: how its crops are cut, and how its logits become probabilities and names."""
+
+    stage: Literal["classifier"] = "classifier"
+    task: Literal["blast", "differential", "custom"]
+    crop_um: Positive
+    crop_px: Annotated[int, Field(gt=0)]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    temperature: Positive = 1.0
+    threshold: Share = 0.5
+    unclassified_below: Share = 0.0
+    confusion: list[list[int]] = []
+
+    @model_validator(mode="after")
+    def _square(self) -> "ClassifierCard":
+        if self.confusion and any(len(row) != len(self.classes) for row in (self.confusion, *self.confusion)):
+            raise ValueError("confusion must be a square of the classes")
+        return self
+
+
+C = TypeVar("C", bound=Card)
+
+
+def shipped(name: str) -> Path:
+    """Path of shipped weights, from a checkout and from an installed wheel alike."""
+    return shipped_folder("weights") / f"{name}.safetensors"
+
+
+def shipped_folder(kind: Literal["weights", "configs"]) -> Path:
+    """Folder of the shipped weights or configurations."""
+    package = Path(str(files("smearscan")))
+    inside = package / "_shipped" / kind
+    return inside if inside.is_dir() else package.parent / kind
+
+
+def load_weights(path: Path, kind: type[C]) -> tuple[C, dict[str, Tensor]]:
+    """Read a pair and verify it.
+
+    Parameters
+    ----------
+    path : Path
+        ``NAME.safetensors`` (or ``NAME.yaml``, or ``NAME``); the other file lies beside it.
+    kind : type
+        The card expected: :class:`DetectorCard` or :class:`ClassifierCard`.
+
+    Returns
+    -------
+    card : Card
+    tensors : dict of str to Tensor
+        float32, on the CPU.
+
+    Raises
+    ------
+    WeightsError
+        If a file is missing or unreadable, the card is of another stage, or the hash differs.
+    """
+    card = load_card(path, kind)
+    source = Path(path).with_suffix(".safetensors")
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{source}: the weights file is missing; a pair is NAME.safetensors and NAME.yaml") from error
+    if hashlib.sha256(data).hexdigest() != card.sha256:
+        raise WeightsError(f"{source}: does not match the sha256 of its card; it was altered or cut, copy it again")
+    try:
+        tensors = load_tensors(data)
+    except SafetensorError as error:
+        raise WeightsError(f"{source}: is no safetensors file ({error})") from error
+    return card, {k: v.float() if v.dtype.is_floating_point else v for k, v in tensors.items()}
+
+
+def load_card(path: Path, kind: type[C]) -> C:
+    """Read and check a card alone.
+
+    Raises
+    ------
+    WeightsError
+        If it is missing, not YAML, or of another stage.
+    """
+    source = Path(path).with_suffix(".yaml")
+    try:
+        content = yaml.safe_load(source.read_text())
+        return kind.model_validate(content)
+    except OSError as error:
+        raise WeightsError(f"{source}: the card is missing; a pair is NAME.safetensors and NAME.yaml") from error
+    except yaml.YAMLError as error:
+        raise WeightsError(f"{source}: is not YAML ({error})") from error
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise WeightsError(f"{source}: is no {kind.__name__} ({told})") from error
+
+
+def save_weights(path: Path, card: C, tensors: dict[str, Tensor]) -> C:
+    """Write a pair; floating tensors are stored as float16.
+
+    Half precision keeps 11 bits of a weight, well below what training noise leaves of it, and halves the file;
+    figures on a card are measured on the stored file.
+
+    Returns
+    -------
+    Card
+        With its hash.
+    """
+    half = {k: (v.half() if v.dtype.is_floating_point else v).contiguous() for k, v in tensors.items()}
+    data = save_tensors(half)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".safetensors").write_bytes(data)
+    signed = card.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
+    save_card(path, signed)
+    return signed
+
+
+def save_card(path: Path, card: Card) -> None:
+    """Write a card beside its weights."""
+    text = yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+    path.with_suffix(".yaml").write_text(text)
