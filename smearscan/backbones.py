@@ -1,7 +1,8 @@
 """Networks of stage two: torchvision backbones, with batch normalization held still.
 
 Batch statistics learned at one site are wrong at the next and make most leukocyte classifiers collapse there
-(arXiv:2303.01777), so normalization layers keep the statistics they come with; only their gain and offset learn.
+(arXiv:2303.01777), so normalization layers keep the statistics they come with; only their gain and offset
+learn.
 """
 
 from collections.abc import Iterable
@@ -71,7 +72,9 @@ def build(architecture: str, n_classes: int) -> nn.Module:
         If the architecture is not known.
     """
     if architecture not in _ARCHITECTURES:
-        raise WeightsError(f"classifier architecture {architecture!r} is not one of {', '.join(ARCHITECTURES)}")
+        raise WeightsError(
+            f"classifier architecture {architecture!r} is not one of {', '.join(ARCHITECTURES)}"
+        )
     return _ARCHITECTURES[architecture](n_classes)
 
 

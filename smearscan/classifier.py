@@ -54,7 +54,10 @@ class Classifier:
         return cls.load(shipped(task), device, engine)
 
     def classify(
-        self, images: Sequence[NDArray[np.uint8]], xyxy: Sequence[NDArray[np.float32]], scales: Sequence[Scale]
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        xyxy: Sequence[NDArray[np.float32]],
+        scales: Sequence[Scale],
     ) -> list[NDArray[np.float32]]:
         """Name the cells of several fields; batches are filled across fields.
 
@@ -80,6 +83,6 @@ class Classifier:
         return np.split(self.probs(np.concatenate(crops)), ends[:-1])
 
     def probs(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Calibrated probabilities, (N, K) float32, of crops (N, S, S, 3) uint8 RGB as the crop function cuts them."""
+        """Calibrated probabilities, (N, K) float32, of crops (N, S, S, 3) uint8 from the crop function."""
         logits = self.engine.run(crops)
         return np.asarray(softmax(logits / self.card.temperature, axis=1), np.float32)

@@ -1,8 +1,8 @@
 """The one crop function: every classifier sees a cell cut by it, in training and while scanning.
 
-A crop is a square of constant physical size around the middle of a cell's box, so that a lymphocyte stays smaller
-than a monocyte at every magnification; the light behind the field is brought to white, so that a yellow lamp does
-not make another stain.
+A crop is a square of constant physical size around the middle of a cell's box, so that a lymphocyte stays
+smaller than a monocyte at every magnification; the light behind the field is brought to white, so that a
+yellow lamp does not make another stain.
 """
 
 import cv2
@@ -74,7 +74,7 @@ def cut_crops(
 def _window(
     image: NDArray[np.uint8], left: int, top: int, side: int, gain: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
-    """Square of `side` px whose corner lies at (left, top), background corrected, filled beyond the border."""
+    """Square of `side` px with its corner at (left, top), background corrected, filled beyond the border."""
     height, width = image.shape[:2]
     x0, y0 = min(max(left, 0), width), min(max(top, 0), height)
     x1, y1 = min(max(left + side, 0), width), min(max(top + side, 0), height)

@@ -128,7 +128,9 @@ def _without_nested(found: Detections, share: float = 0.85) -> Detections:
     cells = np.flatnonzero(found.labels == LEUKOCYTE)
     xyxy = found.xyxy[cells]
     inside = boxes.intersections(xyxy, xyxy) / np.maximum(boxes.areas(xyxy), 1)[:, None]
-    nested = np.tril(inside >= share, k=-1).any(axis=1)  # sorted by score: columns left of the diagonal are better
+    nested = np.tril(inside >= share, k=-1).any(
+        axis=1
+    )  # sorted by score: columns left of the diagonal are better
     keep = np.ones(len(found), bool)
     keep[cells[nested]] = False
     return found.where(keep)

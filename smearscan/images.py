@@ -18,6 +18,8 @@ MIN_SIDE_PX = 32
 MAX_PIXELS = 500_000_000
 """Larger single pictures (about 22,000 x 22,000) are refused: export them as fields."""
 
+_ORIENTATION = 0x0112  # EXIF tag
+
 
 def read_image(path: str | Path) -> Rgb:
     """Read a picture as RGB, turned upright by its EXIF tag.
@@ -25,8 +27,8 @@ def read_image(path: str | Path) -> Rgb:
     Parameters
     ----------
     path : str or Path
-        JPEG, PNG, TIFF (first page) or BMP; gray, RGB, RGBA (laid on white) or 16 bits a channel (scaled to the
-        smallest of 8, 10, 12, 14 or 16 bits that holds its largest value).
+        JPEG, PNG, TIFF (first page) or BMP; gray, RGB, RGBA (laid on white) or 16 bits a channel (scaled to
+        the smallest of 8, 10, 12, 14 or 16 bits that holds its largest value).
 
     Returns
     -------
@@ -45,10 +47,8 @@ def read_image(path: str | Path) -> Rgb:
         raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from error
     if not len(data):
         raise ImageError(f"{path}: the file is empty")
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        image = _decode_jpeg(data, path)
-    else:
-        image = _decode_with_pillow(path)
+    is_jpeg = data[:2].tobytes() == b"\xff\xd8"  # by content: a PNG named .jpg is common
+    image = _decode_jpeg(data, path) if is_jpeg else _decode_with_pillow(path)
     return checked(image, str(path))
 
 
@@ -106,15 +106,22 @@ def checked(image: Rgb, name: str) -> Rgb:
     """
     height, width = image.shape[:2]
     if min(height, width) < MIN_SIDE_PX:
-        raise ImageError(f"{name}: {width}x{height} px is too small; a field has at least {MIN_SIDE_PX} px a side")
+        raise ImageError(
+            f"{name}: {width}x{height} px is too small; a field has at least {MIN_SIDE_PX} px a side"
+        )
     if height * width > MAX_PIXELS:
-        raise ImageError(f"{name}: {width}x{height} px is too large; cut it into fields of up to {MAX_PIXELS} px")
+        raise ImageError(
+            f"{name}: {width}x{height} px is too large; cut it into fields of up to {MAX_PIXELS} px"
+        )
     return image
 
 
 def _decode_jpeg(data: NDArray[np.uint8], path: Path) -> Rgb:
     # OpenCV fills what a cut-short JPEG lacks with gray and says nothing: cells would be lost silently
-    if not data[-64:].tobytes().rstrip(b"\x00\r\n").endswith(b"\xff\xd9") and b"\xff\xd9" not in data[-4096:].tobytes():
+    if (
+        not data[-64:].tobytes().rstrip(b"\x00\r\n").endswith(b"\xff\xd9")
+        and b"\xff\xd9" not in data[-4096:].tobytes()
+    ):
         raise ImageError(f"{path}: the JPEG file is cut short; copy it again")
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR)
@@ -128,12 +135,21 @@ def _decode_jpeg(data: NDArray[np.uint8], path: Path) -> Rgb:
 def _decode_with_pillow(path: Path) -> Rgb:
     try:
         with Image.open(path) as picture:
+            if picture.mode in ("RGB", "RGBA") and ";16" in str(picture.tile):
+                return _decode_sixteen_bits(path, picture.getexif().get(_ORIENTATION, 1))
             picture.load()
             return _from_pillow(picture)
     except ImageError:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return _decode_with_opencv(path, error)
+
+
+def _decode_sixteen_bits(path: Path, orientation: int) -> Rgb:
+    """16-bit color, of which Pillow would keep the high byte alone: next to nothing of a 12-bit camera."""
+    upright = Image.fromarray(_decode_with_opencv(path, ValueError("16-bit color")))
+    upright.getexif()[_ORIENTATION] = orientation
+    return np.ascontiguousarray(ImageOps.exif_transpose(upright))
 
 
 def _decode_with_opencv(path: Path, reason: Exception) -> Rgb:

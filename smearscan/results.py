@@ -88,7 +88,9 @@ class Detections:
     def __post_init__(self) -> None:
         n = len(self.xyxy)
         if self.xyxy.shape != (n, 4) or self.scores.shape != (n,) or self.labels.shape != (n,):
-            raise ValueError(f"{n} boxes need {n} scores and labels, got {self.scores.shape}, {self.labels.shape}")
+            raise ValueError(
+                f"{n} boxes need {n} scores and labels, got {self.scores.shape}, {self.labels.shape}"
+            )
 
     def __len__(self) -> int:
         return len(self.xyxy)

@@ -1,9 +1,9 @@
 """The red-cell ruler: how many micrometers a field pixel is, measured on the red cells themselves.
 
-A dried red cell is about 7.2 um wide on every smear, so the size at which the detector sees red cells gives the
-scale. Where a field's magnification is unknown, a small pyramid of reductions is tried, an octave apart, and the
-one whose red cells are most and agree best with the detector's working size wins; the scale is then refined until
-the red cells measured at it confirm it.
+A dried red cell is about 7.2 um wide on every smear, so the size at which the detector sees red cells gives
+the scale. Where a field's magnification is unknown, a small pyramid of reductions is tried, an octave apart,
+and the one whose red cells are most and agree best with the detector's working size wins; the scale is then
+refined until the red cells measured at it confirm it.
 """
 
 from collections.abc import Sequence
@@ -40,8 +40,8 @@ def measure(detector: Detector, images: Sequence[NDArray[np.uint8]]) -> Scale:
     Returns
     -------
     Scale
-        Ruler ``red cells``; ``leukocytes`` where fewer than five red cells are measurable; ``assumed`` where there
-        are not even three leukocytes: then the field is taken to be as wide as 8 red cells.
+        Ruler ``red cells``; ``leukocytes`` where fewer than five red cells are measurable; ``assumed`` where
+        there are not even three leukocytes: then the field is taken to be as wide as 8 red cells.
     """
     factors = [_coarse(detector, image) for image in images]
     known = [f for f in factors if f is not None]
@@ -88,9 +88,7 @@ def _coarse(detector: Detector, image: NDArray[np.uint8]) -> float | None:
     return best
 
 
-def _seen(
-    detector: Detector, image: NDArray[np.uint8], factor: float
-) -> tuple[Detections, tuple[int, int]]:
+def _seen(detector: Detector, image: NDArray[np.uint8], factor: float) -> tuple[Detections, tuple[int, int]]:
     small = resized(image, factor)
     height, width = small.shape[:2]
     y, x = max(0, height - _WINDOW_PX) // 2, max(0, width - _WINDOW_PX) // 2

@@ -10,7 +10,7 @@ from smearscan.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A window of a field, half-open, in field pixels; `inner` tells which sides are seams (left, top, right, bottom)."""
+    """A window of a field, half-open, field px; `inner` tells which of left, top, right, bottom are seams."""
 
     x0: int
     y0: int
@@ -43,7 +43,8 @@ def starts(length: int, tile: int, overlap: int) -> list[int]:
 def cut(height: int, width: int, tile: int, overlap: int) -> list[Tile]:
     """Cover a field with tiles of at most `tile` pixels a side, row by row.
 
-    Every object no larger than `overlap` lies whole, away from seams, in at least one tile.
+    Every object no larger than `overlap` lies whole in at least one tile; if it is smaller by two margins, it
+    lies farther than a margin from that tile's seams, too.
     """
     return [
         Tile(

@@ -1,4 +1,4 @@
-"""Weights files: NAME.safetensors and its card NAME.yaml, checked against each other; nothing is unpickled."""
+"""Weights files: NAME.safetensors and its card NAME.yaml, checked together; nothing is unpickled."""
 
 import hashlib
 from importlib.resources import files
@@ -23,8 +23,8 @@ NOTICE = "Research use only. smearscan suggests; it is not a medical device and 
 class Card(BaseModel):
     """What every weights file says of itself.
 
-    `training` records data sets, splits, seeds and schedule; `metrics` what was measured, each figure with its
-    interval, its number of cells and groups, and the command that printed it.
+    `training` records data sets, splits, seeds and schedule; `metrics` what was measured, each figure with
+    its interval, its number of cells and groups, and the command that printed it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,7 +74,8 @@ class ClassifierCard(Card):
 
     @model_validator(mode="after")
     def _square(self) -> "ClassifierCard":
-        if self.confusion and any(len(row) != len(self.classes) for row in (self.confusion, *self.confusion)):
+        sides = {len(self.confusion), *map(len, self.confusion)}
+        if self.confusion and sides != {len(self.classes)}:
             raise ValueError("confusion must be a square of the classes")
         return self
 
@@ -116,13 +117,17 @@ def load_weights(path: Path, kind: type[C]) -> tuple[C, dict[str, Tensor]]:
         If a file is missing or unreadable, the card is of another stage, or the hash differs.
     """
     card = load_card(path, kind)
-    source = Path(path).with_suffix(".safetensors")
+    source = _beside(path, ".safetensors")
     try:
         data = source.read_bytes()
     except OSError as error:
-        raise WeightsError(f"{source}: the weights file is missing; a pair is NAME.safetensors and NAME.yaml") from error
+        raise WeightsError(
+            f"{source}: the weights file is missing; a pair is NAME.safetensors and NAME.yaml"
+        ) from error
     if hashlib.sha256(data).hexdigest() != card.sha256:
-        raise WeightsError(f"{source}: does not match the sha256 of its card; it was altered or cut, copy it again")
+        raise WeightsError(
+            f"{source}: does not match the sha256 of its card; it was altered or cut, copy it again"
+        )
     try:
         tensors = load_tensors(data)
     except SafetensorError as error:
@@ -138,24 +143,34 @@ def load_card(path: Path, kind: type[C]) -> C:
     WeightsError
         If it is missing, not YAML, or of another stage.
     """
-    source = Path(path).with_suffix(".yaml")
+    source = _beside(path, ".yaml")
     try:
-        content = yaml.safe_load(source.read_text())
+        content = yaml.safe_load(source.read_text(encoding="utf-8"))
         return kind.model_validate(content)
     except OSError as error:
-        raise WeightsError(f"{source}: the card is missing; a pair is NAME.safetensors and NAME.yaml") from error
-    except yaml.YAMLError as error:
+        raise WeightsError(
+            f"{source}: the card is missing; a pair is NAME.safetensors and NAME.yaml"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise WeightsError(f"{source}: is not YAML ({error})") from error
     except ValidationError as error:
         told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise WeightsError(f"{source}: is no {kind.__name__} ({told})") from error
 
 
+def load_any_card(path: Path) -> DetectorCard | ClassifierCard:
+    """Read a card of either stage; raises as :func:`load_card` does."""
+    try:
+        return load_card(path, DetectorCard)
+    except WeightsError:
+        return load_card(path, ClassifierCard)
+
+
 def save_weights(path: Path, card: C, tensors: dict[str, Tensor]) -> C:
     """Write a pair; floating tensors are stored as float16.
 
-    Half precision keeps 11 bits of a weight, well below what training noise leaves of it, and halves the file;
-    figures on a card are measured on the stored file.
+    Half precision keeps 11 bits of a weight, well below what training noise leaves of it, and halves the
+    file; figures on a card are measured on the stored file.
 
     Returns
     -------
@@ -165,7 +180,7 @@ def save_weights(path: Path, card: C, tensors: dict[str, Tensor]) -> C:
     half = {k: (v.half() if v.dtype.is_floating_point else v).contiguous() for k, v in tensors.items()}
     data = save_tensors(half)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".safetensors").write_bytes(data)
+    _beside(path, ".safetensors").write_bytes(data)
     signed = card.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
     save_card(path, signed)
     return signed
@@ -174,4 +189,11 @@ def save_weights(path: Path, card: C, tensors: dict[str, Tensor]) -> C:
 def save_card(path: Path, card: Card) -> None:
     """Write a card beside its weights."""
     text = yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
-    path.with_suffix(".yaml").write_text(text)
+    _beside(path, ".yaml").write_text(text, encoding="utf-8")
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    """Path of one file of a pair; a dot within NAME (blast-1.2) is no suffix."""
+    path = Path(path)
+    stem = path.stem if path.suffix in (".safetensors", ".yaml") else path.name
+    return path.with_name(stem + suffix)

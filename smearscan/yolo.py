@@ -67,7 +67,9 @@ def start_from(model: nn.Module, checkpoint: Path) -> int:
         If the file is missing or shares fewer than half of the network's tensors.
     """
     if not checkpoint.is_file():
-        raise WeightsError(f"{checkpoint}: the start weights are not there; give a YOLO checkpoint with --start")
+        raise WeightsError(
+            f"{checkpoint}: the start weights are not there; give a YOLO checkpoint with --start"
+        )
     from ultralytics import YOLO
 
     given: dict[str, Tensor] = YOLO(str(checkpoint)).model.state_dict()
@@ -101,6 +103,7 @@ def fused(model: nn.Module) -> Decoded:
     """Fold batch normalization into the convolutions (exact up to rounding) and wrap for scanning."""
     model.eval()
     folded: Any = model
+    folded.model[-1].dynamic = True  # else a trace keeps the anchors of one picture size
     return Decoded(folded.fuse(verbose=False)).eval()
 
 

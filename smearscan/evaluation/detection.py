@@ -29,9 +29,7 @@ class Matched:
     n_true: int
 
 
-def match(
-    xyxy: NDArray[np.float32], scores: NDArray[np.float32], true_xyxy: NDArray[np.float32]
-) -> Matched:
+def match(xyxy: NDArray[np.float32], scores: NDArray[np.float32], true_xyxy: NDArray[np.float32]) -> Matched:
     """Pair found boxes, best score first, each with the best true box that is still free."""
     order = np.argsort(-scores, kind="stable")
     overlap = boxes.iou(xyxy[order], true_xyxy)
@@ -61,7 +59,11 @@ def average_precision(fields: Iterable[Matched]) -> NDArray[np.float64]:
     result = np.zeros(len(IOU_THRESHOLDS))
     for t in range(len(IOU_THRESHOLDS)):
         at = np.searchsorted(recall[:, t], points, side="left")
-        result[t] = np.where(at < len(recall), envelope[np.minimum(at, len(recall) - 1), t], 0).mean() if len(recall) else 0
+        result[t] = (
+            np.where(at < len(recall), envelope[np.minimum(at, len(recall) - 1), t], 0).mean()
+            if len(recall)
+            else 0
+        )
     return result
 
 

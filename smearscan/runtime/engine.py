@@ -1,7 +1,7 @@
 """One network, ready to run: torch on any device, OpenVINO on the CPU.
 
-A network is run in batches of one fixed size, the last one filled up. Numeric libraries choose their kernels by
-shape, so only a fixed shape makes an image's answer independent of what else happens to be in its batch.
+A network is run in batches of one fixed size, the last one filled up. Numeric libraries choose their kernels
+by shape, so only a fixed shape makes an image's answer independent of what else happens to be in its batch.
 """
 
 import importlib.util
@@ -28,7 +28,10 @@ class Engine(Protocol):
 
 
 class FromPixels(nn.Module):
-    """Puts the way from camera pixels to a network's input in front of it: (B, H, W, 3) uint8 -> normalized NCHW."""
+    """Puts the way from camera pixels, (B, H, W, 3) uint8, to normalized NCHW in front of a network."""
+
+    scale: Tensor
+    shift: Tensor
 
     def __init__(
         self,
@@ -52,7 +55,7 @@ class TorchEngine:
 
     def __init__(self, network: FromPixels, device: torch.device, batch: int) -> None:
         self.name = f"torch {device}"
-        self._network = network.eval().to(device, memory_format=torch.channels_last)
+        self._network = network.eval().to(device).to(memory_format=torch.channels_last)
         self._device, self._batch = device, batch
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -61,7 +64,9 @@ class TorchEngine:
 
     @torch.inference_mode()
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        out: NDArray[np.float32] = self._network(torch.from_numpy(images).to(self._device)).float().cpu().numpy()
+        out: NDArray[np.float32] = (
+            self._network(torch.from_numpy(images).to(self._device)).float().cpu().numpy()
+        )
         return out
 
 
@@ -139,7 +144,9 @@ def make_engine(network: FromPixels, device: str, engine: str, batch: int, examp
     if engine == "openvino" and not with_openvino:
         raise EngineError("engine openvino is not installed; pip install openvino, or use --engine torch")
     if engine == "openvino" and chosen.type != "cpu":
-        raise EngineError(f"engine openvino runs on the CPU, not on {chosen}; use --device cpu or --engine torch")
+        raise EngineError(
+            f"engine openvino runs on the CPU, not on {chosen}; use --device cpu or --engine torch"
+        )
     if chosen.type == "cpu" and with_openvino and engine != "torch":
         return OpenVinoEngine(network, batch, example_side)
     return TorchEngine(network, chosen, batch)

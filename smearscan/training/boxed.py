@@ -75,8 +75,9 @@ def read_site(site: BoxedSite, data_root: Path, split: str) -> list[BoxedImage]:
     images = _listed_images(site, data_root, split)
     raw = _READERS[site.format](site, data_root, images)
     for correction in site.corrections:  # all of them: a field outside this split is simply not listed
-        _apply_corrections(raw, correction)
-    labeled = tuple(name in site.classes.values() for name in DETECTOR_CLASSES)
+        _apply_corrections(raw, correction, {path.name for path in images})
+    named = set(site.classes.values())
+    labeled = ("leukocyte" in named, "red_cell" in named, "platelet" in named)
     found = []
     for path in images:
         xyxy, names = raw.get(path.name, (boxes.as_boxes([]), []))
@@ -85,7 +86,7 @@ def read_site(site: BoxedSite, data_root: Path, split: str) -> list[BoxedImage]:
         found.append((path, xyxy[keep], labels[keep]))
     scale = site.red_cell_px or _site_red_cell_px(site, found)
     return [
-        BoxedImage(path, xyxy, labels, labeled, site.name, _red_cell_px(xyxy, labels, scale, path, site))  # type: ignore[arg-type]
+        BoxedImage(path, xyxy, labels, labeled, site.name, _red_cell_px(xyxy, labels, scale, path, site))
         for path, xyxy, labels in found
     ]
 
@@ -95,17 +96,24 @@ def _listed_images(site: BoxedSite, data_root: Path, split: str) -> list[Path]:
     if not folder.is_dir():
         raise DatasetError(f"{site.name}: the image folder {folder} is not there; is the data root right?")
     on_disk = {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES}
-    listing = site.splits.get(split)
+    listing = {str(name): files for name, files in site.splits.items()}.get(split)
     if listing is None:
         return []
     if listing == "*":
         return list(on_disk.values())
     listings = [listing] if isinstance(listing, str) else listing
-    wanted = [name for file in listings for name in Path(file).read_text().split()]
+    wanted = [name for file in listings for name in _listed_names(site, file)]
     missing = [name for name in wanted if Path(name).stem not in on_disk]
     if missing:
         raise DatasetError(f"{site.name}: the {split} list names {missing[0]}, which is not in {folder}")
     return sorted(on_disk[Path(name).stem] for name in wanted)
+
+
+def _listed_names(site: BoxedSite, file: str) -> list[str]:
+    try:
+        return Path(file).read_text().split()
+    except OSError as error:
+        raise DatasetError(f"{site.name}: the list {file} cannot be read ({error.strerror})") from error
 
 
 def _label(site: BoxedSite, name: str, path: Path) -> int:
@@ -157,7 +165,10 @@ def _read_voc(site: BoxedSite, data_root: Path, images: list[Path]) -> dict[str,
             objects = ElementTree.parse(source).getroot().findall("object")
         except (OSError, ElementTree.ParseError) as error:
             raise DatasetError(f"{source}: no readable VOC annotation ({error})") from error
-        corners = [[float(o.findtext(f"bndbox/{k}", "nan")) for k in ("xmin", "ymin", "xmax", "ymax")] for o in objects]
+        corners = [
+            [float(o.findtext(f"bndbox/{k}", "nan")) for k in ("xmin", "ymin", "xmax", "ymax")]
+            for o in objects
+        ]
         raw[path.name] = boxes.as_boxes(corners), [o.findtext("name", "") for o in objects]
     return raw
 
@@ -210,9 +221,13 @@ def _grouped(rows: Iterable[tuple[str, str, Iterable[float]]]) -> dict[str, _Raw
     return {file: (boxes.as_boxes(corners[file]), names[file]) for file in corners}
 
 
-def _apply_corrections(raw: dict[str, _Raw], source: str) -> None:
-    """Drop and add leukocyte boxes as a correction file (image,action,x0,y0,x1,y1) says."""
-    for image, rows in pd.read_csv(source).groupby("image"):
+def _apply_corrections(raw: dict[str, _Raw], source: str, listed: set[str]) -> None:
+    """Drop and add leukocyte boxes of the listed pictures as a file (image,action,x0,y0,x1,y1) says."""
+    try:
+        table = pd.read_csv(source)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{source}: the corrections cannot be read ({error})") from error
+    for image, rows in table[table["image"].isin(listed)].groupby("image"):
         xyxy, names = raw.get(str(image), (boxes.as_boxes([]), []))
         corner = boxes.as_boxes(rows[["x0", "y0", "x1", "y1"]].to_numpy())
         dropped = corner[(rows["action"] == "drop").to_numpy()]

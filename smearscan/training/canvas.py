@@ -57,7 +57,7 @@ class Canvas:
 
 @dataclass(frozen=True, slots=True)
 class Clumps:
-    """Cut-out cells to paste (red cells of `red_cell_px` beside them), and the share of fields that get some."""
+    """Cut-out cells to paste (red cells of `red_cell_px` beside them) and the share of fields with some."""
 
     cells: Sequence[CutOut]
     red_cell_px: float
@@ -79,7 +79,7 @@ def scaled_field(item: BoxedImage, image: NDArray[np.uint8], working_px: float) 
 
 
 def scale_jitter(rng: _Rng, wide_share: float) -> float:
-    """Draw a factor: mostly within 15 % of the working scale, at times up to an octave off (for the ruler)."""
+    """Draw a factor: mostly within 15 % of the working scale, at times an octave off (for the ruler)."""
     spread = 1.0 if rng.random() < wide_share else 0.2
     return float(2.0 ** rng.uniform(-spread, spread))
 
@@ -100,7 +100,9 @@ def place(
     xyxy : ndarray, (N, 4) float32, px of the returned image
     labels : ndarray, (N,) int64
     """
-    image, xyxy = _turned(_resized(field.image, factor), field.xyxy * np.float32(factor), int(rng.integers(8)))
+    image, xyxy = _turned(
+        _resized(field.image, factor), field.xyxy * np.float32(factor), int(rng.integers(8))
+    )
     image = recolored(image, rng)
     h, w = image.shape[:2]
     # where the field's corner comes to lie in the window; negative = the field is cut

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
 
 from smearscan import boxes
 from smearscan.crops import cut_crops
@@ -17,7 +18,8 @@ from smearscan.scale import measure
 from smearscan.taxonomy import fold_name
 
 _BOX = ["x0", "y0", "x1", "y1"]
-Progress = Callable[[int, int], None]
+Progress = Callable[[str], None]
+"""Called with a word after each picture."""
 
 
 def read_tree(root: Path) -> pd.DataFrame:
@@ -31,8 +33,10 @@ def read_tree(root: Path) -> pd.DataFrame:
     Raises
     ------
     DatasetError
-        If there are fewer than two classes.
+        If the folder is missing or holds fewer than two classes.
     """
+    if not root.is_dir():
+        raise DatasetError(f"{root}: this folder is not there; it needs one sub-folder of pictures a class")
     found = [
         (str(path.relative_to(root)), folder.name, path.stem, root.name)
         for folder in sorted(p for p in root.iterdir() if p.is_dir())
@@ -41,12 +45,14 @@ def read_tree(root: Path) -> pd.DataFrame:
     ]
     table = pd.DataFrame(found, columns=["image", "class", "group", "site"])
     if table["class"].nunique() < 2:
-        raise DatasetError(f"{root}: needs one sub-folder of pictures a class, at least two; found {len(table)} pictures")
+        raise DatasetError(
+            f"{root}: needs one sub-folder of pictures a class, at least two; found {len(table)} pictures"
+        )
     return table
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
-    """Read a CSV manifest: ``image, class`` and, where known, ``group, site, split, um_per_px, x0, y0, x1, y1``.
+    """Read a CSV manifest: ``image, class``, where known ``group, site, split, um_per_px, x0, y0, x1, y1``.
 
     Raises
     ------
@@ -59,7 +65,10 @@ def read_manifest(path: Path) -> pd.DataFrame:
         raise DatasetError(f"{path}: cannot be read as CSV ({error})") from error
     for column in ("image", "class"):
         if column not in table or table[column].isna().any():
-            raise DatasetError(f"{path}: the column {column!r} is missing or has empty rows; a manifest is image,class[,group]")
+            raise DatasetError(
+                f"{path}: the column {column!r} is missing or has empty rows; "
+                "a manifest is image,class[,group]"
+            )
     if "group" not in table:
         table["group"] = table["image"]
     if "site" not in table:
@@ -67,7 +76,56 @@ def read_manifest(path: Path) -> pd.DataFrame:
     return table
 
 
-def with_targets(table: pd.DataFrame, classes: tuple[str, ...], synonyms: dict[str, str | None]) -> pd.DataFrame:
+def read_cells(
+    source: Path,
+    root: Path,
+    detector: Path | None,
+    um_per_px: float | None,
+    seed: int,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Read a tree or manifest and complete it: split, scale and box of every cell.
+
+    Parameters
+    ----------
+    source : Path
+        Folder of classes, or CSV manifest.
+    root : Path
+        What ``image`` is relative to.
+    detector : Path or None
+        Detector pair for cells without a box; None takes the shipped one.
+    um_per_px : float or None
+        Scale of pictures that tell none; None measures each.
+    seed : int
+        Of the split, where the manifest has none.
+    """
+    table = read_tree(source) if source.is_dir() else read_manifest(source)
+    if um_per_px is not None:
+        table["um_per_px"] = table["um_per_px"].fillna(um_per_px) if "um_per_px" in table else um_per_px
+    if "split" not in table:
+        table = with_split(table, seed)
+    if all(c in table for c in ("um_per_px", *_BOX)) and not table[["um_per_px", *_BOX]].isna().any(
+        axis=None
+    ):
+        return table
+    return locate(table, root, Detector.load(detector), progress)
+
+
+def with_split(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Split 70/15/15 by group, classes alike in each part as far as groups allow."""
+    folds = StratifiedGroupKFold(7, shuffle=True, random_state=seed)
+    try:
+        parts = [test for _, test in folds.split(table, table["class"], table["group"])]
+    except ValueError as error:
+        raise DatasetError(f"too few cells or groups to split ({error}); give a column 'split'") from error
+    split = np.full(len(table), "train", dtype=object)
+    split[parts[0]], split[parts[1]] = "val", "test"
+    return table.assign(split=split)
+
+
+def with_targets(
+    table: pd.DataFrame, classes: tuple[str, ...], synonyms: dict[str, str | None]
+) -> pd.DataFrame:
     """Add the column ``target``, the index of the class; leave out cells whose name means none.
 
     Parameters
@@ -85,23 +143,30 @@ def with_targets(table: pd.DataFrame, classes: tuple[str, ...], synonyms: dict[s
     """
     names = table["class"].map(fold_name)
     full = table["site"] + "/" + names
-    unknown = sorted(set(names[~names.isin(list(synonyms)) & ~full.isin(list(synonyms)) & ~names.isin(classes)]))
+    unknown = sorted(
+        set(names[~names.isin(list(synonyms)) & ~full.isin(list(synonyms)) & ~names.isin(classes)])
+    )
     if unknown:
         raise DatasetError(
-            f"class {unknown[0]!r} is not known; map it to one of {', '.join(classes)} (or to null) under 'synonyms'"
+            f"class {unknown[0]!r} is not known; "
+            f"map it to one of {', '.join(classes)} (or to null) under 'synonyms'"
         )
     own = {name: name for name in classes}
-    meant = [synonyms[f] if f in synonyms else {**own, **synonyms}[n] for f, n in zip(full, names, strict=True)]
+    meant = [
+        synonyms[f] if f in synonyms else {**own, **synonyms}[n] for f, n in zip(full, names, strict=True)
+    ]
     table = table.assign(target=pd.Series(meant, index=table.index, dtype=object))
     table = table[table["target"].notna()]
     return table.assign(target=table["target"].map(classes.index).astype(int)).reset_index(drop=True)
 
 
-def locate(table: pd.DataFrame, root: Path, detector: Detector, progress: Progress | None = None) -> pd.DataFrame:
+def locate(
+    table: pd.DataFrame, root: Path, detector: Detector, progress: Progress | None = None
+) -> pd.DataFrame:
     """Fill in scale and box where a manifest has none: the leukocyte nearest the middle of its picture.
 
-    A picture without a known scale is measured alone by the ruler. Where no leukocyte is found, the box is the
-    middle of the picture, 13 um wide, so that nothing is left out silently.
+    A picture without a known scale is measured alone by the ruler. Where no leukocyte is found, the box is
+    the middle of the picture, 13 um wide, so that nothing is left out silently.
 
     Returns
     -------
@@ -122,15 +187,19 @@ def locate(table: pd.DataFrame, root: Path, detector: Detector, progress: Progre
         if box is None:
             height, width = image.shape[:2]
             half = 6.5 / scale.um_per_px
-            box = np.array([width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half], np.float32)
+            box = np.array(
+                [width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half], np.float32
+            )
         values[i] = [scale.um_per_px, *box.round(1)]
         if progress:
-            progress(i + 1, len(table))
+            progress(name)
     return table.assign(**dict(zip(["um_per_px", *_BOX], values.T, strict=True)), located=how)
 
 
-def central_leukocyte(detector: Detector, image: NDArray[np.uint8], scale: Scale) -> NDArray[np.float32] | None:
-    """Box of the leukocyte nearest the middle, (4,) float32 px; None if none lies within a quarter of the side."""
+def central_leukocyte(
+    detector: Detector, image: NDArray[np.uint8], scale: Scale
+) -> NDArray[np.float32] | None:
+    """Box of the leukocyte nearest the middle, (4,) float32 px; None if none within a quarter side."""
     found = detector.detect([image], [scale])[0].leukocytes
     if not len(found):
         return None
@@ -149,5 +218,5 @@ def load_crops(
     for i, (name, um_per_px) in enumerate(zip(table["image"], table["um_per_px"], strict=True)):
         out[i] = cut_crops(read_image(root / name), box[i : i + 1], um_per_px, crop_um, crop_px)[0]
         if progress:
-            progress(i + 1, len(table))
+            progress(name)
     return out

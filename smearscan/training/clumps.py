@@ -103,7 +103,7 @@ def _varied(cell: CutOut, factor: float, rng: _Rng) -> NDArray[np.uint8]:
 def _beside(
     placed: list[tuple[float, float, float]], radius: float, height: int, width: int, rng: _Rng
 ) -> tuple[float, float]:
-    """Choose a center: free for a clump's first cell, else touching one of its cells and overlapping none much."""
+    """Choose a center: free for a clump's first cell, else touching one of it and overlapping none much."""
     if not placed:
         return float(rng.uniform(0, width)), float(rng.uniform(0, height))
     x = y = 0.0

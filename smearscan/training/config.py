@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from smearscan.errors import ConfigError
 
 Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(gt=0)]
 
 
@@ -19,10 +20,9 @@ class _Strict(BaseModel):
 class BoxedSite(_Strict):
     """One data set of fields with boxes.
 
-    `splits` maps ``train``/``val``/``test`` to a text file of image names, or to ``"*"`` for the whole folder.
-    `red_cell_px` gives the scale where red cells are not boxed. `corrections` are CSV files
+    `splits` maps ``train``/``val``/``test`` to a text file of image names, or to ``"*"`` for the whole
+    folder. `red_cell_px` gives the scale where red cells are not boxed. `corrections` are CSV files
     (``image,action,x0,y0,x1,y1``, action ``drop`` or ``add``) applied to the published boxes.
-    `pseudo_boxes` are boxes a former net gave to classes the set does not annotate (CSV with label and score).
     """
 
     name: str
@@ -38,7 +38,10 @@ class BoxedSite(_Strict):
 
 
 class ClumpSource(_Strict):
-    """Single cells to compose clumps from: a manifest (image, group, site, split, um_per_px), its sites, how often."""
+    """Single cells to compose clumps from.
+
+    `manifest` has the columns image, group, site, split, um_per_px; `share` of the fields get clumps.
+    """
 
     manifest: str
     sites: list[str]
@@ -51,7 +54,8 @@ class DetectorTraining(_Strict):
 
     name: str
     sites: list[BoxedSite]
-    start: str = ""
+    architecture: str = "yolov8n"
+    thresholds: tuple[Share, Share, Share] = (0.4, 0.4, 0.4)
     seed: int = 0
     working_red_cell_px: Positive = 32.0
     canvas_px: Count = 320
@@ -65,6 +69,37 @@ class DetectorTraining(_Strict):
     warmup_steps: Count = 60
     clumps: ClumpSource | None = None
     wide_scale_share: Annotated[float, Field(ge=0, le=1)] = 0.3
+
+
+class ClassifierTraining(_Strict):
+    """Everything ``smearscan train classifier`` needs.
+
+    `synonyms` maps a data set's class names (folded, or ``site/name``) to `classes`, or to null to leave them
+    out. `sites` limits the manifest; `exclude_sites` leaves sites out (for measuring on an unseen site).
+    `epoch_cells` cells are drawn an epoch, sites by the root of their size times `site_weights`, classes
+    alike.
+    """
+
+    name: str
+    task: Literal["blast", "differential", "custom"] = "custom"
+    classes: tuple[str, ...] = ()
+    synonyms: dict[str, str | None] = {}
+    sites: list[str] = []
+    exclude_sites: list[str] = []
+    site_weights: dict[str, Positive] = {}
+    architecture: str = "resnet18_stage3"
+    seed: int = 0
+    crop_um: Positive = 20.0
+    crop_px: Count = 112
+    epochs: Count = 12
+    epoch_cells: Count = 8000
+    batch: Count = 32
+    learning_rate: Positive = 4e-4
+    weight_decay: float = 0.02
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    warmup_steps: Count = 100
+    target_specificity: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    unclassified_below: Annotated[float, Field(ge=0, lt=1)] = 0.5
 
 
 T = TypeVar("T", bound=BaseModel)

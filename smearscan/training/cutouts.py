@@ -88,7 +88,9 @@ def cut_out(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> _Rgba | None:
     share = mask.mean()
     if not _LEAST_SHARE < share < _MOST_SHARE:
         return None
-    outline = max(cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=len)
+    outline = max(
+        cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=len
+    )
     if cv2.contourArea(outline) < _LEAST_SOLIDITY * cv2.contourArea(cv2.convexHull(outline)):
         return None  # a neighbor hangs on, or only the lobes of a nucleus were found
     if mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any():
@@ -144,9 +146,13 @@ def _central(binary: NDArray[np.uint8], reach: float) -> NDArray[np.bool_]:
     if not large:
         return np.zeros(binary.shape, bool)
     middle = np.array([height, width]) / 2
-    distance = {i: float(np.sqrt(((np.argwhere(labels == i) - middle) ** 2).sum(axis=1).min())) for i in large}
+    distance = {
+        i: float(np.sqrt(((np.argwhere(labels == i) - middle) ** 2).sum(axis=1).min())) for i in large
+    }
     # of pieces equally near the largest: the middle may lie between the lobes of one nucleus
-    best = min(large, key=lambda i: distance[i] / min(height, width) - 0.5 * stats[i, cv2.CC_STAT_AREA] / binary.size)
+    best = min(
+        large, key=lambda i: distance[i] / min(height, width) - 0.5 * stats[i, cv2.CC_STAT_AREA] / binary.size
+    )
     near = cv2.distanceTransform((labels != best).astype(np.uint8), cv2.DIST_L2, 5)
     chosen = [i for i in large if near[labels == i].min() <= reach * min(height, width)]
     return np.isin(labels, chosen)

@@ -1,7 +1,7 @@
-"""The published sets of single cells as one table: image, class, group, split, scale, and a box where one is known.
+"""The published sets of single cells as one table: image, class, group, split, scale, and a box where known.
 
-Every set is split by patient, slide or run of neighboring picture numbers, never by picture, and pictures that two
-sets share (the PBC half of TXL and PBC itself) fall on the same side.
+Every set is split by patient, slide or run of neighboring picture numbers, never by picture, and pictures
+that two sets share (the PBC half of TXL and PBC itself) fall on the same side.
 """
 
 import hashlib
@@ -18,8 +18,8 @@ from smearscan.weights import shipped_folder
 
 COLUMNS = ("image", "class", "group", "site", "split", "um_per_px", "x0", "y0", "x1", "y1")
 
-# Micrometers a pixel. Munich: 29 um over the picture (Matek 2019); PBC: red cells of the same pictures boxed in TXL;
-# JHU, JTSC, CellaVision: red cells measured by the ruler, median over the set.
+# Micrometers a pixel. Munich: 29 um over the picture (Matek 2019); PBC: red cells of the same pictures boxed
+# in TXL; JHU, JTSC, CellaVision: red cells measured by the ruler, median over the set.
 _UM_PER_PX = {
     "jhu_aml": RED_CELL_UM / 48.8,
     "pbc": RED_CELL_UM / 49.3,
@@ -92,7 +92,9 @@ def _pbc(data_root: Path) -> pd.DataFrame:
     number = parts[1].astype(int)
     limit = {name: parts[0].map(cuts[name]) for name in cuts.columns}
     held_out = (number < limit["test_below"]) | (number >= limit["test_from"])
-    split = pd.Series("train", index=table.index).mask(number >= limit["val_from"], "val").mask(held_out, "test")
+    split = (
+        pd.Series("train", index=table.index).mask(number >= limit["val_from"], "val").mask(held_out, "test")
+    )
     finer = {"MY": "myelocyte", "MMY": "metamyelocyte", "PMY": "promyelocyte"}
     table["class"] = table["subtype"].map(finer).fillna(table["class"])
     return table.assign(group=parts[0] + "_" + parts[1], split=split)

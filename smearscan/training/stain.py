@@ -23,6 +23,7 @@ def recolored(image: NDArray[np.uint8], rng: _Rng) -> NDArray[np.uint8]:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.2))
     if rng.random() < 0.2:
         noise = np.empty(image.shape, np.int16)
+        cv2.setRNGSeed(int(rng.integers(2**31)))  # OpenCV's own generator knows nothing of `rng`
         cv2.randn(noise, 0, rng.uniform(1, 8))
         image = cv2.add(image, noise, dtype=cv2.CV_8U)
     return np.asarray(image, np.uint8)
@@ -39,6 +40,5 @@ def _hue_turn(angle: float) -> NDArray[np.float64]:
     """Rotation of RGB space about the grey axis by `angle` radians, (3, 3)."""
     third, root = (1 - np.cos(angle)) / 3, np.sin(angle) / np.sqrt(3)
     plus, minus = third + root, third - root
-    return np.cos(angle) * np.eye(3) + np.array(
-        [[third, minus, plus], [plus, third, minus], [minus, plus, third]]
-    )
+    mix = np.array([[third, minus, plus], [plus, third, minus], [minus, plus, third]])
+    return np.asarray(np.cos(angle) * np.eye(3) + mix, np.float64)

@@ -1,0 +1,51 @@
+"""Command line. Each command lives in its own file and is loaded only when called, so that --help is quick."""
+
+from importlib import import_module
+
+import click
+
+from smearscan import __version__
+from smearscan.errors import SmearscanError
+
+# command -> (module, help line); the help stands here so that listing commands imports nothing
+_COMMANDS = {
+    "run": ("run", "Scan slides and write report.csv."),
+    "demo": ("demo", "Draw synthetic smears, scan them, write every report."),
+    "train": ("train", "Retrain the detector or a classifier."),
+    "evaluate": ("evaluate", "Measure the detector, a classifier or the whole pipeline."),
+    "dataset": ("dataset", "Prepare training manifests from data sets."),
+    "weights": ("weights", "List and verify weights."),
+    "doctor": ("doctor", "Tell what this installation would run on."),
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"smearscan.cli.{_COMMANDS[name][0]}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except SmearscanError as error:
+            shown = click.ClickException(str(error))
+            shown.exit_code = 2
+            raise shown from error
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="smearscan")
+def main() -> None:
+    """Read photographs of stained blood smears: find leukocytes, name them, count them.
+
+    A research aid that suggests, never a diagnosis.
+    """

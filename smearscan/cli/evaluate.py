@@ -1,0 +1,176 @@
+"""``smearscan evaluate detector|classifier|pipeline|crossval``: the figures that cards and README quote."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+_PATH = click.Path(path_type=Path)
+_DATA = click.option("--data", type=_PATH, required=True, help="Folder that holds the data sets.")
+_JSON = click.option("--out", type=_PATH, help="JSON file to write the figures to, too.")
+_CARD = click.option("--write-card", is_flag=True, help="Write the figures into the card of the weights.")
+_SPLIT = click.option("--split", default="test", show_default=True, type=click.Choice(["val", "test"]))
+
+
+@click.group("evaluate")
+def command() -> None:
+    """Measure on data the weights have not seen; every figure with its interval and number of cells."""
+
+
+@command.command("detector")
+@click.option("--config", "config_file", type=_PATH, required=True, help="YAML that names data sets and splits.")
+@click.option("--weights", type=_PATH, help="Detector pair. Default: shipped.")
+@click.option("--site", "sites", multiple=True, help="Only these data sets.")
+@click.option("--scales", default="", help="Also resize the fields of the sites by these factors: 0.5,0.7,1.4,2.")
+@click.option("--empty", type=_PATH, help="Folder of fields without leukocytes.")
+@click.option("--points", type=_PATH, help="CSV (image,x,y) of leukocytes counted by eye in fields of one slide.")
+@click.option("--points-images", type=_PATH, help="Folder of the pictures --points names.")
+@click.option("--clumps", is_flag=True, help="Also drawn clumps of 2 to 12 touching cells.")
+@click.option("--key", default="", help="Name under which --write-card files the figures. Default: the split.")
+@_SPLIT
+@_DATA
+@_JSON
+@_CARD
+def detector(
+    config_file: Path, weights: Path | None, sites: tuple[str, ...], scales: str, empty: Path | None,
+    points: Path | None, points_images: Path | None, clumps: bool, key: str, split: str, data: Path,
+    out: Path | None, write_card: bool,
+) -> None:  # fmt: skip
+    """Measure the detector: fields of every data set with the scale given and measured, and what else is asked."""
+    from smearscan.detector import Detector
+    from smearscan.evaluation import detector as measure
+    from smearscan.images import SUFFIXES
+    from smearscan.training.boxed import read_site
+    from smearscan.training.config import DetectorTraining, load_config
+
+    config = load_config(config_file, DetectorTraining)
+    net = Detector.load(weights)
+    figures: dict[str, Any] = {}
+    for site in config.sites:
+        if sites and site.name not in sites:
+            continue
+        items = read_site(site, data, split)
+        if not items:
+            continue
+        figures[site.name] = {
+            "scale given": measure.measure_fields(net, items, known_scale=True),
+            "scale measured": measure.measure_fields(net, items, known_scale=False),
+        }
+        for factor in (float(f) for f in scales.split(",") if f):
+            figures[site.name][f"resized {factor:g}x"] = measure.measure_fields(net, items, False, factor)
+    if empty:
+        figures["fields without leukocytes"] = measure.measure_empty(
+            net, sorted(p for p in empty.iterdir() if p.suffix.lower() in SUFFIXES)
+        )
+    if points:
+        import pandas as pd
+
+        folder = points_images or points.parent
+        counted = {
+            folder / str(name): rows[["x", "y"]].to_numpy("float32")
+            for name, rows in pd.read_csv(points).groupby("image")
+        }
+        figures["cells counted by eye"] = measure.measure_points(net, counted)
+    if clumps:
+        figures["drawn clumps"] = measure.measure_clumps(net, range(2, 13), 20, seed=7)
+    _show(figures, out)
+    if write_card:
+        _write_card(weights, "detector", net.card, key or split, figures)
+
+
+@command.command("classifier")
+@click.argument("cells", type=_PATH)
+@click.option("--config", "config_file", type=_PATH, help="YAML the net was trained with (its synonyms).")
+@click.option("--weights", type=_PATH, help="Classifier pair.")
+@click.option("--task", type=click.Choice(["blast", "differential"]), help="The shipped net of this task.")
+@click.option("--site", "sites", multiple=True, help="Only these sites; with --all-splits, of every split.")
+@click.option("--all-splits", is_flag=True, help="All cells of the sites: for sites the net never saw.")
+@click.option("--key", default="", help="Name under which --write-card files the figures. Default: the split.")
+@_SPLIT
+@_DATA
+@_JSON
+@_CARD
+def classifier(
+    cells: Path, config_file: Path | None, weights: Path | None, task: str | None, sites: tuple[str, ...],
+    all_splits: bool, key: str, split: str, data: Path, out: Path | None, write_card: bool,
+) -> None:  # fmt: skip
+    """Measure a classifier on the cells of a located manifest, by site, with intervals over groups."""
+    from smearscan.classifier import Classifier
+    from smearscan.evaluation.classifier import measure_cells
+    from smearscan.training.cells import read_cells
+    from smearscan.training.classifier import prepared
+    from smearscan.training.config import ClassifierTraining, load_config
+
+    if (weights is None) == (task is None):
+        raise click.UsageError("give either --weights or --task")
+    net = Classifier.load(weights) if weights else Classifier.shipped(str(task))
+    if config_file:
+        config = load_config(config_file, ClassifierTraining)
+    else:
+        config = ClassifierTraining(name=net.card.name, task=net.card.task)
+    chosen = {"sites": list(sites) or config.sites, "exclude_sites": [], "classes": net.card.classes}
+    table, _ = prepared(read_cells(cells, data, None, None, 0), config.model_copy(update=chosen))
+    if not all_splits:
+        table = table[table["split"] == split]
+    figures = measure_cells(net, table.reset_index(drop=True), data)
+    _show(figures, out)
+    if write_card:
+        _write_card(weights, str(task), net.card, key or split, figures)
+
+
+@command.command("pipeline")
+@click.argument("cells", type=_PATH)
+@click.option("--site", default="bccd", show_default=True, help="Site whose fields hold one leukocyte of known type.")
+@_SPLIT
+@_DATA
+@_JSON
+def pipeline(cells: Path, site: str, split: str, data: Path, out: Path | None) -> None:
+    """Measure the whole way with the shipped weights on fields with one leukocyte of known type."""
+    from smearscan.evaluation.pipeline import measure_pipeline
+    from smearscan.scanner import SmearScanner
+    from smearscan.taxonomy import DIFFERENTIAL_SYNONYMS
+    from smearscan.training.cells import read_manifest
+
+    table = read_manifest(cells)
+    table = table[(table["site"] == site) & (table["split"] == split)]
+    _show(measure_pipeline(SmearScanner(), table, data, dict(DIFFERENTIAL_SYNONYMS)), out)
+
+
+@command.command("crossval")
+@click.argument("cells", type=_PATH)
+@click.option("--config", "config_file", type=_PATH, required=True, help="YAML the net is trained with.")
+@click.option("--site", required=True, help="Site whose groups (patients) are folded.")
+@click.option("--folds", default=5, show_default=True)
+@click.option("--start", type=_PATH, help="Pretrained backbone.")
+@click.option("--runs", type=_PATH, required=True, help="Folder of the folds; an interrupted run goes on.")
+@_DATA
+@_JSON
+def crossval(
+    cells: Path, config_file: Path, site: str, folds: int, start: Path | None, runs: Path, data: Path, out: Path | None
+) -> None:
+    """Train and score a classifier so that every patient of a site is scored by a net that never saw them."""
+    from smearscan.cli.console import training
+    from smearscan.evaluation.crossval import cross_validate
+    from smearscan.training.cells import read_cells
+    from smearscan.training.config import ClassifierTraining, load_config
+
+    config = load_config(config_file, ClassifierTraining)
+    table = read_cells(cells, data, None, None, 0)
+    with training(config.epochs * folds) as report:
+        figures = cross_validate(config, table, data, start, site, folds, runs, report)
+    _show(figures, out)
+
+
+def _show(figures: dict[str, Any], out: Path | None) -> None:
+    text = json.dumps(figures, indent=1)
+    click.echo(text)
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text + "\n")
+
+
+def _write_card(weights: Path | None, name: str, card: Any, key: str, figures: dict[str, Any]) -> None:
+    from smearscan.weights import save_card, shipped
+
+    save_card(weights or shipped(name), card.model_copy(update={"metrics": {**card.metrics, key: figures}}))

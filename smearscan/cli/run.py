@@ -1,0 +1,95 @@
+"""``smearscan run``."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from smearscan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from smearscan.scanner import OnField
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("run")
+@click.argument("slides", type=_PATH)
+@click.option("--out", type=_PATH, required=True, help="Report to write, CSV, one row a slide.")
+@click.option("--cells", type=_PATH, help="Table of every leukocyte to write, CSV.")
+@click.option("--overlays", type=_PATH, help="Folder for pictures of the fields with their cells drawn in.")
+@click.option("--task", type=click.Choice(["both", "blast", "differential"]), help="Nets to run. Default: both.")
+@click.option("--device", help="auto, cpu, cuda, cuda:1 or mps. Default: auto.")
+@click.option("--engine", help="auto, openvino or torch. Default: auto.")
+@click.option("--um-per-px", type=float, help="Micrometers a pixel, if known; else red cells are measured.")
+@click.option("--weights", "pairs", type=_PATH, multiple=True, help="A weights pair in place of the shipped one; repeatable.")
+@click.option("--window", type=int, help="Fields held in memory at once.")
+@click.option("--config", "config_file", type=_PATH, help="YAML file of settings; options win over it.")
+def command(
+    slides: Path, out: Path, cells: Path | None, overlays: Path | None, pairs: tuple[Path, ...],
+    config_file: Path | None, **settings: object,
+) -> None:  # fmt: skip
+    """Scan SLIDES: every sub-folder is a slide, its pictures are its fields; a loose picture is a one-field slide.
+
+    The report suggests; it is never a diagnosis. Exit code 0: done; 1: some fields failed; 2: wrong usage.
+    """
+    from smearscan.config import scan_config
+    from smearscan.report.tables import cells_frame, report_frame, write_csv
+    from smearscan.sources import find_slides
+
+    _check_target(out)
+    slides_found = find_slides(slides)
+    config = scan_config(config_file, **settings, **_stages(pairs))
+
+    from smearscan.cli.console import progress, summary
+    from smearscan.scanner import SmearScanner
+
+    scanner = SmearScanner(config)
+    reports, results = [], []
+    with progress("Scanning", sum(len(s.paths) for s in slides_found)) as advance:
+        draw = overlay_writer(overlays, slides) if overlays else None
+        for report, fields in scanner.scan_slides(slides, draw, advance):
+            reports.append(report)
+            results += fields
+            write_csv(report_frame(reports), out)  # after each slide: a stop loses none that was read
+    if cells:
+        write_csv(cells_frame(results, slides), cells)
+    summary(reports, out)
+    sys.exit(1 if any(r.tally.n_failed for r in reports) else 0)
+
+
+def _check_target(out: Path) -> None:
+    if out.is_dir():
+        raise ConfigError(f"{out}: is a folder; --out is the CSV file to write, for example {out}/report.csv")
+
+
+def _stages(pairs: tuple[Path, ...]) -> dict[str, Path]:
+    """Tell by its card which stage each given weights pair is for."""
+    from smearscan.weights import load_any_card
+
+    found: dict[str, Path] = {}
+    for pair in pairs:
+        card = load_any_card(pair)
+        stage = card.stage if card.stage == "detector" else "blast" if card.task == "blast" else "differential"
+        if stage in found:
+            raise ConfigError(f"--weights: {found[stage]} and {pair} are both for the {stage}; give one")
+        found[stage] = pair
+    return found
+
+
+def overlay_writer(folder: Path, root: Path) -> "OnField":
+    """Make a function that writes each field's overlay to `folder`, in the tree of `root`."""
+    from smearscan.images import write_image
+    from smearscan.report.overlay import draw_overlay
+    from smearscan.results import Field, FieldResult
+
+    base = root.parent if root.is_file() else root
+
+    def write(field: Field, result: FieldResult) -> None:
+        assert field.path is not None
+        target = folder / field.path.relative_to(base).with_suffix(field.path.suffix + ".png")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_image(target, draw_overlay(field.image, result))
+
+    return write

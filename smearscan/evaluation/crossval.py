@@ -1,0 +1,81 @@
+"""Grouped cross-validation of a classifier: every cell of one site is scored by a net that never saw its patient."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+from sklearn.model_selection import StratifiedGroupKFold
+
+from smearscan.errors import DatasetError
+from smearscan.evaluation.classifier import figures
+from smearscan.training.cells import load_crops
+from smearscan.training.classifier import ROOM, calibrated_card, fit, logits_of, prepared
+from smearscan.training.config import ClassifierTraining
+
+
+def cross_validate(
+    config: ClassifierTraining, table: pd.DataFrame, root: Path, start: Path | None, site: str, folds: int,
+    out: Path, report: Callable[[dict[str, float]], None],
+) -> dict[str, Any]:  # fmt: skip
+    """Cross-validate over the groups of one site; training cells of other sites help in every fold.
+
+    Temperature and threshold of a fold come from validation groups inside its training part.
+
+    Parameters
+    ----------
+    config : ClassifierTraining
+    table : DataFrame
+        Located manifest.
+    root : Path
+    start : Path or None
+    site : str
+        The site that is folded, by ``group``.
+    folds : int
+    out : Path
+        Each fold's out-of-fold probabilities are kept here, so that an interrupted run goes on.
+    report : callable
+
+    Returns
+    -------
+    dict
+        Figures over all out-of-fold cells, and of each fold.
+    """
+    table, classes = prepared(table, config)
+    own = table[table["site"] == site].reset_index(drop=True)
+    if own["group"].nunique() < folds:
+        raise DatasetError(f"site {site!r} has {own['group'].nunique()} groups, fewer than {folds} folds")
+    helpers = table[(table["site"] != site) & (table["split"] == "train")]
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=config.seed)
+    probs = np.full((len(own), len(classes)), np.nan)
+    limits = np.full(len(own), np.nan)
+    each = []
+    for k, (rest, test) in enumerate(splitter.split(own, own["target"], own["group"])):
+        kept = out / f"fold{k}.npz"
+        if not kept.is_file():
+            scored = _fold(config, classes, own.iloc[rest], helpers, own.iloc[test], root, start, out / f"fold{k}", report)
+            np.savez(kept, probs=scored[0], threshold=scored[1])
+        stored = np.load(kept)
+        probs[test], limits[test] = stored["probs"], stored["threshold"]
+        each.append(figures(probs[test], own.iloc[test], classes, limits[test]))
+    own.assign(threshold=limits, **{f"p_{c}": probs[:, j] for j, c in enumerate(classes)}).to_csv(
+        out / "out_of_fold.csv", index=False
+    )
+    return {"site": site, "folds": folds, "all": figures(probs, own, classes, limits), "each": each}
+
+
+def _fold(
+    config: ClassifierTraining, classes: tuple[str, ...], rest: pd.DataFrame, helpers: pd.DataFrame,
+    test: pd.DataFrame, root: Path, start: Path | None, out: Path, report: Callable[[dict[str, float]], None],
+) -> tuple[np.ndarray[Any, Any], float]:  # fmt: skip
+    inner = StratifiedGroupKFold(8, shuffle=True, random_state=config.seed)
+    taught, checked = next(inner.split(rest, rest["target"], rest["group"]))
+    cells = pd.concat([rest.iloc[taught], helpers]).reset_index(drop=True)
+    windows = load_crops(cells, root, ROOM * config.crop_um, round(ROOM * config.crop_px))
+    model = fit(config, cells, len(classes), windows, start, out, report)
+    val = rest.iloc[checked]
+    card = calibrated_card(config, classes, model, val, load_crops(val, root, config.crop_um, config.crop_px))
+    crops = load_crops(test, root, config.crop_um, config.crop_px)
+    return softmax(logits_of(model, crops) / card.temperature, axis=1), card.threshold

@@ -1,0 +1,50 @@
+"""Ordered, bounded read-ahead on threads."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+def read_ahead(items: Iterable[S], load: Callable[[S], T], workers: int, ahead: int) -> Iterator[T]:
+    """Apply `load` to items on threads and yield the results in order.
+
+    Parameters
+    ----------
+    items : iterable
+        May be endless; at most `ahead` items are drawn beyond the one yielded.
+    load : callable
+        Runs on a thread; its exception is raised at the item's turn.
+    workers, ahead : int
+        Threads, and results kept ready.
+
+    Yields
+    ------
+    object
+        ``load(item)`` of each item, in the order of `items`.
+    """
+    source = iter(items)
+    waiting: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="smearscan-read") as pool:
+        try:
+            waiting.extend(pool.submit(load, item) for item in islice(source, ahead))
+            while waiting:
+                done = waiting.popleft().result()
+                waiting.extend(pool.submit(load, item) for item in islice(source, 1))
+                yield done
+                del done  # the consumer's copy shall be the only one
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def windows(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Cut a stream into lists of `size`, the last one shorter; the list is the consumer's to empty."""
+    source = iter(items)
+    while window := list(islice(source, size)):
+        yield window
+        del window
