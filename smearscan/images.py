@@ -87,9 +87,12 @@ def write_image(path: str | Path, image: Rgb, quality: int = 92) -> None:
         If the file cannot be written.
     """
     path = Path(path)
-    done, data = cv2.imencode(path.suffix, image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    try:
+        done, data = cv2.imencode(path.suffix, image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    except cv2.error:  # no such format
+        done = False
     if not done:
-        raise ImageError(f"{path}: cannot be encoded as {path.suffix}")
+        raise ImageError(f"{path}: cannot be encoded as {path.suffix or 'a file without a suffix'}")
     try:
         data.tofile(path)
     except OSError as error:

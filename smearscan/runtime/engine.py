@@ -5,6 +5,7 @@ by shape, so only a fixed shape makes an image's answer independent of what else
 """
 
 import importlib.util
+import warnings
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from smearscan.errors import EngineError
 
 ENGINES = ("auto", "openvino", "torch")
+
+_SHAPES_KEPT = 32  # a compiled shape of the detector holds about 35 MB
 
 
 class Engine(Protocol):
@@ -80,7 +83,8 @@ class OpenVinoEngine:
         self._batch = batch
         self._core = ov.Core()
         example = torch.zeros(batch, example_side, example_side, 3, dtype=torch.uint8)
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the converter's own ways; its outcome is tested
             self._model = ov.convert_model(network.eval(), example_input=example)
         self._compiled: dict[tuple[int, ...], Any] = {}
 
@@ -90,6 +94,8 @@ class OpenVinoEngine:
 
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         if images.shape not in self._compiled:
+            if len(self._compiled) == _SHAPES_KEPT:
+                del self._compiled[next(iter(self._compiled))]
             self._model.reshape(list(images.shape))
             # f32: the answers of all engines agree to rounding; bf16 would move boxes and probabilities
             options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}

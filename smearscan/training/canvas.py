@@ -103,7 +103,6 @@ def place(
     image, xyxy = _turned(
         _resized(field.image, factor), field.xyxy * np.float32(factor), int(rng.integers(8))
     )
-    image = recolored(image, rng)
     h, w = image.shape[:2]
     # where the field's corner comes to lie in the window; negative = the field is cut
     y = int(rng.integers(min(0, height - h), max(0, height - h) + 1))
@@ -116,8 +115,9 @@ def place(
     keep = boxes.areas(seen) >= np.maximum(_MIN_VISIBLE * boxes.areas(moved), 9)
     if clumps.cells and rng.random() < clumps.share:
         relative = factor * field.red_cell_px / clumps.red_cell_px
-        return paste_clumps(out, seen[keep], field.labels[keep], clumps.cells, relative, rng)
-    return out, seen[keep], field.labels[keep]
+        pasted = paste_clumps(out, seen[keep], field.labels[keep], clumps.cells, relative, rng)
+        return recolored(pasted[0], rng), *pasted[1:]
+    return recolored(out, rng), seen[keep], field.labels[keep]
 
 
 def mosaic(fields: list[ScaledField], size: int, factors: list[float], rng: _Rng, clumps: Clumps) -> Canvas:

@@ -22,7 +22,7 @@ from smearscan.taxonomy import BLAST, BLAST_CLASSES, BLAST_SYNONYMS, DIFFERENTIA
 from smearscan.training.cells import load_crops, with_targets
 from smearscan.training.config import ClassifierTraining
 from smearscan.training.loop import Averaged, Checkpoint, Curves, learning_rate, precision
-from smearscan.training.stain import recolored
+from smearscan.training.stain import recolored, restained
 from smearscan.weights import ClassifierCard, save_weights
 
 ROOM = 1.42
@@ -72,6 +72,8 @@ def augmented(window: NDArray[np.uint8], crop_px: int, rng: np.random.Generator)
     if rng.random() < 0.25:  # a camera of fewer pixels a cell
         small = int(crop_px * rng.uniform(0.35, 0.9))
         crop = cv2.resize(cv2.resize(crop, (small, small), interpolation=cv2.INTER_AREA), (crop_px, crop_px))
+    if rng.random() < 0.5:
+        crop = restained(np.asarray(crop, np.uint8), rng)
     return recolored(np.asarray(crop, np.uint8), rng)
 
 

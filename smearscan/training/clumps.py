@@ -17,6 +17,8 @@ from smearscan.training.stain import recolored
 
 _Rng = np.random.Generator
 _LARGEST_CLUMP = 14
+_NEAREST = (0.6, 0.95)  # how near cells of a clump may come, share of the sum of their radii
+_HALO = (0.05, 0.4)  # optical density of the plasma around a clump
 _COVERED = 0.5  # a cell is no longer labeled once so much of its box lies under pasted cells
 _KIN = 24  # cells of one clump come from so many neighbors in the list: one site, one stain
 
@@ -58,20 +60,23 @@ def paste_clumps(
     height, width = image.shape[:2]
     pasted: list[list[float]] = []
     for _ in range(int(rng.integers(1, 4))):
-        n = 1 + int(_LARGEST_CLUMP * rng.random() ** 2)
+        n = 1 + int(_LARGEST_CLUMP * rng.random() ** 1.5)
+        nearest = rng.uniform(*_NEAREST)
+        density = rng.uniform(*_HALO) if rng.random() < 0.5 else 0.0
         first = int(rng.integers(len(cells)))
         kin = [cells[(first + int(k)) % len(cells)] for k in rng.integers(0, _KIN, n)]
         tint = int(rng.integers(2**31))  # one stain a clump
         placed: list[tuple[float, float, float]] = []
+        ready = []
         for cell in kin:
             rgba = _varied(cell, factor, rng)
             rgba[:, :, :3] = recolored(rgba[:, :, :3], np.random.default_rng(tint))
             radius = (rgba.shape[0] + rgba.shape[1]) / 4
-            x, y = _beside(placed, radius, height, width, rng)
+            x, y = _beside(placed, radius, nearest, height, width, rng)
             placed.append((x, y, radius))
-            box = _paste(image, rgba, x, y)
-            if box is not None:
-                pasted.append(box)
+            ready.append((rgba, x, y))
+        _shade(image, placed, density)
+        pasted += [box for box in (_paste(image, *of_cell) for of_cell in ready) if box is not None]
     if not pasted:
         return image, xyxy, labels
     new = boxes.as_boxes(pasted)
@@ -101,7 +106,7 @@ def _varied(cell: CutOut, factor: float, rng: _Rng) -> NDArray[np.uint8]:
 
 
 def _beside(
-    placed: list[tuple[float, float, float]], radius: float, height: int, width: int, rng: _Rng
+    placed: list[tuple[float, float, float]], radius: float, nearest: float, height: int, width: int, rng: _Rng
 ) -> tuple[float, float]:
     """Choose a center: free for a clump's first cell, else touching one of it and overlapping none much."""
     if not placed:
@@ -109,11 +114,22 @@ def _beside(
     x = y = 0.0
     for _ in range(12):
         near = placed[int(rng.integers(len(placed)))]
-        angle, reach = rng.uniform(0, 2 * np.pi), (near[2] + radius) * rng.uniform(0.8, 1.03)
+        angle, reach = rng.uniform(0, 2 * np.pi), (near[2] + radius) * rng.uniform(nearest, 1.03)
         x, y = near[0] + reach * np.cos(angle), near[1] + reach * np.sin(angle)
-        if all(np.hypot(x - px, y - py) >= 0.75 * (r + radius) for px, py, r in placed):
+        if all(np.hypot(x - px, y - py) >= nearest * (r + radius) - 1 for px, py, r in placed):
             break
     return float(x), float(y)
+
+
+def _shade(image: NDArray[np.uint8], placed: list[tuple[float, float, float]], density: float) -> None:
+    """Darken the plasma between and around the cells of a clump, as a thick part of a smear is."""
+    if not density:
+        return
+    cover = np.zeros(image.shape[:2], np.float32)
+    for x, y, radius in placed:
+        cv2.circle(cover, (round(x), round(y)), round(1.35 * radius), 1.0, cv2.FILLED)
+    cover = cv2.GaussianBlur(cover, (0, 0), max(1.0, placed[0][2] / 3))
+    image[:] = (image * np.exp(-density * cover)[:, :, None]).astype(np.uint8)
 
 
 def _paste(image: NDArray[np.uint8], rgba: NDArray[np.uint8], x: float, y: float) -> list[float] | None:

@@ -68,7 +68,8 @@ class DetectorTraining(_Strict):
     weight_decay: float = 5e-4
     warmup_steps: Count = 60
     clumps: ClumpSource | None = None
-    wide_scale_share: Annotated[float, Field(ge=0, le=1)] = 0.3
+    wide_scale_share: Share = 0.3
+    final_wide_scale_share: Share = 0.15
 
 
 class ClassifierTraining(_Strict):

@@ -46,10 +46,11 @@ class Canvases(IterableDataset[canvas.Canvas]):
 
     def _draw(self, rng: np.random.Generator) -> canvas.Canvas:
         config = self._config
+        wide = config.wide_scale_share if self._mosaic else config.final_wide_scale_share
         picked = rng.choice(len(self._fields), 4 if self._mosaic else 1, p=self._share)
         chosen = [self._fields[i] for i in picked]
         factors = [
-            config.working_red_cell_px / f.red_cell_px * canvas.scale_jitter(rng, config.wide_scale_share)
+            config.working_red_cell_px / f.red_cell_px * canvas.scale_jitter(rng, wide)
             for f in chosen
         ]
         if self._mosaic:

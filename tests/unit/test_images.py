@@ -1,0 +1,255 @@
+"""Pictures of every kind a camera or a colleague hands over."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from smearscan.errors import ImageError
+from smearscan.images import MIN_SIDE_PX, as_rgb, read_image, write_image
+
+ORIENTATION = 0x0112
+_TURNED = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, 1),
+}
+
+
+@pytest.fixture
+def picture() -> NDArray[np.uint8]:
+    """40 x 64 px, smooth, different in every channel and in every corner."""
+    y, x = np.mgrid[:40, :64]
+    return np.stack([x * 4, y * 6, 255 - x * 2 - y], axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff", ".bmp", ".PNG"])
+def test_lossless_kinds_come_back_exactly(tmp_path: Path, picture: NDArray[np.uint8], suffix: str) -> None:
+    path = tmp_path / f"field{suffix}"
+    Image.fromarray(picture).save(path)
+    read = read_image(path)
+    assert read.dtype == np.uint8
+    assert read.flags.c_contiguous
+    assert np.array_equal(read, picture)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".JPG"])
+def test_jpeg_comes_back_closely(tmp_path: Path, picture: NDArray[np.uint8], suffix: str) -> None:
+    path = tmp_path / f"field{suffix}"
+    Image.fromarray(picture).save(path, quality=98, subsampling=0)
+    assert np.abs(read_image(str(path)).astype(int) - picture).max() <= 6
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".jpg"])
+def test_write_then_read(tmp_path: Path, picture: NDArray[np.uint8], suffix: str) -> None:
+    path = tmp_path / f"field{suffix}"
+    write_image(path, picture)
+    error = np.abs(read_image(path).astype(int) - picture)
+    assert error.max() == 0 if suffix != ".jpg" else error.mean() < 3
+
+
+def test_a_path_outside_ascii(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+    folder = tmp_path / "Blutausstrich Müller 血液"
+    folder.mkdir()
+    for name in ("é.png", "涂片.jpg"):
+        write_image(folder / name, picture)
+        assert read_image(folder / name).shape == picture.shape
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".jpg"])
+def test_gray_becomes_three_equal_channels(tmp_path: Path, picture: NDArray[np.uint8], suffix: str) -> None:
+    path = tmp_path / f"field{suffix}"
+    Image.fromarray(picture[:, :, 0]).save(path, quality=98)
+    read = read_image(path)
+    assert np.abs(read.astype(int) - picture[:, :, :1]).max() <= (6 if suffix == ".jpg" else 0)
+    assert (read == read[:, :, :1]).all()
+
+
+def test_transparency_is_laid_on_white(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+    alpha = np.full(picture.shape[:2], 255, np.uint8)
+    alpha[:, :10], alpha[:, 10:20] = 0, 51
+    Image.fromarray(np.dstack([picture, alpha])).save(tmp_path / "rgba.png")
+    read = read_image(tmp_path / "rgba.png")
+    assert (read[:, :10] == 255).all()
+    assert np.abs(read[:, 10:20] - (255 * 0.8 + picture[:, 10:20] * 0.2)).max() <= 1
+    assert np.array_equal(read[:, 20:], picture[:, 20:])
+    Image.fromarray(np.dstack([picture, alpha])).convert("LA").save(tmp_path / "la.png")
+    assert (read_image(tmp_path / "la.png")[:, :10] == 255).all()
+
+
+def test_palette_pictures(tmp_path: Path) -> None:
+    index = np.arange(40 * 64, dtype=np.uint8).reshape(40, 64) % 3
+    colors = np.array([[250, 10, 20], [30, 240, 60], [70, 80, 230]], np.uint8)
+    image = Image.fromarray(index).convert("P")
+    image.putpalette(colors.ravel().tolist())
+    for suffix in ("png", "bmp", "tif"):
+        image.save(tmp_path / f"p.{suffix}")
+        assert np.array_equal(read_image(tmp_path / f"p.{suffix}"), colors[index])
+    image.save(tmp_path / "transparent.png", transparency=1)
+    read = read_image(tmp_path / "transparent.png")
+    assert (read[index == 1] == 255).all()
+    assert np.array_equal(read[index != 1], colors[index][index != 1])
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("gray", [True, False])
+def test_sixteen_bits_are_scaled_to_the_camera_s_depth(
+    tmp_path: Path, picture: NDArray[np.uint8], bits: int, suffix: str, gray: bool
+) -> None:
+    full = 2**bits - 1
+    deep = np.round(picture / 255 * full).astype(np.uint16)
+    deep[0, 0] = full
+    path = tmp_path / f"deep{suffix}"
+    assert cv2.imwrite(str(path), deep[:, :, 0] if gray else deep[:, :, ::-1])
+    expected = np.repeat(picture[:, :, :1], 3, axis=2) if gray else picture.copy()
+    expected[0, 0] = 255
+    assert np.abs(read_image(path).astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_exif_turns_the_picture_upright(
+    tmp_path: Path, picture: NDArray[np.uint8], suffix: str, orientation: int
+) -> None:
+    image = Image.fromarray(picture)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    path = tmp_path / f"turned{suffix}"
+    image.save(path, exif=exif, quality=98)
+    read, upright = read_image(path), _TURNED[orientation](picture)
+    assert read.shape == upright.shape
+    assert np.abs(read.astype(int) - upright).max() <= (8 if suffix == ".jpg" else 0)
+
+
+def test_exif_turns_sixteen_bit_color_upright(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+    deep = picture.astype(np.uint16) * 257
+    cv2.imwrite(str(tmp_path / "plain.png"), deep[:, :, ::-1])
+    data = (tmp_path / "plain.png").read_bytes()
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(picture).save(tmp_path / "tagged.png", exif=exif)
+    tagged = (tmp_path / "tagged.png").read_bytes()
+    begin = tagged.index(b"eXIf") - 4
+    chunk = tagged[begin : begin + 12 + int.from_bytes(tagged[begin : begin + 4], "big")]
+    (tmp_path / "both.png").write_bytes(data[:33] + chunk + data[33:])
+    assert np.array_equal(read_image(tmp_path / "both.png"), np.rot90(picture, -1))
+
+
+def test_content_counts_not_the_suffix(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+    Image.fromarray(picture).save(tmp_path / "field.png")
+    (tmp_path / "field.png").rename(tmp_path / "field.jpg")
+    assert np.array_equal(read_image(tmp_path / "field.jpg"), picture)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".bmp"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_file_cut_short_is_refused_not_filled_up(tmp_path: Path, suffix: str, share: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+    path = tmp_path / f"cut{suffix}"
+    Image.fromarray(noise).save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(ImageError) as error:
+        read_image(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("missing.jpg", None, "No such file"),
+        ("empty.png", b"", "empty"),
+        ("text.jpg", b"this is no picture, it is a letter " * 20, "no readable picture"),
+        ("text.tif", b"II*\x00 and no more", "no readable picture"),
+        ("broken.png", b"\x89PNG\r\n\x1a\n" + bytes(200), "no readable picture"),
+        ("broken.jpg", b"\xff\xd8" + bytes(300) + b"\xff\xd9", "no readable JPEG"),
+    ],
+)
+def test_what_is_no_picture_is_refused_by_name(
+    tmp_path: Path, name: str, content: bytes | None, reason: str
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ImageError, match=reason) as error:
+        read_image(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_folder_is_no_picture(tmp_path: Path) -> None:
+    with pytest.raises(ImageError) as error:
+        read_image(tmp_path)
+    assert str(tmp_path) in str(error.value)
+
+
+def test_a_picture_too_small_is_refused_with_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "small.png"
+    Image.new("RGB", (100, MIN_SIDE_PX - 1)).save(path)
+    with pytest.raises(ImageError, match=rf"100x{MIN_SIDE_PX - 1} px is too small") as error:
+        read_image(path)
+    assert str(path) in str(error.value)
+    Image.new("RGB", (100, MIN_SIDE_PX)).save(path)
+    assert read_image(path).shape == (MIN_SIDE_PX, 100, 3)
+
+
+def test_as_rgb_takes_arrays_pictures_and_paths(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    same = [
+        picture,
+        Image.fromarray(picture),
+        tmp_path / "a.png",
+        str(tmp_path / "a.png"),
+        picture.astype(np.uint16) * 257,
+        picture / np.float32(255),
+        np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)]),
+    ]
+    for kind in same:
+        read = as_rgb(kind)
+        assert read.dtype == np.uint8
+        # an array whose largest value is below the full range cannot be told from a camera of fewer bits
+        assert np.abs(read.astype(int) - picture).max() <= 1
+    gray = as_rgb(picture[:, :, 0])
+    assert np.array_equal(gray, np.repeat(picture[:, :, :1], 3, axis=2))
+    assert np.array_equal(as_rgb(picture[:, :, 0] > 100)[:, :, 1] == 255, picture[:, :, 0] > 100)
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        None,
+        [[1, 2], [3, 4]],
+        np.zeros((40, 40, 2), np.uint8),
+        np.zeros((40, 40, 3, 1), np.uint8),
+        np.zeros((0, 40, 3), np.uint8),
+        np.zeros(40, np.uint8),
+        np.full((40, 40), np.nan),
+        np.full((40, 40), -1),
+        np.full((40, 40), 70_000),
+        np.zeros((8, 8, 3), np.uint8),
+    ],
+)
+def test_as_rgb_refuses_what_is_no_field(thing: object) -> None:
+    with pytest.raises(ImageError):
+        as_rgb(thing)
+
+
+def test_a_picture_that_cannot_be_written_is_named(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+    path = tmp_path / "missing" / "field.png"
+    with pytest.raises(ImageError) as error:
+        write_image(path, picture)
+    assert str(path) in str(error.value)
+
+
+def test_a_suffix_that_is_no_format_is_named(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+    with pytest.raises(ImageError, match=r"field\.xyz"):
+        write_image(tmp_path / "field.xyz", picture)

@@ -1,0 +1,62 @@
+"""The ruler: red cells drawn at any magnification give the scale they were drawn at."""
+
+import numpy as np
+import pytest
+from fakes import detector, draw, scattered
+
+from smearscan.scale import measure
+from smearscan.taxonomy import RED_CELL_UM
+
+RED_CELL_PX = 40.0
+WORKING = 24.0
+
+
+def field(factor: float, seed: int = 0, n_red: int = 40, n_white: int = 2) -> np.ndarray:
+    """The same field, photographed at a magnification: `factor` times the pixels."""
+    rng = np.random.default_rng(seed)
+    wanted = [(0, 1.85 * RED_CELL_PX)] * n_white + [(1, RED_CELL_PX * rng.uniform(0.95, 1.05)) for _ in range(n_red)]
+    discs = scattered(rng, 520, 600, wanted)
+    scaled = [(c, x * factor, y * factor, d * factor) for c, x, y, d in discs]
+    return draw(round(520 * factor), round(600 * factor), scaled)[0]
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.7, 1.0, 1.4, 2.0])
+def test_the_scale_follows_the_magnification(factor: float) -> None:
+    scale = measure(detector(WORKING), [field(factor)])
+    assert scale.ruler == "red cells"
+    assert scale.n_cells >= 5
+    assert scale.um_per_px == pytest.approx(RED_CELL_UM / (RED_CELL_PX * factor), rel=0.05)
+
+
+def test_magnifications_are_in_the_ratio_of_their_pixels() -> None:
+    base = measure(detector(WORKING), [field(1.0)]).um_per_px
+    for factor in (0.5, 0.7, 1.4, 2.0):
+        ratio = base / measure(detector(WORKING), [field(factor)]).um_per_px
+        assert ratio == pytest.approx(factor, rel=0.04)
+
+
+def test_the_working_scale_does_not_change_the_answer() -> None:
+    answers = [measure(detector(px), [field(1.0)]).um_per_px for px in (16.0, 24.0, 32.0)]
+    assert answers == pytest.approx([RED_CELL_UM / RED_CELL_PX] * 3, rel=0.05)
+
+
+def test_one_odd_field_does_not_turn_the_slide() -> None:
+    fields = [field(1.0, seed) for seed in range(3)] + [field(2.0, 3)]
+    scale = measure(detector(WORKING), fields)
+    assert scale.um_per_px == pytest.approx(RED_CELL_UM / RED_CELL_PX, rel=0.06)
+
+
+def test_leukocytes_serve_where_red_cells_are_too_few() -> None:
+    scale = measure(detector(WORKING), [field(1.0, n_red=2, n_white=9)])
+    assert scale.ruler == "leukocytes"
+    assert scale.n_cells >= 3
+    assert scale.um_per_px == pytest.approx(RED_CELL_UM / RED_CELL_PX, rel=0.05)
+
+
+@pytest.mark.parametrize(("n_red", "n_white"), [(0, 0), (2, 0), (0, 2), (3, 1)])
+def test_too_few_cells_are_called_assumed(n_red: int, n_white: int) -> None:
+    scale = measure(detector(WORKING), [field(1.0, n_red=n_red, n_white=n_white)])
+    assert scale.ruler == "assumed"
+    assert np.isfinite(scale.um_per_px)
+    if not n_red + n_white:
+        assert scale.um_per_px == pytest.approx(RED_CELL_UM / (600 / 8))
