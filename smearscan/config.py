@@ -63,14 +63,18 @@ def scan_config(path: Path | None = None, **given: object) -> ScanConfig:
     if path is not None:
         try:
             content = yaml.safe_load(path.read_text())
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(f"{path}: cannot be read as YAML ({error})") from error
         if content is not None and not isinstance(content, dict):
             raise ConfigError(f"{path}: must hold settings as 'name: value' lines")
         values.update(content or {})
-    values.update({k: v for k, v in given.items() if v is not None})
+    chosen = {k: v for k, v in given.items() if v is not None}
+    values.update(chosen)
     try:
         return ScanConfig.model_validate(values)
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"{path or 'settings'}: {told}") from error
+        told = "; ".join(
+            f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors()
+        )
+        options_alone = all(e["loc"][0] in chosen for e in error.errors())
+        raise ConfigError(f"{'settings' if options_alone or path is None else path}: {told}") from error

@@ -30,7 +30,9 @@ class DifferentialCount:
 
     def __post_init__(self) -> None:
         if self.counts.shape != (len(self.classes),) or (self.counts < 0).any():
-            raise ValueError(f"{len(self.classes)} classes need as many counts of 0 or more, got {self.counts}")
+            raise ValueError(
+                f"{len(self.classes)} classes need as many counts of 0 or more, got {self.counts}"
+            )
 
     @classmethod
     def of(cls, types: Iterable[str], classes: tuple[str, ...]) -> "DifferentialCount":

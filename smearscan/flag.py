@@ -1,7 +1,7 @@
 """The leukemia flag, first rule: blast percentage against the 20 % guide, given enough cells.
 
-20 % blasts (with blast equivalents) in blood or marrow define acute leukemia in most entities of the WHO (5th ed.,
-2022) and ICC (2022) classifications. A flag is a reason to look at the slide, never a diagnosis.
+20 % blasts (with blast equivalents) in blood or marrow define acute leukemia in most entities of the WHO
+(5th ed., 2022) and ICC (2022) classifications. A flag is a reason to look at the slide, never a diagnosis.
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,10 @@ def decide(count: DifferentialCount, rule: FlagRule) -> Flag:
         return Flag("insufficient", "no leukocyte was counted")
     low, high = count.interval(BLAST)
     share = 100 * blasts / n
-    told = f"{blasts} of {n} leukocytes look like blasts: {share:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"
+    told = (
+        f"{blasts} of {n} leukocytes look like blasts: "
+        f"{share:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"
+    )
     if low >= rule.blast_percent:
         return Flag("flagged", f"{told}; the whole interval is at or above {rule.blast_percent:g} %")
     if n < rule.min_cells:

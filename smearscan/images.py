@@ -88,7 +88,9 @@ def write_image(path: str | Path, image: Rgb, quality: int = 92) -> None:
     """
     path = Path(path)
     try:
-        done, data = cv2.imencode(path.suffix, image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+        is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+        options = [cv2.IMWRITE_JPEG_QUALITY, quality] if is_jpeg else []
+        done, data = cv2.imencode(path.suffix, image[:, :, ::-1], options)
     except cv2.error:  # no such format
         done = False
     if not done:
@@ -144,7 +146,7 @@ def _decode_with_pillow(path: Path) -> Rgb:
             return _from_pillow(picture)
     except ImageError:
         raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, ImportError, Image.DecompressionBombError) as error:
         return _decode_with_opencv(path, error)
 
 

@@ -21,7 +21,7 @@ _LONGEST_SIDES = (112, 224, 448, 896, 1792)
 
 _WINDOW_PX = 448  # of the larger reductions only the middle is looked at
 _MIN_RED_CELLS = 5
-_MIN_LEUKOCYTES = 3
+_ASSUMED_RED_CELLS_ACROSS = 8  # a field of an oil immersion objective, as of BCCD
 _SCORE = 0.4
 _LEUKOCYTE_PER_RED_CELL = 1.85  # median over six data sets, 1.7 to 2.1
 _ROUNDS = 3
@@ -40,14 +40,13 @@ def measure(detector: Detector, images: Sequence[NDArray[np.uint8]]) -> Scale:
     Returns
     -------
     Scale
-        Ruler ``red cells``; ``leukocytes`` where fewer than five red cells are measurable; ``assumed`` where
-        there are not even three leukocytes: then the field is taken to be as wide as 8 red cells.
+        Ruler ``red cells``; ``leukocytes`` where these help out because fewer than five red cells are
+        measurable; ``assumed`` where no cell is: then the field is taken to be as wide as 8 red cells.
     """
     factors = [_coarse(detector, image) for image in images]
     known = [f for f in factors if f is not None]
     if not known:
-        longest = max(max(image.shape[:2]) for image in images)
-        return Scale(RED_CELL_UM / (longest / 8), "assumed")
+        return _assumed(images)
     # of several fields the geometric middle; one odd field does not turn the slide
     factor = float(np.exp(np.median(np.log(known))))
     target = detector.card.working_red_cell_px
@@ -57,13 +56,17 @@ def measure(detector: Detector, images: Sequence[NDArray[np.uint8]]) -> Scale:
         red = np.concatenate([_sizes(found, RED_CELL, shape) for found, shape in seen])
         leukocytes = np.concatenate([_sizes(found, LEUKOCYTE, shape) for found, shape in seen])
         size = _red_cell_size(red, leukocytes)
-        if size is None:
-            break
+        if size is None:  # what the pyramid saw is gone at its own scale: no cell to trust
+            return _assumed(images)
         factor *= target / size
-    ruler, n = ("red cells", len(red)) if len(red) >= _MIN_RED_CELLS else ("leukocytes", len(leukocytes))
-    if n < _MIN_LEUKOCYTES:
-        ruler = "assumed"
-    return Scale(RED_CELL_UM / (target / factor), ruler, n)
+    by_red_cells = len(red) >= _MIN_RED_CELLS or not len(leukocytes)
+    n = len(red) if by_red_cells else len(red) + len(leukocytes)
+    return Scale(RED_CELL_UM / (target / factor), "red cells" if by_red_cells else "leukocytes", n)
+
+
+def _assumed(images: Sequence[NDArray[np.uint8]]) -> Scale:
+    longest = max(max(image.shape[:2]) for image in images)
+    return Scale(RED_CELL_UM / (longest / _ASSUMED_RED_CELLS_ACROSS), "assumed")
 
 
 def _coarse(detector: Detector, image: NDArray[np.uint8]) -> float | None:
@@ -105,8 +108,8 @@ def _sizes(found: Detections, label: int, shape: tuple[int, int]) -> NDArray[np.
 
 
 def _red_cell_size(red: NDArray[np.float32], leukocytes: NDArray[np.float32]) -> float | None:
-    if len(red) >= _MIN_RED_CELLS or (len(red) and not len(leukocytes)):
+    """Size of a red cell, px: of red cells alone if enough, else with leukocytes as larger red cells."""
+    if len(red) >= _MIN_RED_CELLS:
         return float(np.median(red))
-    if len(leukocytes):
-        return float(np.median(leukocytes)) / _LEUKOCYTE_PER_RED_CELL
-    return None
+    every = np.concatenate([red, leukocytes / np.float32(_LEUKOCYTE_PER_RED_CELL)])
+    return float(np.median(every)) if len(every) else None

@@ -50,7 +50,8 @@ class SmearScanner:
     """
 
     def __init__(self, config: ScanConfig | None = None, **settings: object) -> None:
-        self.config = scan_config(None, **{**(config.model_dump() if config else {}), **settings})
+        given = {name: value for name, value in settings.items() if value is not None}
+        self.config = scan_config(None, **{**(config.model_dump() if config else {}), **given})
         device, engine = self.config.device, self.config.engine
         self.detector = Detector.load(self.config.detector, device, engine)
         self.differential = self._classifier("differential")
@@ -111,7 +112,10 @@ class SmearScanner:
         return self._scan(images, partial(_load, slide_id="", scale=self._given_scale()))
 
     def scan_slides(
-        self, root: str | Path, on_field: OnField | None = None, on_progress: Callable[[str], None] | None = None
+        self,
+        root: str | Path,
+        on_field: OnField | None = None,
+        on_progress: Callable[[str], None] | None = None,
     ) -> Iterator[tuple[SlideReport, list[FieldResult | FieldFailure]]]:
         """Scan every slide of a folder.
 
@@ -137,13 +141,16 @@ class SmearScanner:
         for slide in find_slides(Path(root)):
             scale = self.measure(slide)
             results: list[FieldResult | FieldFailure] = []
-            for item in self._scan(slide.paths, partial(_load, slide_id=slide.slide_id, scale=scale), on_field):
+            for item in self._scan(
+                slide.paths, partial(_load, slide_id=slide.slide_id, scale=scale), on_field
+            ):
                 results.append(item)
                 if on_progress:
                     on_progress(slide.slide_id)
             tally = SlideTally.of(slide.slide_id, results)
             rule = FlagRule(self.config.flag_blast_percent, self.config.flag_min_cells)
-            yield report_slide(tally, self.config.task, scale, rule, self.weights), results
+            names = self.differential.card.classes if self.differential else ()
+            yield report_slide(tally, self.config.task, scale, rule, self.weights, names), results
 
     def measure(self, slide: Slide) -> Scale:
         """Scale of a slide: as given, or measured on a few of its fields, evenly spread."""
@@ -186,7 +193,9 @@ class SmearScanner:
         boxes = [d.leukocytes.xyxy for d in found]
         kinds = self._probs(self.differential, images, boxes, scales)
         blasts = self._probs(self.blast, images, boxes, scales)
-        results = [self._result(*of_field) for of_field in zip(fields, found, scales, kinds, blasts, strict=True)]
+        results = [
+            self._result(*of_field) for of_field in zip(fields, found, scales, kinds, blasts, strict=True)
+        ]
         if on_field:
             for field, result in zip(fields, results, strict=True):
                 on_field(field, result)

@@ -118,7 +118,7 @@ class SlideReport:
 
     @property
     def blast_percent(self) -> float:
-        """Blasts in percent of the counted leukocytes; NaN where the blast net did not run or nothing was counted."""
+        """Blasts in percent of counted leukocytes; NaN where none is counted or the blast net did not run."""
         if BLAST not in self.differential.classes or not self.differential.total:
             return float("nan")
         return 100 * self.differential.count(BLAST) / self.differential.total
@@ -138,7 +138,12 @@ class SlideReport:
 
 
 def report_slide(
-    tally: SlideTally, task: str, scale: Scale, rule: FlagRule, weights: tuple[str, ...]
+    tally: SlideTally,
+    task: str,
+    scale: Scale,
+    rule: FlagRule,
+    weights: tuple[str, ...],
+    names: tuple[str, ...] = DIFFERENTIAL_CLASSES,
 ) -> SlideReport:
     """Make a slide's report from its tally.
 
@@ -150,7 +155,10 @@ def report_slide(
     scale : Scale
     rule : FlagRule
     weights : tuple of str
+    names : tuple of str
+        Classes of the differential net that named the cells.
     """
-    classes = {"both": (*COUNTED, BLAST), "blast": (HEALTHY, BLAST), "differential": COUNTED}[task]
+    counted = tuple(name for name in names if name not in (*NOT_COUNTED, BLAST))
+    classes = {"both": (*counted, BLAST), "blast": (HEALTHY, BLAST), "differential": counted}[task]
     count = DifferentialCount.of(tally.types.elements(), classes)
     return SlideReport(tally, count, decide(count, rule), scale, weights)

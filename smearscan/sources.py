@@ -41,7 +41,7 @@ def find_slides(root: Path) -> list[Slide]:
         raise ImageError(f"{root}: there is no such folder or picture")
     slides = []
     for folder in _folders(root):
-        pictures = sorted((p for p in folder.iterdir() if _is_picture(p)), key=natural)
+        pictures = sorted((p for p in folder.iterdir() if _is_picture(p)), key=_order)
         if folder == root:
             slides += [Slide(p.name, (p,)) for p in pictures]
         elif pictures:
@@ -61,9 +61,13 @@ def natural(path: Path) -> tuple[tuple[int, int | str], ...]:
     return tuple((0, int(p)) if p.isdecimal() else (1, p) for p in parts)
 
 
+def _order(path: Path) -> tuple[tuple[tuple[int, int | str], ...], str]:
+    return natural(path), path.name  # the name itself settles 1.png against 01.png
+
+
 def _folders(root: Path) -> Iterator[Path]:
     yield root
-    for path in sorted((p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")), key=natural):
+    for path in sorted((p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")), key=_order):
         yield from _folders(path)
 
 

@@ -6,22 +6,36 @@ no boxes for the rest of a batch, so pre- and post-processing are our own (see :
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from smearscan.errors import WeightsError
 
 os.environ.setdefault("YOLO_OFFLINE", "true")  # no look for downloads or telemetry, whatever the settings
+os.environ.setdefault("YOLO_AUTOINSTALL", "false")
 os.environ.setdefault("YOLO_VERBOSE", "false")
 
 STRIDE = 32
 """Sides of the network's input are multiples of this, pixels."""
 
 ARCHITECTURES = ("yolov8n", "yolov8s")
+
+
+@contextmanager
+def _pictures_untouched() -> Iterator[None]:
+    """Keep `Image.open`: the import replaces it by one that looks for packages when a picture is broken."""
+    opened = Image.open
+    try:
+        yield
+    finally:
+        vars(Image)["open"] = opened
 
 
 def build(architecture: str, n_classes: int) -> nn.Module:
@@ -46,7 +60,8 @@ def build(architecture: str, n_classes: int) -> nn.Module:
     """
     if architecture not in ARCHITECTURES:
         raise WeightsError(f"detector architecture {architecture!r} is not one of {', '.join(ARCHITECTURES)}")
-    from ultralytics.nn.tasks import DetectionModel
+    with _pictures_untouched():
+        from ultralytics.nn.tasks import DetectionModel
 
     logging.getLogger("ultralytics").setLevel(logging.ERROR)
     model: nn.Module = DetectionModel(f"{architecture}.yaml", ch=3, nc=n_classes, verbose=False)
@@ -70,7 +85,8 @@ def start_from(model: nn.Module, checkpoint: Path) -> int:
         raise WeightsError(
             f"{checkpoint}: the start weights are not there; give a YOLO checkpoint with --start"
         )
-    from ultralytics import YOLO
+    with _pictures_untouched():
+        from ultralytics import YOLO
 
     given: dict[str, Tensor] = YOLO(str(checkpoint)).model.state_dict()
     own = model.state_dict()
@@ -114,7 +130,8 @@ class DetectionLoss:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        from ultralytics.utils.loss import v8DetectionLoss
+        with _pictures_untouched():
+            from ultralytics.utils.loss import v8DetectionLoss
 
         model.args = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5)  # type: ignore[assignment]
         self._loss = v8DetectionLoss(model)

@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread, so that results do not hang on the machine; the real images, where they are."""
+"""Shared by all tests: one thread, repeatable examples, the real images where they are."""
 
 import os
 from pathlib import Path
@@ -6,9 +6,12 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Command line. Each command lives in its own file and is loaded only when called, so that --help is quick."""
+"""Command line. Each command lives in its own file, loaded only when called, so that --help is quick."""
 
 from importlib import import_module
 
@@ -19,6 +19,10 @@ _COMMANDS = {
 }
 
 
+class _Refused(click.ClickException):
+    exit_code = 2
+
+
 class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -37,9 +41,7 @@ class _Lazy(click.Group):
         try:
             return super().invoke(ctx)
         except SmearscanError as error:
-            shown = click.ClickException(str(error))
-            shown.exit_code = 2
-            raise shown from error
+            raise _Refused(str(error)) from error
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -15,7 +15,11 @@ def command() -> None:
 @command.command("published")
 @click.argument("data", type=_PATH)
 @click.option("--out", type=_PATH, required=True, help="Manifest to write, CSV.")
-@click.option("--detector", type=_PATH, help="Locate cells without a box with this detector; 'shipped' for the shipped one.")
+@click.option(
+    "--detector",
+    type=_PATH,
+    help="Locate cells without a box with this detector; 'shipped' for the shipped one.",
+)
 def published(data: Path, out: Path, detector: Path | None) -> None:
     """Write one manifest of the published single-cell sets in DATA, split without leaks."""
     from smearscan.cli.console import progress

@@ -10,7 +10,7 @@ import click
 @click.option("--fields", default=12, show_default=True, help="Fields of each slide.")
 @click.option("--seed", default=1, show_default=True)
 def command(directory: Path, fields: int, seed: int) -> None:
-    """Draw a healthy and a leukemic smear in DIRECTORY, scan them with the shipped weights, write every report."""
+    """Draw a healthy and a leukemic smear in DIRECTORY, scan them (shipped weights), write every report."""
     from smearscan.cli.console import err, progress, summary
     from smearscan.cli.run import overlay_writer
     from smearscan.report.tables import cells_frame, report_frame, write_csv
@@ -22,10 +22,15 @@ def command(directory: Path, fields: int, seed: int) -> None:
     scanner, out = SmearScanner(), directory / "report.csv"
     reports, results = [], []
     with progress("Scanning", 2 * fields) as advance:
-        for report, scanned in scanner.scan_slides(slides, overlay_writer(directory / "overlays", slides), advance):
+        for report, scanned in scanner.scan_slides(
+            slides, overlay_writer(directory / "overlays", slides), advance
+        ):
             reports.append(report)
             results += scanned
     write_csv(report_frame(reports), out)
     write_csv(cells_frame(results, slides), directory / "cells.csv")
     summary(reports, out)
-    err.print(f"drawn truth: {truth}; cells: {directory / 'cells.csv'}; overlays: {directory / 'overlays'}", markup=False)
+    err.print(
+        f"drawn truth: {truth}; cells: {directory / 'cells.csv'}; overlays: {directory / 'overlays'}",
+        markup=False,
+    )

@@ -21,7 +21,10 @@ def command() -> None:
             click.echo(f"{name} {version(name)}")
         except PackageNotFoundError:
             click.echo(f"{name} is not installed")
-    click.echo(f"device: {choose_device('auto')}; CUDA devices: {torch.cuda.device_count()}; threads: {torch.get_num_threads()}")
+    click.echo(
+        f"device: {choose_device('auto')}; CUDA devices: {torch.cuda.device_count()}; "
+        f"threads: {torch.get_num_threads()}"
+    )
     scanner = SmearScanner()
     click.echo(f"engine: {scanner.detector.engine.name}")
     click.echo(f"weights: {', '.join(scanner.weights)}")

@@ -19,15 +19,23 @@ def command() -> None:
 
 
 @command.command("detector")
-@click.option("--config", "config_file", type=_PATH, required=True, help="YAML that names data sets and splits.")
+@click.option(
+    "--config", "config_file", type=_PATH, required=True, help="YAML that names data sets and splits."
+)
 @click.option("--weights", type=_PATH, help="Detector pair. Default: shipped.")
 @click.option("--site", "sites", multiple=True, help="Only these data sets.")
-@click.option("--scales", default="", help="Also resize the fields of the sites by these factors: 0.5,0.7,1.4,2.")
+@click.option(
+    "--scales", default="", help="Also resize the fields of the sites by these factors: 0.5,0.7,1.4,2."
+)
 @click.option("--empty", type=_PATH, help="Folder of fields without leukocytes.")
-@click.option("--points", type=_PATH, help="CSV (image,x,y) of leukocytes counted by eye in fields of one slide.")
+@click.option(
+    "--points", type=_PATH, help="CSV (image,x,y) of leukocytes counted by eye in fields of one slide."
+)
 @click.option("--points-images", type=_PATH, help="Folder of the pictures --points names.")
 @click.option("--clumps", is_flag=True, help="Also drawn clumps of 2 to 12 touching cells.")
-@click.option("--key", default="", help="Name under which --write-card files the figures. Default: the split.")
+@click.option(
+    "--key", default="", help="Name under which --write-card files the figures. Default: the split."
+)
 @_SPLIT
 @_DATA
 @_JSON
@@ -37,7 +45,7 @@ def detector(
     points: Path | None, points_images: Path | None, clumps: bool, key: str, split: str, data: Path,
     out: Path | None, write_card: bool,
 ) -> None:  # fmt: skip
-    """Measure the detector: fields of every data set with the scale given and measured, and what else is asked."""
+    """Measure the detector: fields of every data set, scale given and measured, and what else is asked."""
     from smearscan.detector import Detector
     from smearscan.evaluation import detector as measure
     from smearscan.images import SUFFIXES
@@ -86,7 +94,9 @@ def detector(
 @click.option("--task", type=click.Choice(["blast", "differential"]), help="The shipped net of this task.")
 @click.option("--site", "sites", multiple=True, help="Only these sites; with --all-splits, of every split.")
 @click.option("--all-splits", is_flag=True, help="All cells of the sites: for sites the net never saw.")
-@click.option("--key", default="", help="Name under which --write-card files the figures. Default: the split.")
+@click.option(
+    "--key", default="", help="Name under which --write-card files the figures. Default: the split."
+)
 @_SPLIT
 @_DATA
 @_JSON
@@ -121,7 +131,9 @@ def classifier(
 
 @command.command("pipeline")
 @click.argument("cells", type=_PATH)
-@click.option("--site", default="bccd", show_default=True, help="Site whose fields hold one leukocyte of known type.")
+@click.option(
+    "--site", default="bccd", show_default=True, help="Site whose fields hold one leukocyte of known type."
+)
 @_SPLIT
 @_DATA
 @_JSON
@@ -147,7 +159,14 @@ def pipeline(cells: Path, site: str, split: str, data: Path, out: Path | None) -
 @_DATA
 @_JSON
 def crossval(
-    cells: Path, config_file: Path, site: str, folds: int, start: Path | None, runs: Path, data: Path, out: Path | None
+    cells: Path,
+    config_file: Path,
+    site: str,
+    folds: int,
+    start: Path | None,
+    runs: Path,
+    data: Path,
+    out: Path | None,
 ) -> None:
     """Train and score a classifier so that every patient of a site is scored by a net that never saw them."""
     from smearscan.cli.console import training

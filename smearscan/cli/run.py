@@ -19,18 +19,26 @@ _PATH = click.Path(path_type=Path)
 @click.option("--out", type=_PATH, required=True, help="Report to write, CSV, one row a slide.")
 @click.option("--cells", type=_PATH, help="Table of every leukocyte to write, CSV.")
 @click.option("--overlays", type=_PATH, help="Folder for pictures of the fields with their cells drawn in.")
-@click.option("--task", type=click.Choice(["both", "blast", "differential"]), help="Nets to run. Default: both.")
+@click.option(
+    "--task", type=click.Choice(["both", "blast", "differential"]), help="Nets to run. Default: both."
+)
 @click.option("--device", help="auto, cpu, cuda, cuda:1 or mps. Default: auto.")
 @click.option("--engine", help="auto, openvino or torch. Default: auto.")
 @click.option("--um-per-px", type=float, help="Micrometers a pixel, if known; else red cells are measured.")
-@click.option("--weights", "pairs", type=_PATH, multiple=True, help="A weights pair in place of the shipped one; repeatable.")
+@click.option(
+    "--weights",
+    "pairs",
+    type=_PATH,
+    multiple=True,
+    help="A weights pair in place of the shipped one; repeatable.",
+)
 @click.option("--window", type=int, help="Fields held in memory at once.")
 @click.option("--config", "config_file", type=_PATH, help="YAML file of settings; options win over it.")
 def command(
     slides: Path, out: Path, cells: Path | None, overlays: Path | None, pairs: tuple[Path, ...],
     config_file: Path | None, **settings: object,
 ) -> None:  # fmt: skip
-    """Scan SLIDES: every sub-folder is a slide, its pictures are its fields; a loose picture is a one-field slide.
+    """Scan SLIDES: every sub-folder is a slide, its pictures are fields; a loose picture is a slide.
 
     The report suggests; it is never a diagnosis. Exit code 0: done; 1: some fields failed; 2: wrong usage.
     """
@@ -38,7 +46,7 @@ def command(
     from smearscan.report.tables import cells_frame, report_frame, write_csv
     from smearscan.sources import find_slides
 
-    _check_target(out)
+    _check_targets(out, cells, overlays)
     slides_found = find_slides(slides)
     config = scan_config(config_file, **settings, **_stages(pairs))
 
@@ -59,19 +67,33 @@ def command(
     sys.exit(1 if any(r.tally.n_failed for r in reports) else 0)
 
 
-def _check_target(out: Path) -> None:
-    if out.is_dir():
-        raise ConfigError(f"{out}: is a folder; --out is the CSV file to write, for example {out}/report.csv")
+def _check_targets(out: Path, cells: Path | None, overlays: Path | None) -> None:
+    """Refuse before the scan what would fail after it."""
+    for option, file in (("--out", out), ("--cells", cells)):
+        if file is not None and file.is_dir():
+            name = option.strip("-").replace("out", "report")
+            raise ConfigError(
+                f"{file}: is a folder; {option} is the CSV file to write, for example {file}/{name}.csv"
+            )
+    if cells is not None and cells.absolute() == out.absolute():
+        raise ConfigError(f"{out}: is given for --out and for --cells; give two files")
+    if overlays is not None and overlays.exists() and not overlays.is_dir():
+        raise ConfigError(f"{overlays}: is a file; --overlays is a folder")
 
 
 def _stages(pairs: tuple[Path, ...]) -> dict[str, Path]:
     """Tell by its card which stage each given weights pair is for."""
-    from smearscan.weights import load_any_card
+    from smearscan.taxonomy import BLAST
+    from smearscan.weights import DetectorCard, load_any_card
 
     found: dict[str, Path] = {}
     for pair in pairs:
         card = load_any_card(pair)
-        stage = card.stage if card.stage == "detector" else "blast" if card.task == "blast" else "differential"
+        if isinstance(card, DetectorCard):
+            stage = "detector"
+        else:
+            knows_blasts = card.task == "blast" or (card.task == "custom" and BLAST in card.classes)
+            stage = "blast" if knows_blasts else "differential"
         if stage in found:
             raise ConfigError(f"--weights: {found[stage]} and {pair} are both for the {stage}; give one")
         found[stage] = pair

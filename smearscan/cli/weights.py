@@ -17,7 +17,10 @@ def list_() -> None:
 
     for path in sorted(shipped_folder("weights").glob("*.yaml")):
         card = load_any_card(path)
-        click.echo(f"{card.name:14s} {card.stage:10s} {card.architecture:16s} {card.short_hash}  {', '.join(card.classes)}")
+        click.echo(
+            f"{card.name:14s} {card.stage:10s} {card.architecture:16s} {card.short_hash}  "
+            f"{', '.join(card.classes)}"
+        )
 
 
 @command.command("verify")

@@ -48,6 +48,8 @@ def match(xyxy: NDArray[np.float32], scores: NDArray[np.float32], true_xyxy: NDA
 def average_precision(fields: Iterable[Matched]) -> NDArray[np.float64]:
     """Average precision at each IoU threshold, COCO's 101-point interpolation, shape (10,)."""
     fields = list(fields)
+    if not fields:
+        return np.zeros(len(IOU_THRESHOLDS))
     n_true = sum(f.n_true for f in fields)
     scores = np.concatenate([f.scores for f in fields])
     correct = np.concatenate([f.correct for f in fields])[np.argsort(-scores, kind="stable")]

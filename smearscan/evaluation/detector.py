@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smearscan import scale as ruler
 from smearscan.detector import Detector, resized
@@ -114,7 +115,8 @@ def point_errors(xyxy: np.ndarray[Any, Any], points: np.ndarray[Any, Any]) -> di
     """Pair each cell, (M, 2) centers, with one box, (N, 4), that holds it; count what is left over."""
     from scipy.optimize import linear_sum_assignment
 
-    inside = ((points[:, None] >= xyxy[None, :, :2]) & (points[:, None] < xyxy[None, :, 2:])).all(axis=2)
+    reached = (points[:, None] >= xyxy[None, :, :2]) & (points[:, None] < xyxy[None, :, 2:])
+    inside: NDArray[np.bool_] = np.asarray(reached.all(axis=2))
     middle = (xyxy[:, :2] + xyxy[:, 2:]) / 2
     away = np.hypot(*np.moveaxis(points[:, None] - middle[None], 2, 0))
     rows, columns = linear_sum_assignment(np.where(inside, away, 1e6))

@@ -1,6 +1,7 @@
 """``report.csv`` and ``cells.csv``; their column names are stable, other programs read them."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ import pandas as pd
 
 from smearscan.errors import ConfigError
 from smearscan.results import FieldFailure, FieldResult
-from smearscan.slide import COUNTED, SlideReport
-from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES
+from smearscan.slide import COUNTED, HEALTHY, SlideReport
+from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, OTHER
 
 CELL_COLUMNS = (
     "slide",
@@ -38,8 +39,8 @@ def cells_frame(results: Iterable[FieldResult | FieldFailure], root: Path | None
     Returns
     -------
     DataFrame
-        :data:`CELL_COLUMNS`, then ``p_CLASS`` for each class of the differential. Boxes in pixels of the field as
-        displayed.
+        :data:`CELL_COLUMNS`, then ``p_CLASS`` for each class of the differential. Boxes in pixels of the
+        field as displayed.
     """
     rows = []
     classes: tuple[str, ...] = ()
@@ -64,7 +65,7 @@ def cells_frame(results: Iterable[FieldResult | FieldFailure], root: Path | None
 
 
 def report_frame(reports: Iterable[SlideReport]) -> pd.DataFrame:
-    """Return one row a slide, a percentage being of the counted leukocytes (see :mod:`smearscan.differential`)."""
+    """Return one row a slide; percentages are of counted leukocytes, see :mod:`smearscan.differential`."""
     return pd.DataFrame([_report_row(report) for report in reports])
 
 
@@ -82,6 +83,8 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(part, index=False)
         part.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink()
         raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
@@ -96,7 +99,10 @@ def _report_row(report: SlideReport) -> dict[str, object]:
         "n_leukocytes": report.n_leukocytes,
         "n_unclassified": report.n_unclassified,
     }
-    row |= {name: report.tally.types[name] for name in DIFFERENTIAL_CLASSES}
+    # a class that the net in use does not know was not looked for, which is not the same as none found
+    named = HEALTHY not in count.classes
+    known = (*count.classes, OTHER) if named else ()
+    row |= {name: report.tally.types[name] if name in known else None for name in DIFFERENTIAL_CLASSES}
     row |= {f"{name}_percent": _rounded(percent.get(name, np.nan)) for name in COUNTED}
     row |= {
         "blast_count": report.tally.types[BLAST] if BLAST in count.classes else None,
@@ -113,6 +119,9 @@ def _report_row(report: SlideReport) -> dict[str, object]:
         "failures": "; ".join(failure.reason for failure in report.tally.failures),
         "notice": report.notice,
     }
+    own = [name for name in count.classes if name not in (*DIFFERENTIAL_CLASSES, HEALTHY, BLAST)]
+    row |= {name: count.count(name) for name in own}
+    row |= {f"{name}_percent": _rounded(percent[name]) for name in own}
     return row
 
 

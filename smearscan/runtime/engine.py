@@ -17,8 +17,6 @@ from smearscan.errors import EngineError
 
 ENGINES = ("auto", "openvino", "torch")
 
-_SHAPES_KEPT = 32  # a compiled shape of the detector holds about 35 MB
-
 
 class Engine(Protocol):
     """Runs a network on pictures."""
@@ -74,33 +72,29 @@ class TorchEngine:
 
 
 class OpenVinoEngine:
-    """Runs a network with OpenVINO on the CPU, float32; compiles once a picture shape."""
+    """Runs a network with OpenVINO on the CPU, float32; compiled once, for pictures of any shape."""
 
     def __init__(self, network: FromPixels, batch: int, example_side: int) -> None:
         import openvino as ov
 
         self.name = "openvino cpu"
         self._batch = batch
-        self._core = ov.Core()
         example = torch.zeros(batch, example_side, example_side, 3, dtype=torch.uint8)
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the converter's own ways; its outcome is tested
-            self._model = ov.convert_model(network.eval(), example_input=example)
-        self._compiled: dict[tuple[int, ...], Any] = {}
+            model = ov.convert_model(network.eval(), example_input=example)
+        # height and width stay open: slides differ in scale, compiling for a new shape takes half a second
+        model.reshape([batch, -1, -1, 3])
+        # f32: the answers of all engines agree to rounding; bf16 would move boxes and probabilities
+        options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        self._compiled = ov.Core().compile_model(model, "CPU", options)
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See :class:`Engine`."""
         return _in_fixed_batches(self._run, images, self._batch)
 
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        if images.shape not in self._compiled:
-            if len(self._compiled) == _SHAPES_KEPT:
-                del self._compiled[next(iter(self._compiled))]
-            self._model.reshape(list(images.shape))
-            # f32: the answers of all engines agree to rounding; bf16 would move boxes and probabilities
-            options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-            self._compiled[images.shape] = self._core.compile_model(self._model, "CPU", options)
-        out: NDArray[np.float32] = self._compiled[images.shape](images)[0]
+        out: NDArray[np.float32] = self._compiled(images)[0]
         return out.copy()
 
 

@@ -174,7 +174,7 @@ def locate(
         With ``um_per_px, x0, y0, x1, y1`` complete and ``located`` (``given``, ``detected`` or ``middle``).
     """
     table = table.reindex(columns=[*table.columns, *(c for c in ("um_per_px", *_BOX) if c not in table)])
-    values = table[["um_per_px", *_BOX]].to_numpy(np.float64)
+    values = table[["um_per_px", *_BOX]].to_numpy(np.float64, copy=True)
     how = []
     for i, name in enumerate(table["image"]):
         if not np.isnan(values[i]).any():

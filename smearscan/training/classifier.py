@@ -18,7 +18,13 @@ from smearscan import __version__, backbones
 from smearscan.crops import BACKGROUND
 from smearscan.errors import DatasetError
 from smearscan.runtime.engine import FromPixels, TorchEngine
-from smearscan.taxonomy import BLAST, BLAST_CLASSES, BLAST_SYNONYMS, DIFFERENTIAL_CLASSES, DIFFERENTIAL_SYNONYMS
+from smearscan.taxonomy import (
+    BLAST,
+    BLAST_CLASSES,
+    BLAST_SYNONYMS,
+    DIFFERENTIAL_CLASSES,
+    DIFFERENTIAL_SYNONYMS,
+)
 from smearscan.training.cells import load_crops, with_targets
 from smearscan.training.config import ClassifierTraining
 from smearscan.training.loop import Averaged, Checkpoint, Curves, learning_rate, precision
@@ -26,7 +32,7 @@ from smearscan.training.stain import recolored, restained
 from smearscan.weights import ClassifierCard, save_weights
 
 ROOM = 1.42
-"""Cells are kept with this much surroundings (the diagonal of a square), so that turning a crop needs no filling."""
+"""Cells are kept with this much surroundings (a square's diagonal), so that turning needs no filling."""
 
 Report = Callable[[dict[str, float]], None]
 
@@ -34,7 +40,9 @@ Report = Callable[[dict[str, float]], None]
 class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
     """Endless, seeded, augmented crops."""
 
-    def __init__(self, windows: NDArray[np.uint8], table: pd.DataFrame, config: ClassifierTraining, seed: int) -> None:
+    def __init__(
+        self, windows: NDArray[np.uint8], table: pd.DataFrame, config: ClassifierTraining, seed: int
+    ) -> None:
         self._windows, self._config, self._seed = windows, config, seed
         self._target = table["target"].to_numpy()
         self._share = _shares(table, config)
@@ -48,14 +56,14 @@ class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
 
 
 def _shares(table: pd.DataFrame, config: ClassifierTraining) -> NDArray[np.float64]:
-    """Chance of each cell: a site by the root of its size and its weight; within it a class by the root of its."""
+    """Chance of each cell: a site by weight and the root of its size; in it a class by the root of its."""
     n = table.groupby(["site", "target"])["image"].transform("size").to_numpy(np.float64)
     share = 1 / np.sqrt(n)
     site = table["site"].to_numpy()
     for name in np.unique(site):
         own = site == name
         share[own] *= config.site_weights.get(str(name), 1.0) * np.sqrt(own.sum()) / share[own].sum()
-    return share / share.sum()
+    return np.asarray(share / share.sum(), np.float64)
 
 
 def augmented(window: NDArray[np.uint8], crop_px: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -79,7 +87,9 @@ def augmented(window: NDArray[np.uint8], crop_px: int, rng: np.random.Generator)
 
 def collate(batch: list[tuple[NDArray[np.uint8], int]]) -> tuple[Tensor, Tensor]:
     """Join crops to (B, S, S, 3) uint8 and (B,) int64."""
-    return torch.from_numpy(np.stack([crop for crop, _ in batch])), torch.tensor([target for _, target in batch])
+    return torch.from_numpy(np.stack([crop for crop, _ in batch])), torch.tensor(
+        [target for _, target in batch]
+    )
 
 
 def prepared(table: pd.DataFrame, config: ClassifierTraining) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -117,7 +127,9 @@ def fit(
     head = [p for n, p in model.named_parameters() if n.startswith("head.")]
     body = [p for n, p in model.named_parameters() if not n.startswith("head.")]
     optimizer = torch.optim.AdamW(
-        [{"params": head, "factor": 3.0}, {"params": body, "factor": 1.0}], lr=1.0, weight_decay=config.weight_decay
+        [{"params": head, "factor": 3.0}, {"params": body, "factor": 1.0}],
+        lr=1.0,
+        weight_decay=config.weight_decay,
     )
     checkpoint = Checkpoint(out / "checkpoint.pt", config.model_dump_json() + str(len(cells)))
     curves = Curves(out / "curves.csv")
@@ -143,7 +155,9 @@ def fit(
                 group["lr"] = config.learning_rate * group["factor"] * at
             with precision():
                 logits = network(crops)
-            loss = nn.functional.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing)
+            loss = nn.functional.cross_entropy(
+                logits.float(), targets, label_smoothing=config.label_smoothing
+            )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -178,7 +192,7 @@ def fit_temperature(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> 
 def threshold_at(specificity: float, healthy_probs: NDArray[np.floating]) -> float:
     """Smallest probability limit that keeps at least this share of healthy cells unflagged."""
     limit = np.quantile(healthy_probs, specificity, method="higher")
-    return float(min(np.nextafter(np.float32(limit), np.float32(1)), 0.999))
+    return float(np.nextafter(np.float32(limit), np.float32(1)))
 
 
 def train(
@@ -212,15 +226,21 @@ def train(
     room_px = round(ROOM * config.crop_px)
     windows = load_crops(train_cells, root, ROOM * config.crop_um, room_px)
     model = fit(config, train_cells, len(classes), windows, start, out, report)
-    card = calibrated_card(config, classes, model, val_cells, load_crops(val_cells, root, config.crop_um, config.crop_px))
-    counts = table.groupby(["site", "split"]).agg(cells=("image", "size"), groups=("group", "nunique"))
+    card = calibrated_card(
+        config, classes, model, val_cells, load_crops(val_cells, root, config.crop_um, config.crop_px)
+    )
     training = {
         "command": "smearscan train classifier",
         "config": config.model_dump(mode="json", exclude_defaults=True),
         "start": start.name if start else "random",
-        "data": {f"{site}/{split}": row.to_dict() for (site, split), row in counts.iterrows()},
+        "data": {
+            f"{site}/{split}": {"cells": len(rows), "groups": int(rows["group"].nunique())}
+            for (site, split), rows in table.groupby(["site", "split"])
+        },
     }
-    signed = save_weights(out / f"{config.name}.safetensors", card.model_copy(update={"training": training}), model.state_dict())
+    signed = save_weights(
+        out / f"{config.name}.safetensors", card.model_copy(update={"training": training}), model.state_dict()
+    )
     Checkpoint(out / "checkpoint.pt", "").remove()
     return signed
 

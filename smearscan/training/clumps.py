@@ -106,7 +106,12 @@ def _varied(cell: CutOut, factor: float, rng: _Rng) -> NDArray[np.uint8]:
 
 
 def _beside(
-    placed: list[tuple[float, float, float]], radius: float, nearest: float, height: int, width: int, rng: _Rng
+    placed: list[tuple[float, float, float]],
+    radius: float,
+    nearest: float,
+    height: int,
+    width: int,
+    rng: _Rng,
 ) -> tuple[float, float]:
     """Choose a center: free for a clump's first cell, else touching one of it and overlapping none much."""
     if not placed:

@@ -149,7 +149,7 @@ def _fit(
     for p in model.parameters():
         p.requires_grad_(True)
     # channels-last is what the processor's convolutions want; the answers are the same
-    model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    model.to(memory_format=torch.channels_last).train()
     averaged, loss_of = Averaged(model), yolo.DetectionLoss(model)
     weights = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
@@ -198,8 +198,9 @@ def _shares(items: list[BoxedImage], config: DetectorTraining) -> np.ndarray[Any
     weight = {s.name: s.weight for s in config.sites}
     sites = [item.site for item in items]
     count = {name: sites.count(name) for name in set(sites)}
-    share = np.array([weight[name] / np.sqrt(count[name]) for name in sites])
-    return share / share.sum()
+    share = np.array([weight[name] / np.sqrt(count[name]) for name in sites], np.float64)
+    share /= share.sum()
+    return share
 
 
 def _clumps(config: DetectorTraining, data_root: Path) -> canvas.Clumps:

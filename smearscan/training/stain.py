@@ -32,8 +32,8 @@ def recolored(image: NDArray[np.uint8], rng: _Rng) -> NDArray[np.uint8]:
 def restained(image: NDArray[np.uint8], rng: _Rng) -> NDArray[np.uint8]:
     """Stain a cell with other dyes: hue and saturation change in optical density, so that white stays white.
 
-    Dyes absorb, so their colors mix as densities (Beer and Lambert; Ruifrok and Johnston 2001). Rapid stains render
-    as red or blue what Wright-Giemsa renders violet; a classifier must go by form and texture as well.
+    Dyes absorb, so their colors mix as densities (Beer and Lambert; Ruifrok and Johnston 2001). Rapid stains
+    render as red or blue what Wright-Giemsa renders violet; a classifier must go by form and texture as well.
     """
     density = cv2.LUT(image, _DENSITY)
     grey = np.full((3, 3), 1 / 3)

@@ -62,7 +62,7 @@ def detector(working_red_cell_px: float = 32.0, tile_px: int = 640, **card: obje
 def draw(
     height: int, width: int, discs: list[tuple[int, float, float, float]]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Draw discs (class, center x, center y, diameter); return the picture and the boxes of what is visible."""
+    """Draw discs (class, center x, center y, diameter); return the picture and the visible boxes."""
     image = np.full((height, width, 3), WHITE, np.uint8)
     y, x = np.mgrid[:height, :width] + 0.5
     found = []

@@ -1,4 +1,4 @@
-"""What happens around the detection network: thresholds, duplicates, touching and nested cells, padding, order."""
+"""What happens around the detection network: thresholds, duplicates, touching and nested cells, order."""
 
 import numpy as np
 import pytest
@@ -44,8 +44,12 @@ def test_each_class_has_its_threshold() -> None:
         working_red_cell_px=32,
         thresholds=(0.7, 0.4, 0.2),
     )
-    rows = [([40 * i, 0, 40 * i + 30, 30], list(np.eye(3)[i % 3] * p)) for i, p in enumerate([0.65, 0.45, 0.15])]
-    rows += [([40 * i, 50, 40 * i + 30, 80], list(np.eye(3)[i % 3] * p)) for i, p in enumerate([0.7, 0.35, 0.25])]
+    rows = [
+        ([40 * i, 0, 40 * i + 30, 30], list(np.eye(3)[i % 3] * p)) for i, p in enumerate([0.65, 0.45, 0.15])
+    ]
+    rows += [
+        ([40 * i, 50, 40 * i + 30, 80], list(np.eye(3)[i % 3] * p)) for i, p in enumerate([0.7, 0.35, 0.25])
+    ]
     found = Detector(DiscEngine(), card).select(raw(*rows))
     assert found.labels.tolist() == [LEUKOCYTE, RED_CELL, PLATELET]
     assert found.scores == pytest.approx([0.7, 0.45, 0.25])
@@ -70,7 +74,9 @@ def test_duplicates_go_and_touching_cells_stay() -> None:
 
 
 def test_suppression_stays_within_a_class() -> None:
-    found = select(([0, 0, 40, 40], [0.9, 0, 0]), ([0, 0, 40, 40], [0, 0.8, 0]), ([1, 0, 40, 40], [0, 0.7, 0]))
+    found = select(
+        ([0, 0, 40, 40], [0.9, 0, 0]), ([0, 0, 40, 40], [0, 0.8, 0]), ([1, 0, 40, 40], [0, 0.7, 0])
+    )
     assert found.labels.tolist() == [LEUKOCYTE, RED_CELL]
 
 
@@ -85,7 +91,9 @@ def test_a_nucleus_within_a_better_cell_is_dropped() -> None:
 
 
 def test_a_large_box_around_better_cells_is_kept() -> None:
-    found = select(([10, 10, 40, 40], [0.9, 0, 0]), ([0, 0, 90, 90], [0.6, 0, 0]), ([50, 50, 80, 80], [0.7, 0, 0]))
+    found = select(
+        ([10, 10, 40, 40], [0.9, 0, 0]), ([0, 0, 90, 90], [0.6, 0, 0]), ([50, 50, 80, 80], [0.7, 0, 0])
+    )
     assert found.scores == pytest.approx([0.9, 0.7, 0.6])
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import nn
 
 from smearscan import yolo
@@ -18,7 +19,11 @@ MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 def network() -> FromPixels:
     torch.manual_seed(0)
     layers = nn.Sequential(
-        nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.SiLU(), nn.Conv2d(8, 4, 3), nn.AdaptiveAvgPool2d(1)
+        nn.Conv2d(3, 8, 3, stride=2),
+        nn.BatchNorm2d(8),
+        nn.SiLU(),
+        nn.Conv2d(8, 4, 3),
+        nn.AdaptiveAvgPool2d(1),
     )
     return FromPixels(nn.Sequential(layers, nn.Flatten(), nn.Linear(4, 5)), MEAN, STD)
 
@@ -85,12 +90,12 @@ def test_an_answer_is_not_overwritten_by_the_next(engine: Engine) -> None:
     assert np.array_equal(first, kept)
 
 
-def test_openvino_keeps_a_bounded_number_of_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SHAPES_KEPT", 2)
-    made = OpenVinoEngine(network(), 1, 64)
-    answers = [made.run(pictures(1, side, 64)) for side in (32, 64, 96, 32)]
-    assert len(made._compiled) == 2
+def test_pictures_of_another_shape_in_between_change_nothing(engine: Engine) -> None:
+    shapes = [(64, 64), (32, 96), (128, 48), (64, 64), (32, 96)]
+    answers = [engine.run(pictures(5, *shape)) for shape in shapes]
     assert np.array_equal(answers[0], answers[3])
+    assert np.array_equal(answers[1], answers[4])
+    assert not np.array_equal(answers[0], answers[1])
 
 
 def test_auto_takes_openvino_on_the_cpu() -> None:
@@ -122,3 +127,10 @@ def test_openvino_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_cpu_is_always_there() -> None:
     assert choose_device("cpu").type == "cpu"
     assert choose_device("auto").type in ("cpu", "cuda")
+
+
+def test_building_a_detector_leaves_picture_reading_alone() -> None:
+    opened = Image.open
+    yolo.build("yolov8n", 3)
+    assert Image.open is opened
+    assert opened.__module__ == "PIL.Image"

@@ -54,9 +54,7 @@ def test_detections_are_counted_and_chosen_by_class() -> None:
 @pytest.mark.parametrize(
     ("boxes", "scores", "labels"), [((3, 4), 2, 3), ((3, 4), 3, 2), ((3, 5), 3, 3), ((2, 4), 3, 3)]
 )
-def test_detections_of_unequal_lengths_are_refused(
-    boxes: tuple[int, int], scores: int, labels: int
-) -> None:
+def test_detections_of_unequal_lengths_are_refused(boxes: tuple[int, int], scores: int, labels: int) -> None:
     with pytest.raises(ValueError, match="need"):
         Detections(np.zeros(boxes, np.float32), np.zeros(scores, np.float32), np.zeros(labels, np.int64))
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from fakes import detector, draw, scattered
+from fakes import DiscEngine, detector, draw, scattered
 
+from smearscan.detector import Detector
 from smearscan.scale import measure
 from smearscan.taxonomy import RED_CELL_UM
 
@@ -14,7 +15,9 @@ WORKING = 24.0
 def field(factor: float, seed: int = 0, n_red: int = 40, n_white: int = 2) -> np.ndarray:
     """The same field, photographed at a magnification: `factor` times the pixels."""
     rng = np.random.default_rng(seed)
-    wanted = [(0, 1.85 * RED_CELL_PX)] * n_white + [(1, RED_CELL_PX * rng.uniform(0.95, 1.05)) for _ in range(n_red)]
+    wanted = [(0, 1.85 * RED_CELL_PX)] * n_white + [
+        (1, RED_CELL_PX * rng.uniform(0.95, 1.05)) for _ in range(n_red)
+    ]
     discs = scattered(rng, 520, 600, wanted)
     scaled = [(c, x * factor, y * factor, d * factor) for c, x, y, d in discs]
     return draw(round(520 * factor), round(600 * factor), scaled)[0]
@@ -40,6 +43,23 @@ def test_the_working_scale_does_not_change_the_answer() -> None:
     assert answers == pytest.approx([RED_CELL_UM / RED_CELL_PX] * 3, rel=0.05)
 
 
+class BiasedEngine(DiscEngine):
+    """Sees cells drawn towards the size it works at, as networks do."""
+
+    def _row(self, c: int, box: tuple[int, int, int, int]) -> list[float]:
+        _, _, w, h = box
+        usual = WORKING * (1.85 if c == 0 else 1)
+        pull = (np.sqrt(w * h) / usual) ** -0.4
+        row = super()._row(c, box)
+        return [row[0], row[1], w * pull, h * pull, *row[4:]]
+
+
+@pytest.mark.parametrize("factor", [0.7, 1.4])
+def test_refinement_undoes_the_bias_of_cells_seen_off_scale(factor: float) -> None:
+    scale = measure(Detector(BiasedEngine(), detector(WORKING).card), [field(factor)])
+    assert scale.um_per_px == pytest.approx(RED_CELL_UM / (RED_CELL_PX * factor), rel=0.05)
+
+
 def test_one_odd_field_does_not_turn_the_slide() -> None:
     fields = [field(1.0, seed) for seed in range(3)] + [field(2.0, 3)]
     scale = measure(detector(WORKING), fields)
@@ -53,10 +73,18 @@ def test_leukocytes_serve_where_red_cells_are_too_few() -> None:
     assert scale.um_per_px == pytest.approx(RED_CELL_UM / RED_CELL_PX, rel=0.05)
 
 
-@pytest.mark.parametrize(("n_red", "n_white"), [(0, 0), (2, 0), (0, 2), (3, 1)])
-def test_too_few_cells_are_called_assumed(n_red: int, n_white: int) -> None:
+@pytest.mark.parametrize(
+    ("n_red", "n_white", "ruler"), [(2, 0, "red cells"), (0, 2, "leukocytes"), (2, 2, "leukocytes")]
+)
+def test_few_cells_serve_and_are_counted(n_red: int, n_white: int, ruler: str) -> None:
     scale = measure(detector(WORKING), [field(1.0, n_red=n_red, n_white=n_white)])
+    assert scale.ruler == ruler
+    assert 0 < scale.n_cells <= n_red + n_white
+    assert scale.um_per_px == pytest.approx(RED_CELL_UM / RED_CELL_PX, rel=0.06)
+
+
+def test_a_field_without_cells_is_called_assumed() -> None:
+    scale = measure(detector(WORKING), [field(1.0, n_red=0, n_white=0)])
     assert scale.ruler == "assumed"
-    assert np.isfinite(scale.um_per_px)
-    if not n_red + n_white:
-        assert scale.um_per_px == pytest.approx(RED_CELL_UM / (600 / 8))
+    assert scale.n_cells == 0
+    assert scale.um_per_px == pytest.approx(RED_CELL_UM / (600 / 8))

@@ -47,9 +47,7 @@ def test_every_object_up_to_the_overlap_has_a_tile_off_its_seams(
         if max(w, h) <= overlap:
             assert whole
         if max(w, h) < overlap - 2 * margin:
-            boxes = [
-                np.array([[x - t.x0, y - t.y0, x + w - t.x0, y + h - t.y0]], np.float32) for t in whole
-            ]
+            boxes = [np.array([[x - t.x0, y - t.y0, x + w - t.x0, y + h - t.y0]], np.float32) for t in whole]
             assert any(tiles.off_seams(t, b, margin)[0] for t, b in zip(whole, boxes, strict=True))
 
 
@@ -76,7 +74,9 @@ def seam_discs(rng: np.random.Generator, height: int, width: int, cut: list[tile
     """Discs on seams and corners of the tiles, then others anywhere; those that would touch are left out."""
     xs = [t.x0 for t in cut if t.x0] + [t.x1 for t in cut if t.x1 < width]
     ys = [t.y0 for t in cut if t.y0] + [t.y1 for t in cut if t.y1 < height]
-    wanted = [(0, x + rng.uniform(-9, 9), y + rng.uniform(-9, 9), rng.uniform(10, 22)) for x in xs for y in ys]
+    wanted = [
+        (0, x + rng.uniform(-9, 9), y + rng.uniform(-9, 9), rng.uniform(10, 22)) for x in xs for y in ys
+    ]
     wanted += [(1, x, rng.uniform(0, height), rng.uniform(6, 11)) for x in xs]
     wanted += [(1, rng.uniform(0, width), y, rng.uniform(6, 11)) for y in ys]
     wanted += scattered(rng, height, width, [(int(c), rng.uniform(5, 20)) for c in rng.integers(0, 3, 25)])

@@ -99,7 +99,9 @@ def test_a_file_cut_short_is_refused(pair: Path) -> None:
         load_weights(pair, ClassifierCard)
 
 
-@pytest.mark.parametrize(("gone", "reason"), [(".yaml", "card is missing"), (".safetensors", "file is missing")])
+@pytest.mark.parametrize(
+    ("gone", "reason"), [(".yaml", "card is missing"), (".safetensors", "file is missing")]
+)
 def test_a_missing_half_is_named(pair: Path, gone: str, reason: str) -> None:
     pair.with_suffix(gone).unlink()
     with pytest.raises(WeightsError, match=reason) as error:

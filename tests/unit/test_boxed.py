@@ -1,0 +1,233 @@
+"""Four formats of annotation say the same; what they cannot say is refused by name."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smearscan.errors import DatasetError
+from smearscan.taxonomy import LEUKOCYTE, PLATELET, RED_CELL
+from smearscan.training.boxed import BoxedImage, read_site
+from smearscan.training.config import BoxedSite
+
+CLASSES = {"WBC": "leukocyte", "RBC": "red_cell", "Platelets": "platelet"}
+SIZE = {"a.png": (160, 120), "b.png": (200, 100), "c.png": (96, 128)}  # width, height
+TRUTH = {
+    "a.png": [
+        ("WBC", 30, 40, 70, 88),
+        ("RBC", 80, 20, 100, 40),
+        ("RBC", 100, 60, 121, 80),
+        ("RBC", 0, 0, 9, 20),
+    ],
+    "b.png": [("RBC", 50, 50, 80, 80), ("Platelets", 10, 10, 18, 20), ("WBC", 120, 30, 170, 80)],
+    "c.png": [],
+}
+
+
+def write_voc(root: Path) -> dict[str, object]:
+    (root / "voc").mkdir()
+    for name, rows in TRUTH.items():
+        objects = "".join(
+            f"<object><name>{n}</name><bndbox><xmin>{x0}</xmin><ymin>{y0}</ymin><xmax>{x1}</xmax>"
+            f"<ymax>{y1}</ymax></bndbox></object>"
+            for n, x0, y0, x1, y1 in rows
+        )
+        (root / "voc" / f"{Path(name).stem}.xml").write_text(f"<annotation>{objects}</annotation>")
+    return {"format": "voc", "annotations": "voc", "classes": CLASSES}
+
+
+def write_yolo(root: Path) -> dict[str, object]:
+    (root / "yolo").mkdir()
+    numbers = {name: str(i) for i, name in enumerate(CLASSES)}
+    for name, rows in TRUTH.items():
+        w, h = SIZE[name]
+        lines = [
+            f"{numbers[n]} {(x0 + x1) / 2 / w} {(y0 + y1) / 2 / h} {(x1 - x0) / w} {(y1 - y0) / h}\n"
+            for n, x0, y0, x1, y1 in rows
+        ]
+        (root / "yolo" / f"{Path(name).stem}.txt").write_text("".join(lines))
+    return {"format": "yolo", "annotations": "yolo", "classes": {numbers[n]: c for n, c in CLASSES.items()}}
+
+
+def write_coco(root: Path) -> dict[str, object]:
+    content = {
+        "categories": [{"id": 10 + i, "name": n} for i, n in enumerate(CLASSES)],
+        "images": [{"id": i, "file_name": f"somewhere/{n}"} for i, n in enumerate(TRUTH)],
+        "annotations": [
+            {
+                "image_id": list(TRUTH).index(name),
+                "category_id": 10 + list(CLASSES).index(n),
+                "bbox": [x0, y0, x1 - x0, y1 - y0],
+            }
+            for name, rows in TRUTH.items()
+            for n, x0, y0, x1, y1 in rows
+        ],
+    }
+    (root / "coco.json").write_text(json.dumps(content))
+    return {"format": "coco", "annotations": "coco.json", "classes": CLASSES}
+
+
+def write_csv(root: Path) -> dict[str, object]:
+    rows = [f"{name},{x0},{y0},{x1},{y1},{n}" for name, r in TRUTH.items() for n, x0, y0, x1, y1 in r]
+    (root / "boxes.csv").write_text("\n".join(["image,x0,y0,x1,y1,label", *rows]))
+    return {"format": "csv", "annotations": "boxes.csv", "classes": CLASSES}
+
+
+WRITERS = {"voc": write_voc, "yolo": write_yolo, "coco": write_coco, "csv": write_csv}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "images").mkdir()
+    for name, size in SIZE.items():
+        Image.new("RGB", size, "white").save(tmp_path / "images" / name)
+    (tmp_path / "images" / "readme.txt").write_text("no picture")
+    return tmp_path
+
+
+def site(root: Path, kind: str, **changes: object) -> BoxedSite:
+    told = {"name": "here", "images": "images", "splits": {"train": "*"}, **WRITERS[kind](root), **changes}
+    return BoxedSite.model_validate(told)
+
+
+def by_name(items: list[BoxedImage]) -> dict[str, BoxedImage]:
+    return {item.path.name: item for item in items}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_every_format_gives_the_same_boxes(root: Path, kind: str) -> None:
+    items = read_site(site(root, kind), root, "train")
+    assert [item.path.name for item in items] == sorted(TRUTH)
+    for item in items:
+        rows = TRUTH[item.path.name]
+        assert item.xyxy.dtype == np.float32
+        np.testing.assert_allclose(item.xyxy, np.reshape([r[1:] for r in rows], (-1, 4)), atol=1e-4)
+        named = {"WBC": LEUKOCYTE, "RBC": RED_CELL, "Platelets": PLATELET}
+        assert item.labels.tolist() == [named[r[0]] for r in rows]
+        assert item.labeled == (True, True, True)
+        assert item.site == "here"
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_the_scale_comes_from_whole_red_cells(root: Path, kind: str) -> None:
+    items = by_name(read_site(site(root, kind), root, "train"))
+    # whole red cells: 20 and sqrt(21*20) in a, 30 in b; the cut one at a's border does not count
+    middle = float(np.sqrt(21 * 20))
+    own = {"a.png": (float(np.median([20, middle])), 2), "b.png": (30.0, 1)}
+    for name, (size, n) in own.items():
+        expected = np.exp((n * np.log(size) + 4 * np.log(middle)) / (n + 4))
+        assert items[name].red_cell_px == pytest.approx(expected, rel=1e-4)
+    assert items["c.png"].red_cell_px == pytest.approx(middle, rel=1e-4)
+    given = read_site(site(root / "images" / "..", "csv", red_cell_px=17), root, "train")
+    assert [i.red_cell_px for i in given] == [17, 17, 17]
+
+
+def test_a_set_without_red_cells_must_give_its_scale(root: Path) -> None:
+    told = site(root, "csv")
+    lines = (root / "boxes.csv").read_text().splitlines()
+    (root / "boxes.csv").write_text("\n".join(line for line in lines if "RBC" not in line))
+    only = told.model_copy(update={"classes": {"WBC": "leukocyte", "Platelets": "platelet"}})
+    with pytest.raises(DatasetError, match=r"here: no red cell is boxed.*'red_cell_px'"):
+        read_site(only, root, "train")
+    items = read_site(only.model_copy(update={"red_cell_px": 21.0}), root, "train")
+    assert {i.labeled for i in items} == {(True, False, True)}
+
+
+def test_splits_choose_pictures(root: Path) -> None:
+    (root / "train.txt").write_text("a\nc.png\n")
+    (root / "more.txt").write_text("b.png")
+    one = site(root, "voc", splits={"train": str(root / "train.txt"), "test": [str(root / "more.txt")]})
+    assert [i.path.name for i in read_site(one, root, "train")] == ["a.png", "c.png"]
+    assert [i.path.name for i in read_site(one, root, "test")] == ["b.png"]
+    assert read_site(one, root, "val") == []
+
+
+def test_boxes_of_no_extent_are_left_out(root: Path) -> None:
+    told = site(root, "csv")
+    with (root / "boxes.csv").open("a") as file:
+        file.write("\nc.png,5,5,5,40,WBC\nc.png,9,9,30,30,WBC")
+    (item,) = [i for i in read_site(told, root, "train") if i.path.name == "c.png"]
+    assert item.xyxy.tolist() == [[9, 9, 30, 30]]
+
+
+def test_an_undeclared_class_is_refused_by_name(root: Path) -> None:
+    classes = {k: v for k, v in CLASSES.items() if k != "Platelets"}
+    with pytest.raises(DatasetError, match=r"b\.png: class 'Platelets' is not declared.*'here'"):
+        read_site(site(root, "voc", classes=classes), root, "train")
+
+
+@pytest.mark.parametrize(
+    ("kind", "gone"),
+    [("voc", "voc/b.xml"), ("yolo", "yolo/b.txt"), ("coco", "coco.json"), ("csv", "boxes.csv")],
+)
+def test_a_missing_annotation_is_named(root: Path, kind: str, gone: str) -> None:
+    told = site(root, kind)
+    (root / gone).unlink()
+    with pytest.raises(DatasetError) as error:
+        read_site(told, root, "train")
+    assert str(root / gone) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "content"),
+    [
+        ("voc", "voc/b.xml", "<annotation><object>"),
+        ("yolo", "yolo/b.txt", "0 0.5 half 0.1 0.1\n"),
+        ("yolo", "yolo/b.txt", "0 0.5 0.5\n"),
+        ("coco", "coco.json", "{"),
+        ("coco", "coco.json", "{}"),
+        ("csv", "boxes.csv", "image,x0\na.png,4"),
+    ],
+)
+def test_a_broken_annotation_is_named(root: Path, kind: str, file: str, content: str) -> None:
+    told = site(root, kind)
+    (root / file).write_text(content)
+    with pytest.raises(DatasetError) as error:
+        read_site(told, root, "train")
+    assert str(root / file) in str(error.value)
+
+
+def test_missing_folders_lists_and_pictures_are_named(root: Path) -> None:
+    with pytest.raises(DatasetError, match="nowhere"):
+        read_site(site(root, "voc", images="nowhere"), root, "train")
+    told = BoxedSite(name="x", format="voc", images="images", annotations="voc", classes={}, splits={})
+    with pytest.raises(DatasetError, match=r"gone\.txt"):
+        read_site(told.model_copy(update={"splits": {"train": "gone.txt"}}), root, "train")
+    (root / "list.txt").write_text("a.png\nz.png")
+    with pytest.raises(DatasetError, match=r"the train list names z\.png"):
+        read_site(told.model_copy(update={"splits": {"train": str(root / "list.txt")}}), root, "train")
+
+
+@pytest.mark.parametrize("kind", ["voc", "csv"])
+def test_corrections_drop_and_add(root: Path, kind: str) -> None:
+    fix = root / "fix.csv"
+    fix.write_text(
+        "image,action,x0,y0,x1,y1\na.png,drop,30,40,70,88\na.png,add,5,50,40,90\nc.png,add,1,2,30,40\n"
+    )
+    (root / "train.txt").write_text("a.png b.png")
+    (root / "test.txt").write_text("c.png")
+    told = site(
+        root,
+        kind,
+        classes={**CLASSES, "leukocyte": "leukocyte"},
+        corrections=[str(fix)],
+        splits={"train": str(root / "train.txt"), "test": str(root / "test.txt")},
+        red_cell_px=20,
+    )
+    train = by_name(read_site(told, root, "train"))
+    assert train["a.png"].xyxy[train["a.png"].labels == LEUKOCYTE].tolist() == [[5, 50, 40, 90]]
+    assert (train["a.png"].labels == RED_CELL).sum() == 3
+    assert train["b.png"].xyxy.tolist() == [list(r[1:]) for r in TRUTH["b.png"]]
+    # the drop concerns a picture of the other split: it must not stop this one
+    assert read_site(told, root, "test")[0].xyxy.tolist() == [[1, 2, 30, 40]]
+
+
+def test_a_correction_that_matches_nothing_is_refused(root: Path) -> None:
+    fix = root / "fix.csv"
+    fix.write_text("image,action,x0,y0,x1,y1\na.png,drop,31,40,70,88\n")
+    with pytest.raises(DatasetError, match=r"fix\.csv: a box to drop of a\.png"):
+        read_site(site(root, "voc", corrections=[str(fix)]), root, "train")
+    with pytest.raises(DatasetError, match=r"none\.csv"):
+        read_site(site(root / "images" / "..", "csv", corrections=["none.csv"]), root, "train")

@@ -1,0 +1,277 @@
+"""Training of stage two on tiny random data: sampling, augmentation, calibration, resuming."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.special import softmax
+from torch import Tensor, nn
+
+from smearscan import backbones
+from smearscan.errors import ConfigError, DatasetError
+from smearscan.training import classifier as training
+from smearscan.training.config import ClassifierTraining
+
+
+def config(**more: object) -> ClassifierTraining:
+    return ClassifierTraining(
+        **{"name": "net", "crop_px": 32, "batch": 4, "epoch_cells": 8, "epochs": 2, **more}
+    )
+
+
+def cells(*groups: tuple[str, int, int]) -> pd.DataFrame:
+    """Rows of (site, target, how many)."""
+    rows = [(f"{s}{t}{i}.png", s, t) for s, t, n in groups for i in range(n)]
+    return pd.DataFrame(rows, columns=["image", "site", "target"])
+
+
+# ---------------------------------------------------------------- sampling
+
+
+@given(
+    sizes=st.lists(
+        st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.integers(1, 9)), min_size=1, max_size=6
+    ),
+    weight=st.floats(0.1, 10),
+)
+def test_shares_are_chances(sizes: list[tuple[str, int, int]], weight: float) -> None:
+    table = cells(*sizes)
+    share = training._shares(table, config(site_weights={"a": weight}))
+    assert share.shape == (len(table),)
+    assert (share > 0).all()
+    assert share.sum() == pytest.approx(1)
+
+
+def test_a_site_is_drawn_by_its_weight_and_the_root_of_its_size() -> None:
+    table = cells(("a", 0, 100), ("b", 0, 4))
+    share = training._shares(table, config(site_weights={"b": 2.5}))
+    by_site = pd.Series(share).groupby(table["site"].to_numpy()).sum()
+    assert by_site["a"] / by_site["b"] == pytest.approx(10 / (2.5 * 2))
+
+
+def test_within_a_site_a_class_is_drawn_by_the_root_of_its_size() -> None:
+    table = cells(("a", 0, 90), ("a", 1, 10), ("b", 1, 500))
+    share = training._shares(table, config())
+    own = (table["site"] == "a").to_numpy()
+    by_class = pd.Series(share[own]).groupby(table["target"].to_numpy()[own]).sum()
+    assert by_class[0] / by_class[1] == pytest.approx(3)
+
+
+# ---------------------------------------------------------------- augmentation
+
+
+def window(seed: int = 0, side: int = 45) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
+
+
+def test_a_crop_has_the_nets_shape_and_leaves_its_window_alone() -> None:
+    given, rng = window(), np.random.default_rng(3)
+    before = given.copy()
+    for _ in range(60):
+        crop = training.augmented(given, 32, rng)
+        assert crop.shape == (32, 32, 3)
+        assert crop.dtype == np.uint8
+    np.testing.assert_array_equal(given, before)
+
+
+def test_augmentation_hangs_on_its_seed_alone() -> None:
+    def drawn(seed: int) -> NDArray[np.uint8]:
+        rng = np.random.default_rng(seed)
+        return np.stack([training.augmented(window(), 32, rng) for _ in range(25)])
+
+    np.testing.assert_array_equal(drawn(1), drawn(1))
+    assert (drawn(1) != drawn(2)).any()
+    assert len(np.unique(drawn(1), axis=0)) == 25
+
+
+def test_the_cell_stays_in_the_crop() -> None:
+    given = np.full((45, 45, 3), 235, np.uint8)
+    y, x = np.mgrid[:45, :45] - 22
+    given[x**2 + y**2 < 64] = (90, 40, 140)
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        gray = training.augmented(given, 32, rng).astype(float).mean(axis=2)
+        assert gray[12:20, 12:20].mean() < gray[[0, 0, -1, -1], [0, -1, 0, -1]].mean()
+
+
+def test_the_stream_of_crops_is_seeded_and_endless() -> None:
+    table = cells(("a", 0, 3), ("a", 1, 3))
+    windows = np.stack([window(i) for i in range(6)])
+
+    def first(seed: int, n: int = 40) -> tuple[NDArray[np.uint8], list[int]]:
+        stream = iter(training.Cells(windows, table, config(), seed))
+        drawn = [next(stream) for _ in range(n)]
+        return np.stack([c for c, _ in drawn]), [t for _, t in drawn]
+
+    np.testing.assert_array_equal(first(1)[0], first(1)[0])
+    assert first(1)[1] != first(2)[1]
+    assert set(first(1)[1]) == {0, 1}
+    images, targets = training.collate(list(zip(*first(1, 5), strict=True)))
+    assert images.shape == (5, 32, 32, 3)
+    assert images.dtype == torch.uint8
+    assert targets.dtype == torch.int64
+
+
+# ---------------------------------------------------------------- calibration
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5, 6.0])
+def test_a_known_temperature_is_recovered(temperature: float) -> None:
+    rng = np.random.default_rng(0)
+    honest = rng.normal(0, 2, (20_000, 4))
+    chances = softmax(honest, axis=1)
+    targets = (chances.cumsum(axis=1) > rng.random((len(chances), 1))).argmax(axis=1)
+    found = training.fit_temperature((honest * temperature).astype(np.float32), targets)
+    assert found == pytest.approx(temperature, rel=0.05)
+
+
+def test_the_temperature_stays_within_its_limits() -> None:
+    sure = np.eye(2, dtype=np.float32)[[0, 1] * 50]
+    assert training.fit_temperature(sure, np.array([0, 1] * 50)) == pytest.approx(0.2, rel=0.01)
+    assert training.fit_temperature(sure, np.array([1, 0] * 50)) == pytest.approx(10, rel=0.01)
+
+
+@given(
+    specificity=st.sampled_from([0.5, 0.9, 0.95, 0.99]),
+    probs=st.lists(st.floats(0, 1, width=32, exclude_max=True), min_size=1, max_size=300),
+)
+def test_the_threshold_keeps_the_specificity(specificity: float, probs: list[float]) -> None:
+    healthy = np.array(probs, np.float32)
+    threshold = training.threshold_at(specificity, healthy)
+    assert 0 < threshold <= 1
+    assert (healthy < np.float32(threshold)).mean() >= specificity
+
+
+def test_the_threshold_is_no_higher_than_it_must_be() -> None:
+    healthy = np.linspace(0, 0.9, 1000, dtype=np.float32)
+    threshold = training.threshold_at(0.95, healthy)
+    assert (healthy < threshold).mean() == pytest.approx(0.95, abs=0.002)
+
+
+def test_cells_that_are_surely_blasts_can_still_be_told() -> None:
+    assert training.threshold_at(0.95, np.ones(10, np.float32)) == 1
+
+
+# ---------------------------------------------------------------- classes
+
+
+def manifest(*names: str) -> pd.DataFrame:
+    return pd.DataFrame({"image": [f"{i}.png" for i in range(len(names))], "class": names, "site": "here"})
+
+
+def test_classes_of_a_custom_task_are_those_of_the_table() -> None:
+    table, classes = training.prepared(manifest("b", "a", "b"), config())
+    assert classes == ("a", "b")
+    assert table["target"].tolist() == [1, 0, 1]
+
+
+def test_names_of_data_sets_are_brought_to_ours() -> None:
+    table, classes = training.prepared(manifest("Segmented Neutrophils", "Myeloblast"), config(task="blast"))
+    assert classes == ("healthy", "blast")
+    assert table["target"].tolist() == [0, 1]
+
+
+def test_an_unknown_class_is_refused_by_name() -> None:
+    with pytest.raises(DatasetError, match="'unicorn' is not known"):
+        training.prepared(manifest("monocyte", "unicorn"), config(task="differential"))
+
+
+def test_sites_are_chosen_and_left_out() -> None:
+    table = manifest("a", "b", "a", "b").assign(site=["x", "x", "y", "z"])
+    assert len(training.prepared(table, config(sites=["x", "y"]))[0]) == 3
+    assert len(training.prepared(table, config(exclude_sites=["x"]))[0]) == 2
+    with pytest.raises(DatasetError, match="no cell is left"):
+        training.prepared(table, config(sites=["x"], exclude_sites=["x"]))
+
+
+# ---------------------------------------------------------------- fitting
+
+
+class Tiny(nn.Module):
+    """Stands for a backbone."""
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        self.body, self.norm = nn.Conv2d(3, 4, 3, stride=4), nn.BatchNorm2d(4)
+        self.head = nn.Linear(4, n_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.norm(self.body(images)).mean(dim=(2, 3)))
+        return logits
+
+
+@pytest.fixture
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backbones, "build", lambda _, n: Tiny(n))
+
+
+class Stopped(Exception):  # noqa: N818
+    pass
+
+
+def fit(out: Path, epochs_seen: list[float], stop_after: int = 0, **more: object) -> nn.Module:
+    def report(row: dict[str, float]) -> None:
+        epochs_seen.append(row["epoch"])
+        if row["epoch"] == stop_after:
+            raise Stopped
+
+    table = cells(("a", 0, 4), ("a", 1, 4))
+    windows = np.stack([window(i) for i in range(8)])
+    return training.fit(config(epochs=3, **more), table, 2, windows, None, out, report)
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_an_interrupted_run_goes_on_at_the_next_epoch(tmp_path: Path) -> None:
+    seen: list[float] = []
+    with pytest.raises(Stopped):
+        fit(tmp_path / "run", seen, stop_after=2)
+    assert (tmp_path / "run" / "checkpoint.pt").is_file()
+    resumed = fit(tmp_path / "run", seen)
+    assert seen == [1, 2, 3]
+    assert pd.read_csv(tmp_path / "run" / "curves.csv")["epoch"].tolist() == [1, 2, 3]
+    assert (tmp_path / "run" / "curves.png").is_file()
+    # the net has no dropout: stopping must not have changed anything
+    whole = fit(tmp_path / "whole", [])
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_a_run_of_another_configuration_is_not_gone_on_with(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        fit(tmp_path, [], stop_after=1)
+    with pytest.raises(ConfigError, match="another configuration"):
+        fit(tmp_path, [], learning_rate=0.5)
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_training_moves_the_weights_and_holds_the_normalization(tmp_path: Path) -> None:
+    torch.manual_seed(config().seed)
+    start = Tiny(2).state_dict()
+    end = fit(tmp_path, []).state_dict()
+    assert not torch.equal(start["body.weight"], end["body.weight"])
+    assert not torch.equal(start["head.weight"], end["head.weight"])
+    for name in ("norm.running_mean", "norm.running_var", "norm.num_batches_tracked"):
+        assert torch.equal(start[name], end[name])
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_the_card_holds_what_scanning_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    probs = np.concatenate([np.linspace(0.01, 0.5, 50), np.linspace(0.4, 0.99, 50)])
+    logits = np.stack([np.log(1 - probs), np.log(probs)], axis=1).astype(np.float32)
+    monkeypatch.setattr(training, "logits_of", lambda *_: logits)
+    val = pd.DataFrame({"target": [0] * 50 + [1] * 50})
+    crops = np.zeros((100, 32, 32, 3), np.uint8)
+    card = training.calibrated_card(config(task="blast"), ("healthy", "blast"), Tiny(2), val, crops)
+    assert np.array(card.confusion).sum() == 100
+    assert [sum(row) for row in card.confusion] == [50, 50]
+    calibrated = softmax(logits / card.temperature, axis=1)[:50, 1]
+    assert (calibrated < card.threshold).mean() >= 0.95
+    assert card.unclassified_below == 0
+    custom = training.calibrated_card(config(), ("a", "b"), Tiny(2), val, crops)
+    assert (custom.threshold, custom.unclassified_below) == (0.5, 0.5)

@@ -1,0 +1,271 @@
+"""The command line: help is quick, wrong usage ends with 2 and one sentence."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import fakes
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from smearscan import __version__
+from smearscan.classifier import Classifier
+from smearscan.cli import _COMMANDS, main
+from smearscan.cli.run import _stages
+from smearscan.detector import Detector
+from smearscan.errors import ConfigError
+from smearscan.images import write_image
+from smearscan.weights import ClassifierCard, DetectorCard, save_card
+
+
+def ask(*args: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in args])
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found is not None
+        yield (*path, name)
+        if isinstance(found, click.Group):
+            yield from commands(found, (*path, name))
+
+
+@pytest.fixture
+def slides(tmp_path: Path) -> Path:
+    image, _ = fakes.draw(200, 260, [(0, 100, 100, 60), *((1, 30 + 40 * i, 30, 32) for i in range(6))])
+    (tmp_path / "slides" / "s").mkdir(parents=True)
+    for i in range(2):
+        write_image(tmp_path / "slides" / "s" / f"{i}.png", image)
+    return tmp_path / "slides"
+
+
+@pytest.fixture
+def _fake_nets(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Even:
+        name = "fake"
+
+        def __init__(self, k: int) -> None:
+            self.k = k
+
+        def run(self, images: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+            return np.tile(np.linspace(5, 0, self.k, dtype=np.float32), (len(images), 1))
+
+    def shipped(task: str, *_: object) -> Classifier:
+        classes = ("healthy", "blast") if task == "blast" else ("neutrophil", "monocyte")
+        return Classifier(Even(2), classifier_card(task, classes))
+
+    monkeypatch.setattr(Detector, "load", lambda *_: fakes.detector())
+    monkeypatch.setattr(Classifier, "shipped", shipped)
+
+
+def classifier_card(task: str, classes: tuple[str, ...]) -> ClassifierCard:
+    return ClassifierCard(
+        name=task, task=task, architecture="none", classes=classes, crop_um=20, crop_px=32,
+        mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2),
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- help
+
+
+@pytest.mark.parametrize("path", list(commands(main)), ids=" ".join)
+def test_every_command_has_help(path: tuple[str, ...]) -> None:
+    shown = ask(*path, "--help")
+    assert shown.exit_code == 0, shown.output
+    assert f"Usage: main {' '.join(path)}" in shown.output
+    told = shown.output.split("\n\n")[1].strip()
+    assert told
+    assert not told.startswith("Options")
+
+
+def test_the_list_of_commands_is_complete_and_true() -> None:
+    shown = ask("--help").output
+    for name, (_, text) in _COMMANDS.items():
+        assert f"  {name}" in shown
+        assert text in shown
+    assert ask("-h").output == shown
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom smearscan.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "print([m for m in ('torch', 'numpy', 'cv2', 'pandas', 'openvino', 'ultralytics') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0].startswith("Usage:")
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_help_of_a_scan_loads_no_network_library() -> None:
+    code = (
+        "import sys\nfrom smearscan.cli import main\n"
+        "try: main(['run', '--help'])\nexcept SystemExit: pass\nprint('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_the_version() -> None:
+    assert __version__ in ask("--version").output
+
+
+# ---------------------------------------------------------------- wrong usage
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["scan"], "No such command 'scan'"),
+        (["run", "--colour"], "No such option"),
+        (["run"], "Missing argument 'SLIDES'"),
+        (["run", "x"], "Missing option '--out'"),
+        (["run", "x", "--out", "y.csv", "--task", "all"], "'all' is not one of"),
+        (["run", "x", "--out", "y.csv", "--um-per-px", "wide"], "'wide' is not a valid float"),
+        (["train"], "Usage:"),
+        (["train", "detector"], "Missing option"),
+        (["train", "classifier", "x"], "Missing option '--out'"),
+    ],
+)
+def test_wrong_usage(args: list[str], told: str) -> None:
+    refused = ask(*args)
+    assert refused.exit_code == 2
+    assert told in refused.output
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--out", "{tmp}"], "is a folder; --out is the CSV file to write"),
+        (["--out", "{tmp}/r.csv", "--cells", "{tmp}"], "is a folder; --cells is the CSV file to write"),
+        (["--out", "{tmp}/r.csv", "--cells", "{tmp}/r.csv"], "is given for --out and for --cells"),
+        (["--out", "{tmp}/r.csv", "--overlays", "{tmp}/slides/s/0.png"], "is a file; --overlays is a folder"),
+        (["--out", "{tmp}/r.csv", "--window", "0"], "window = 0"),
+        (["--out", "{tmp}/r.csv", "--um-per-px", "-1"], "um_per_px = -1.0"),
+        (["--out", "{tmp}/r.csv", "--config", "{tmp}/none.yaml"], "none.yaml"),
+        (["--out", "{tmp}/r.csv", "--weights", "{tmp}/none.safetensors"], "none.yaml: the card is missing"),
+        (["--out", "{tmp}/r.csv", "--device", "abacus"], "device 'abacus' is not available"),
+    ],
+)
+@pytest.mark.usefixtures("slides")
+def test_a_scan_that_cannot_be_is_refused_before_it_starts(
+    tmp_path: Path, options: list[str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(_: object, device: str, engine: str) -> Detector:
+        from smearscan.runtime.engine import choose_device
+
+        choose_device(device)
+        pytest.fail("the scan began")
+
+    monkeypatch.setattr(Detector, "load", load)
+    refused = ask("run", tmp_path / "slides", *(o.format(tmp=tmp_path) for o in options))
+    assert refused.exit_code == 2, refused.output
+    assert told in " ".join(refused.output.split())
+    assert "Traceback" not in refused.output
+    assert not (tmp_path / "r.csv").exists()
+
+
+def test_a_missing_folder_and_one_without_pictures(tmp_path: Path) -> None:
+    missing = ask("run", tmp_path / "nowhere", "--out", tmp_path / "r.csv")
+    assert missing.exit_code == 2
+    assert "nowhere: there is no such folder or picture" in missing.stderr
+    assert not missing.stdout
+    empty = ask("run", tmp_path, "--out", tmp_path / "r.csv")
+    assert empty.exit_code == 2
+    assert "holds no picture" in empty.stderr
+
+
+def test_training_names_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("name: x\nsites: []\nepoch: 3\n")
+    refused = ask("train", "detector", "--config", tmp_path / "c.yaml", "--out", tmp_path / "o")
+    assert refused.exit_code == 2
+    assert "epoch" in refused.stderr
+    refused = ask("train", "classifier", tmp_path / "nowhere", "--out", tmp_path / "o")
+    assert refused.exit_code == 2
+    assert "nowhere" in refused.stderr
+
+
+# ---------------------------------------------------------------- which stage a pair is for
+
+
+def pair(folder: Path, name: str, card: ClassifierCard | DetectorCard) -> Path:
+    save_card(folder / f"{name}.yaml", card)
+    return folder / f"{name}.safetensors"
+
+
+def test_the_card_tells_the_stage(tmp_path: Path) -> None:
+    found = pair(tmp_path, "d", fakes.detector().card)
+    blast = pair(tmp_path, "b", classifier_card("blast", ("healthy", "blast")))
+    types = pair(tmp_path, "t", classifier_card("differential", ("neutrophil", "monocyte")))
+    assert _stages((types, blast, found)) == {"detector": found, "blast": blast, "differential": types}
+    assert _stages(()) == {}
+
+
+def test_a_net_of_ones_own_is_used_for_what_it_knows(tmp_path: Path) -> None:
+    types = pair(tmp_path, "t", classifier_card("custom", ("reactive", "resting")))
+    blast = pair(tmp_path, "b", classifier_card("custom", ("blast", "healthy")))
+    assert _stages((types, blast)) == {"blast": blast, "differential": types}
+
+
+def test_two_pairs_of_one_stage_are_refused(tmp_path: Path) -> None:
+    one = pair(tmp_path, "one", fakes.detector().card)
+    two = pair(tmp_path, "two", fakes.detector().card)
+    with pytest.raises(ConfigError, match="both for the detector"):
+        _stages((one, two))
+
+
+# ---------------------------------------------------------------- a scan with fake networks
+
+
+@pytest.mark.usefixtures("_fake_nets")
+def test_a_scan_writes_what_was_asked_for(slides: Path, tmp_path: Path) -> None:
+    out, cells, overlays = tmp_path / "new" / "r.csv", tmp_path / "c.csv", tmp_path / "drawn"
+    done = ask("run", slides, "--out", out, "--cells", cells, "--overlays", overlays)
+    assert done.exit_code == 0, done.output
+    assert len(out.read_text().splitlines()) == 2
+    assert len(cells.read_text().splitlines()) == 3
+    assert sorted(p.relative_to(overlays).as_posix() for p in overlays.rglob("*.png")) == [
+        "s/0.png.png",
+        "s/1.png.png",
+    ]
+    assert "insufficient" in done.stdout  # results on stdout, the rest on stderr
+    assert "never a diagnosis" in " ".join(done.stderr.split())
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.usefixtures("_fake_nets")
+def test_a_failed_field_is_told_and_ends_with_one(slides: Path, tmp_path: Path) -> None:
+    (slides / "s" / "broken.jpg").write_text("no picture")
+    done = ask("run", slides, "--out", tmp_path / "r.csv")
+    assert done.exit_code == 1
+    assert "broken.jpg" in "".join(done.stderr.split())
+    assert "broken.jpg" in (tmp_path / "r.csv").read_text()
+
+
+@pytest.mark.usefixtures("_fake_nets")
+def test_a_single_picture_is_a_slide(slides: Path, tmp_path: Path) -> None:
+    overlays = tmp_path / "drawn"
+    done = ask("run", slides / "s" / "0.png", "--out", tmp_path / "r.csv", "--overlays", overlays)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "r.csv").read_text().splitlines()[1].startswith("0.png,1,0,1")
+    assert [p.name for p in overlays.rglob("*.png")] == ["0.png.png"]
+
+
+@pytest.mark.usefixtures("_fake_nets")
+def test_options_win_over_the_file_of_settings(slides: Path, tmp_path: Path) -> None:
+    (tmp_path / "scan.yaml").write_text("task: blast\num_per_px: 0.3\n")
+    done = ask(
+        "run", slides, "--out", tmp_path / "r.csv", "--config", tmp_path / "scan.yaml", "--um-per-px", "0.225"
+    )
+    assert done.exit_code == 0, done.output
+    header, row = (tmp_path / "r.csv").read_text().splitlines()
+    told = dict(zip(header.split(","), row.split(","), strict=False))
+    assert "blast:" in row
+    assert "differential:" not in row
+    assert told["neutrophil"] == ""
+    assert ",0.225,given," in row

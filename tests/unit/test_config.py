@@ -1,0 +1,107 @@
+"""Settings: option over file over default; what is wrong is named."""
+
+from pathlib import Path
+
+import pytest
+
+from smearscan.config import ScanConfig, scan_config
+from smearscan.errors import ConfigError
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "scan.yaml"
+    path.write_text("task: blast\nwindow: 4\num_per_px: 0.07\n")
+    return path
+
+
+def test_nothing_given_is_the_default() -> None:
+    assert scan_config() == ScanConfig()
+    assert scan_config(None, task=None, window=None) == ScanConfig()
+
+
+def test_the_file_wins_over_the_default(file: Path) -> None:
+    config = scan_config(file)
+    assert (config.task, config.window, config.um_per_px) == ("blast", 4, 0.07)
+    assert config.workers == ScanConfig().workers
+
+
+def test_an_option_wins_over_the_file(file: Path) -> None:
+    config = scan_config(file, window=9, task="both")
+    assert (config.task, config.window, config.um_per_px) == ("both", 9, 0.07)
+
+
+def test_none_is_not_given(file: Path) -> None:
+    assert scan_config(file, window=None, task=None, um_per_px=None) == scan_config(file)
+
+
+def test_an_empty_file_gives_defaults(tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").write_text("# nothing yet\n")
+    assert scan_config(tmp_path / "empty.yaml") == ScanConfig()
+
+
+def test_paths_become_paths(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("detector: my/net.safetensors\n")
+    assert scan_config(tmp_path / "c.yaml").detector == Path("my/net.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("task", "all"),
+        ("window", 0),
+        ("window", 1025),
+        ("window", "many"),
+        ("workers", 0),
+        ("read_ahead", 0),
+        ("ruler_fields", 0),
+        ("um_per_px", 0.0),
+        ("um_per_px", -0.1),
+        ("um_per_px", 70),
+        ("flag_blast_percent", 0),
+        ("flag_blast_percent", 101),
+        ("flag_min_cells", 0),
+        ("windows", 3),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place(tmp_path: Path, key: str, value: object) -> None:
+    path = tmp_path / "scan.yaml"
+    path.write_text(f"{key}: {value}\n")
+    with pytest.raises(ConfigError) as error:
+        scan_config(path)
+    for told in (key, str(value), str(path)):
+        assert told in str(error.value)
+    with pytest.raises(ConfigError) as error:
+        scan_config(None, **{key: value})
+    assert f"{key} = {value!r}" in str(error.value)
+
+
+def test_every_wrong_value_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "scan.yaml"
+    path.write_text("window: 0\nworkers: 0\n")
+    with pytest.raises(ConfigError, match=r"window = 0.*workers = 0"):
+        scan_config(path)
+
+
+def test_a_wrong_option_is_not_blamed_on_the_file(file: Path) -> None:
+    with pytest.raises(ConfigError, match="window = 0") as error:
+        scan_config(file, window=0)
+    assert str(file) not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"window: [", b"- window\n", b"just words\n", b"\xff\xd8\xff\xe0\x00"])
+def test_what_is_no_file_of_settings_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "scan.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"scan\.yaml"):
+        scan_config(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.yaml"):
+        scan_config(tmp_path / "none.yaml")
+
+
+def test_settings_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        scan_config().window = 3  # type: ignore[misc]
