@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from smearscan.differential import NOT_COUNTED, DifferentialCount
 from smearscan.flag import Flag, FlagRule, decide
 from smearscan.results import FieldFailure, FieldResult, Scale
-from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, OTHER, UNCLASSIFIED
-from smearscan.weights import NOTICE
+from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, NOTICE, OTHER, UNCLASSIFIED
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -32,6 +32,9 @@ UNCLASSIFIED: Final = "unclassified"
 RED_CELL_UM: Final = 7.2
 """Mean diameter of a dried, stained red cell in um (7.2 to 7.5: Bain, Blood Cells, 5th ed., ch. 3)."""
 
+NOTICE: Final = "Research use only. smearscan suggests; it is not a medical device and never a diagnosis."
+"""Goes wherever smearscan speaks: reports, cards, terminal."""
+
 # Names seen in data sets (lower case, punctuation folded to "_") -> our class. A name that is absent is no
 # leukocyte class; training refuses it by name instead of guessing.
 DIFFERENTIAL_SYNONYMS: Final[dict[str, str]] = {

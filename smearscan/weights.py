@@ -13,11 +13,10 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from smearscan.errors import WeightsError
+from smearscan.taxonomy import NOTICE
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
-
-NOTICE = "Research use only. smearscan suggests; it is not a medical device and never a diagnosis."
 
 
 class Card(BaseModel):

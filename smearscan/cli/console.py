@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from smearscan.slide import SlideReport
-from smearscan.weights import NOTICE
+from smearscan.taxonomy import NOTICE
 
 err = Console(stderr=True)
 out = Console()

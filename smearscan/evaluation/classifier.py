@@ -15,12 +15,12 @@ from smearscan.training.cells import load_crops
 
 
 def measure_cells(net: Classifier, table: pd.DataFrame, root: Path) -> dict[str, Any]:
-    """Measure a classifier on the cells of a table with ``target`` (see :func:`smearscan.training.cells.with_targets`).
+    """Measure a classifier on cells with a ``target`` (see :func:`smearscan.training.cells.with_targets`).
 
     Returns
     -------
     dict
-        Figures of each site and of all; a binary blast net also AUROC, recall and specificity at its threshold.
+        Figures of each site and of all; of a blast net AUROC, recall and specificity at its threshold.
     """
     probs = net.probs(load_crops(table, root, net.card.crop_um, net.card.crop_px))
     result = {"all": figures(probs, table, net.card.classes, net.card.threshold)}
@@ -47,7 +47,9 @@ def figures(
     """
     target, groups = table["target"].to_numpy(), table["group"].to_numpy()
     if set(classes) == {"healthy", BLAST}:
-        return _binary_figures(probs[:, classes.index(BLAST)], target == classes.index(BLAST), groups, threshold)
+        return _binary_figures(
+            probs[:, classes.index(BLAST)], target == classes.index(BLAST), groups, threshold
+        )
     guess = probs.argmax(axis=1)
     present = np.unique(target)
     return {
@@ -60,7 +62,7 @@ def figures(
 
 
 def calibration_error(confidence: NDArray[np.floating], correct: NDArray[np.bool_], bins: int = 10) -> float:
-    """Expected calibration error over bins of equal count (Naeini et al., AAAI 2015)."""
+    """Compute the expected calibration error over bins of equal count (Naeini et al., AAAI 2015)."""
     parts = np.array_split(np.argsort(confidence, kind="stable"), bins)
     gaps = [len(p) * abs(float(confidence[p].mean()) - float(correct[p].mean())) for p in parts if len(p)]
     return float(sum(gaps) / max(len(confidence), 1))
@@ -93,5 +95,3 @@ def _auroc(truth: NDArray[np.bool_], prob: NDArray[np.floating]) -> float:
 
 def _share_of(hit: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
     return float(hit[among].mean()) if among.any() else float("nan")
-
-

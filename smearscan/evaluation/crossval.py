@@ -1,4 +1,4 @@
-"""Grouped cross-validation of a classifier: every cell of one site is scored by a net that never saw its patient."""
+"""Grouped cross-validation: every cell of one site is scored by a net that never saw its patient."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +55,17 @@ def cross_validate(
     for k, (rest, test) in enumerate(splitter.split(own, own["target"], own["group"])):
         kept = out / f"fold{k}.npz"
         if not kept.is_file():
-            scored = _fold(config, classes, own.iloc[rest], helpers, own.iloc[test], root, start, out / f"fold{k}", report)
+            scored = _fold(
+                config,
+                classes,
+                own.iloc[rest],
+                helpers,
+                own.iloc[test],
+                root,
+                start,
+                out / f"fold{k}",
+                report,
+            )
             np.savez(kept, probs=scored[0], threshold=scored[1])
         stored = np.load(kept)
         probs[test], limits[test] = stored["probs"], stored["threshold"]

@@ -1,4 +1,4 @@
-"""Measures stage one on boxed fields, at other magnifications, on fields without leukocytes and on drawn clumps."""
+"""Measures stage one: boxed fields, other magnifications, fields without leukocytes, drawn clumps."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,7 +20,9 @@ from smearscan.training.boxed import BoxedImage
 _LOWEST = 0.01  # average precision needs the weak detections too
 
 
-def measure_fields(detector: Detector, items: Sequence[BoxedImage], known_scale: bool, factor: float = 1.0) -> dict[str, Any]:
+def measure_fields(
+    detector: Detector, items: Sequence[BoxedImage], known_scale: bool, factor: float = 1.0
+) -> dict[str, Any]:
     """Measure leukocytes (and red cells where boxed) on annotated fields.
 
     Parameters
@@ -45,7 +47,11 @@ def measure_fields(detector: Detector, items: Sequence[BoxedImage], known_scale:
     for item in items:
         image = resized(read_image(item.path), factor) if factor != 1 else read_image(item.path)
         truth = item.xyxy * np.float32(factor)
-        scale = Scale(RED_CELL_UM / (item.red_cell_px * factor), "given") if known_scale else ruler.measure(detector, [image])
+        scale = (
+            Scale(RED_CELL_UM / (item.red_cell_px * factor), "given")
+            if known_scale
+            else ruler.measure(detector, [image])
+        )
         ratio.append(scale.red_cell_px / (item.red_cell_px * factor))
         found = permissive.detect([image], [scale])[0]
         leukocytes.append(_matched(found, LEUKOCYTE, truth, item))
@@ -98,8 +104,8 @@ def measure_points(detector: Detector, images: dict[Path, np.ndarray[Any, Any]])
     Returns
     -------
     dict
-        ``cells`` counted by eye; ``missed``: in no box; ``merged``: cells that share their only box with another,
-        less one a box; ``false``: boxes that hold no cell.
+        ``cells`` counted by eye; ``missed``: in no box; ``merged``: in a box, but one paired with another
+        cell; ``false``: boxes paired with no cell.
     """
     pictures = {path: read_image(path) for path in images}
     scale = ruler.measure(detector, list(pictures.values()))

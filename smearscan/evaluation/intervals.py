@@ -9,7 +9,7 @@ from smearscan.differential import exact_interval
 
 
 def share(count: int, total: int) -> dict[str, float | int | list[float] | None]:
-    """A share with its Clopper-Pearson 95 % interval, as cards print it."""
+    """Give a share with its Clopper-Pearson 95 % interval, as cards print it."""
     if not total:
         return {"value": None, "n": 0, "of": 0, "interval_95": [0.0, 1.0]}
     low, high = exact_interval(count, total)
@@ -18,9 +18,12 @@ def share(count: int, total: int) -> dict[str, float | int | list[float] | None]
 
 
 def over_groups(
-    measure: Callable[[NDArray[np.int64]], float], groups: NDArray[np.generic], seed: int = 0, rounds: int = 1000
+    measure: Callable[[NDArray[np.int64]], float],
+    groups: NDArray[np.generic],
+    seed: int = 0,
+    rounds: int = 1000,
 ) -> dict[str, float | int | list[float]]:
-    """A figure with its 95 % percentile interval from a bootstrap that draws whole groups.
+    """Give a figure with its 95 % percentile interval from a bootstrap that draws whole groups.
 
     Cells of one patient resemble each other; drawing cells alone would make the interval too narrow
     (Field and Welsh, J. R. Stat. Soc. B 2007).
@@ -37,7 +40,8 @@ def over_groups(
     rows = [np.flatnonzero(code == g) for g in range(len(names))]
     rng = np.random.default_rng(seed)
     drawn = [
-        measure(np.concatenate([rows[g] for g in rng.integers(len(names), size=len(names))])) for _ in range(rounds)
+        measure(np.concatenate([rows[g] for g in rng.integers(len(names), size=len(names))]))
+        for _ in range(rounds)
     ]
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
     value = measure(np.arange(len(groups)))

@@ -34,13 +34,15 @@ def measure_pipeline(
     Returns
     -------
     dict
-        Cells found; types right of the cells found, with and without the cells left unclassified; what was called what.
+        Cells found; types right of those found, and of those not left unclassified; what was called what.
     """
     table = with_targets(table, DIFFERENTIAL_CLASSES, synonyms)
     if table.empty:
         raise DatasetError("no field with a leukocyte of known type")
     called: Counter[tuple[str, str]] = Counter()
-    for row, result in zip(table.itertuples(), scanner.stream(root / name for name in table["image"]), strict=True):
+    for row, result in zip(
+        table.itertuples(), scanner.stream(root / name for name in table["image"]), strict=True
+    ):
         truth = DIFFERENTIAL_CLASSES[int(row.target)]  # type: ignore[arg-type]
         box = boxes.as_boxes([row.x0, row.y0, row.x1, row.y1])
         called[truth, _called(result, box) if isinstance(result, FieldResult) else "not read"] += 1
@@ -69,5 +71,3 @@ def _called(result: FieldResult, truth: np.ndarray[Any, Any]) -> str:
     if not len(overlap) or overlap.max() < 0.5:
         return "not found"
     return result.types[int(overlap.argmax())]
-
-

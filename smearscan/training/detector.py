@@ -50,8 +50,7 @@ class Canvases(IterableDataset[canvas.Canvas]):
         picked = rng.choice(len(self._fields), 4 if self._mosaic else 1, p=self._share)
         chosen = [self._fields[i] for i in picked]
         factors = [
-            config.working_red_cell_px / f.red_cell_px * canvas.scale_jitter(rng, wide)
-            for f in chosen
+            config.working_red_cell_px / f.red_cell_px * canvas.scale_jitter(rng, wide) for f in chosen
         ]
         if self._mosaic:
             return canvas.mosaic(chosen, config.canvas_px, factors, rng, self._clumps)
@@ -64,7 +63,9 @@ def collate(batch: list[canvas.Canvas]) -> tuple[Tensor, dict[str, Tensor], Tens
     xyxy = np.concatenate([c.xyxy for c in batch]) / images.shape[-1]
     xywh = np.concatenate([(xyxy[:, :2] + xyxy[:, 2:]) / 2, xyxy[:, 2:] - xyxy[:, :2]], axis=1)
     targets = {
-        "batch_idx": torch.from_numpy(np.repeat(np.arange(len(batch)), [len(c.labels) for c in batch])).float(),
+        "batch_idx": torch.from_numpy(
+            np.repeat(np.arange(len(batch)), [len(c.labels) for c in batch])
+        ).float(),
         "cls": torch.from_numpy(np.concatenate([c.labels for c in batch])).float(),
         "bboxes": torch.from_numpy(xywh),
     }
@@ -72,7 +73,9 @@ def collate(batch: list[canvas.Canvas]) -> tuple[Tensor, dict[str, Tensor], Tens
     return images, targets, labeled
 
 
-def train(config: DetectorTraining, data_root: Path, start: Path | None, out: Path, report: Report) -> DetectorCard:
+def train(
+    config: DetectorTraining, data_root: Path, start: Path | None, out: Path, report: Report
+) -> DetectorCard:
     """Train and write the pair ``out/NAME.safetensors`` + ``.yaml``; resumes from ``out/checkpoint.pt``.
 
     Parameters
@@ -130,7 +133,8 @@ def train(config: DetectorTraining, data_root: Path, start: Path | None, out: Pa
             "fields": {s.name: sum(i.site == s.name for i in items) for s in config.sites},
             "boxes": {
                 s.name: np.bincount(
-                    np.concatenate([i.labels for i in items if i.site == s.name] or [np.empty(0, np.int64)]), minlength=3
+                    np.concatenate([i.labels for i in items if i.site == s.name] or [np.empty(0, np.int64)]),
+                    minlength=3,
                 ).tolist()
                 for s in config.sites
             },
@@ -157,7 +161,10 @@ def _fit(
         [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
         lr=config.learning_rate,
     )
-    curves, checkpoint = Curves(out / "curves.csv"), Checkpoint(out / "checkpoint.pt", config.model_dump_json())
+    curves, checkpoint = (
+        Curves(out / "curves.csv"),
+        Checkpoint(out / "checkpoint.pt", config.model_dump_json()),
+    )
     steps = config.canvases_per_epoch // config.batch
     first = 0
     if state := checkpoint.load():
@@ -183,7 +190,9 @@ def _fit(
             averaged.update(model)
             sums += loss.detach().numpy() / len(images)
         box, kind, edge = (float(v) for v in sums / steps)
-        curves.add(epoch=epoch + 1, box_loss=box, class_loss=kind, edge_loss=edge, seconds=time.monotonic() - began)
+        curves.add(
+            epoch=epoch + 1, box_loss=box, class_loss=kind, edge_loss=edge, seconds=time.monotonic() - began
+        )
         checkpoint.save(
             epoch=epoch + 1, model=model.state_dict(), averaged=averaged.model.state_dict(),
             updates=averaged.updates, optimizer=optimizer.state_dict(), curves=curves.rows,
@@ -212,5 +221,7 @@ def _clumps(config: DetectorTraining, data_root: Path) -> canvas.Clumps:
     cells = cells[(cells["split"] == "train") & cells["site"].isin(source.sites)]
     found = load_cut_outs(cells, data_root, px, source.cells_per_site, config.seed)
     if not found:
-        raise DatasetError(f"{source.manifest}: no cell of {', '.join(source.sites)} could be cut out for clumps")
+        raise DatasetError(
+            f"{source.manifest}: no cell of {', '.join(source.sites)} could be cut out for clumps"
+        )
     return canvas.Clumps(found, px, source.share)
