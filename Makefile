@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 DATA   ?= ../shared/data
+START  ?= ../shared/weights
+RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: demo test lint types unit integration bench wheel clean
+.PHONY: demo test lint types unit integration weights measure measure-unseen wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +32,41 @@ unit: $(VENV)/.installed
 
 integration: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/integration
+
+# The shipped weights, made again from the data sets in DATA and the pretrained networks in START (see docs/data.md).
+weights: $(VENV)/.installed
+	$(BIN)/smearscan dataset published $(DATA) --out build/cells.csv
+	$(BIN)/smearscan train detector --config configs/detector.yaml --data $(DATA) --start $(START)/yolov8n.pt --out runs/detector
+	cp runs/detector/detector.safetensors runs/detector/detector.yaml weights/
+	$(BIN)/smearscan dataset published $(DATA) --out build/located.csv --detector shipped
+	for net in differential blast; do \
+	  $(BIN)/smearscan train classifier build/located.csv --config configs/$$net.yaml --data $(DATA) --start $(RESNET) --out runs/$$net && \
+	  cp runs/$$net/$$net.safetensors runs/$$net/$$net.yaml weights/ || exit 1; done
+
+# Every figure of the README and the cards; writes docs/results/*.json.
+measure: $(VENV)/.installed
+	$(BIN)/smearscan evaluate detector --config configs/detector.yaml --data $(DATA) --scales 0.5,0.7,1.4,2 --clumps \
+	  --empty $(DATA)/rbc_only_fields --points configs/apml_counts.csv --points-images $(DATA)/apml_fields \
+	  --out docs/results/detector.json --write-card > /dev/null
+	for net in differential blast; do \
+	  $(BIN)/smearscan evaluate classifier build/located.csv --task $$net --config configs/$$net.yaml --data $(DATA) \
+	    --out docs/results/$$net.json --write-card > /dev/null || exit 1; done
+	$(BIN)/smearscan evaluate pipeline build/located.csv --data $(DATA) --out docs/results/pipeline.json > /dev/null
+
+# What takes new trainings: sites and patients the net never saw.
+measure-unseen: $(VENV)/.installed
+	for site in bccd txl_raabin "txl_pbc --exclude-site pbc" aria_all; do set -- $$site; \
+	  $(BIN)/smearscan train detector --config configs/detector.yaml --data $(DATA) --start $(START)/yolov8n.pt \
+	    --exclude-site $$site --epochs 16 --out runs/without_$$1 && \
+	  $(BIN)/smearscan evaluate detector --config configs/detector.yaml --data $(DATA) --site $$1 \
+	    --weights runs/without_$$1/detector.safetensors --out docs/results/detector_without_$$1.json > /dev/null || exit 1; done
+	$(BIN)/smearscan train classifier build/located.csv --config configs/differential.yaml --data $(DATA) --start $(RESNET) \
+	  --exclude-site jtsc --exclude-site cellavision --exclude-site txl_raabin --out runs/differential_unseen
+	$(BIN)/smearscan evaluate classifier build/located.csv --weights runs/differential_unseen/differential.safetensors \
+	  --config configs/differential.yaml --data $(DATA) --site jtsc --site cellavision --site txl_raabin --all-splits \
+	  --out docs/results/differential_unseen.json > /dev/null
+	$(BIN)/smearscan evaluate crossval build/located.csv --config configs/blast.yaml --data $(DATA) --start $(RESNET) \
+	  --site jhu_aml --runs runs/blast_crossval --out docs/results/blast_crossval.json > /dev/null
 
 wheel: $(VENV)/.installed
 	$(BIN)/python -m build

@@ -40,11 +40,15 @@ def detector(
     from smearscan.training.detector import train
 
     config = load_config(config_file, DetectorTraining)
-    unknown = set(exclude_site) - {s.name for s in config.sites}
+    clumps = config.clumps
+    unknown = set(exclude_site) - {s.name for s in config.sites} - set(clumps.sites if clumps else ())
     if unknown:
         raise ConfigError(f"--exclude-site {min(unknown)}: is no data set of {config_file}")
+    if clumps:
+        left = [name for name in clumps.sites if name not in exclude_site]
+        clumps = clumps.model_copy(update={"sites": left}) if left else None
     kept = [s for s in config.sites if s.name not in exclude_site]
-    config = config.model_copy(update={"sites": kept})
+    config = config.model_copy(update={"sites": kept, "clumps": clumps})
     if epochs:  # the closing share of the schedule stays what it is
         final = round(config.final_epochs * epochs / config.epochs)
         config = config.model_copy(update={"epochs": epochs, "final_epochs": final})
