@@ -53,11 +53,13 @@ measure: $(VENV)/.installed
 	    --out docs/results/$$net.json --write-card > /dev/null || exit 1; done
 	$(BIN)/smearscan evaluate pipeline build/located.csv --data $(DATA) --out docs/results/pipeline.json > /dev/null
 
+	$(BIN)/smearscan evaluate table docs/results --into README.md > /dev/null
+
 # What takes new trainings: sites and patients the net never saw.
 measure-unseen: $(VENV)/.installed
 	for site in bccd txl_raabin "txl_pbc --exclude-site pbc" aria_all; do set -- $$site; \
 	  $(BIN)/smearscan train detector --config configs/detector.yaml --data $(DATA) --start $(START)/yolov8n.pt \
-	    --exclude-site $$site --epochs 16 --out runs/without_$$1 && \
+	    --exclude-site $$site --epochs 10 --out runs/without_$$1 && \
 	  $(BIN)/smearscan evaluate detector --config configs/detector.yaml --data $(DATA) --site $$1 \
 	    --weights runs/without_$$1/detector.safetensors --out docs/results/detector_without_$$1.json > /dev/null || exit 1; done
 	$(BIN)/smearscan train classifier build/located.csv --config configs/differential.yaml --data $(DATA) --start $(RESNET) \

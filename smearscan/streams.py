@@ -33,10 +33,9 @@ def read_ahead(items: Iterable[S], load: Callable[[S], T], workers: int, ahead: 
         try:
             waiting.extend(pool.submit(load, item) for item in islice(source, ahead))
             while waiting:
-                done = waiting.popleft().result()
+                done = [waiting.popleft().result()]
                 waiting.extend(pool.submit(load, item) for item in islice(source, 1))
-                yield done
-                del done  # the consumer's copy shall be the only one
+                yield done.pop()  # not kept while the consumer works: its copy shall be the only one
         finally:
             for future in waiting:
                 future.cancel()

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from smearscan.errors import WeightsError
@@ -69,7 +70,7 @@ def build(architecture: str, n_classes: int) -> nn.Module:
 
 
 def start_from(model: nn.Module, checkpoint: Path) -> int:
-    """Copy every tensor of equal name and shape from an Ultralytics ``.pt`` checkpoint; training only.
+    """Copy every tensor of equal name and shape from a ``.pt`` of Ultralytics or a ``.safetensors`` of ours.
 
     Returns
     -------
@@ -83,18 +84,25 @@ def start_from(model: nn.Module, checkpoint: Path) -> int:
     """
     if not checkpoint.is_file():
         raise WeightsError(
-            f"{checkpoint}: the start weights are not there; give a YOLO checkpoint with --start"
+            f"{checkpoint}: the start weights are not there; give a YOLO checkpoint or a detector pair with --start"
         )
-    with _pictures_untouched():
-        from ultralytics import YOLO
-
-    given: dict[str, Tensor] = YOLO(str(checkpoint)).model.state_dict()
+    given = _tensors(checkpoint)
     own = model.state_dict()
     taken = {k: v.float() for k, v in given.items() if k in own and own[k].shape == v.shape}
     if len(taken) < len(own) / 2:
         raise WeightsError(f"{checkpoint}: only {len(taken)} of {len(own)} tensors fit this architecture")
     model.load_state_dict(taken, strict=False)
     return len(taken)
+
+
+def _tensors(checkpoint: Path) -> dict[str, Tensor]:
+    if checkpoint.suffix == ".safetensors":
+        return load_file(checkpoint)
+    with _pictures_untouched():
+        from ultralytics import YOLO
+
+    tensors: dict[str, Tensor] = YOLO(str(checkpoint)).model.state_dict()
+    return tensors
 
 
 class Decoded(nn.Module):

@@ -120,7 +120,7 @@ def classifier(
     else:
         config = ClassifierTraining(name=net.card.name, task=net.card.task)
     chosen = {"sites": list(sites) or config.sites, "exclude_sites": [], "classes": net.card.classes}
-    table, _ = prepared(read_cells(cells, data, None, None, 0), config.model_copy(update=chosen))
+    table, _ = prepared(read_cells(cells, data, None, None, config.seed), config.model_copy(update=chosen))
     if not all_splits:
         table = table[table["split"] == split]
     figures = measure_cells(net, table.reset_index(drop=True), data)
@@ -134,19 +134,24 @@ def classifier(
 @click.option(
     "--site", default="bccd", show_default=True, help="Site whose fields hold one leukocyte of known type."
 )
+@click.option("--config", "config_file", type=_PATH, help="YAML of scan settings, for other weights say.")
 @_SPLIT
 @_DATA
 @_JSON
-def pipeline(cells: Path, site: str, split: str, data: Path, out: Path | None) -> None:
-    """Measure the whole way with the shipped weights on fields with one leukocyte of known type."""
+def pipeline(
+    cells: Path, site: str, config_file: Path | None, split: str, data: Path, out: Path | None
+) -> None:
+    """Measure the whole way, each field on its own, on fields with one leukocyte of known type."""
+    from smearscan.config import scan_config
     from smearscan.evaluation.pipeline import measure_pipeline
     from smearscan.scanner import SmearScanner
     from smearscan.taxonomy import DIFFERENTIAL_SYNONYMS
     from smearscan.training.cells import read_manifest
 
+    scanner = SmearScanner(scan_config(config_file))
     table = read_manifest(cells)
     table = table[(table["site"] == site) & (table["split"] == split)]
-    _show(measure_pipeline(SmearScanner(), table, data, dict(DIFFERENTIAL_SYNONYMS)), out)
+    _show(measure_pipeline(scanner, table, data, dict(DIFFERENTIAL_SYNONYMS)), out)
 
 
 @command.command("crossval")
@@ -175,10 +180,25 @@ def crossval(
     from smearscan.training.config import ClassifierTraining, load_config
 
     config = load_config(config_file, ClassifierTraining)
-    table = read_cells(cells, data, None, None, 0)
+    table = read_cells(cells, data, None, None, config.seed)
     with training(config.epochs * folds) as report:
         figures = cross_validate(config, table, data, start, site, folds, runs, report)
     _show(figures, out)
+
+
+@command.command("table")
+@click.argument("results", type=_PATH)
+@click.option("--into", type=_PATH, help="Markdown file whose section '## Measured' is replaced.")
+def table(results: Path, into: Path | None) -> None:
+    """Print the figures of a folder of results as Markdown."""
+    from smearscan.evaluation.summary import summarize
+
+    text = summarize(results)
+    click.echo(text)
+    if into:
+        before, _, rest = into.read_text().partition("<!-- measured -->")
+        after = rest[rest.find("\n## ") :]
+        into.write_text(f"{before}<!-- measured -->\n\n{text}{after}")
 
 
 def _show(figures: dict[str, Any], out: Path | None) -> None:

@@ -55,14 +55,17 @@ def command(
 
     scanner = SmearScanner(config)
     reports, results = [], []
-    with progress("Scanning", sum(len(s.paths) for s in slides_found)) as advance:
-        draw = overlay_writer(overlays, slides) if overlays else None
-        for report, fields in scanner.scan_slides(slides, draw, advance):
-            reports.append(report)
-            results += fields
-            write_csv(report_frame(reports), out)  # after each slide: a stop loses none that was read
-    if cells:
-        write_csv(cells_frame(results, slides), cells)
+    try:
+        with progress("Scanning", sum(len(s.paths) for s in slides_found)) as advance:
+            draw = overlay_writer(overlays, slides) if overlays else None
+            for report, fields in scanner.scan_slides(slides, draw, advance):
+                reports.append(report)
+                results += fields
+    finally:  # a stop half-way loses no slide that was read
+        if reports:
+            write_csv(report_frame(reports), out)
+            if cells:
+                write_csv(cells_frame(results, slides), cells)
     summary(reports, out)
     sys.exit(1 if any(r.tally.n_failed for r in reports) else 0)
 

@@ -14,7 +14,7 @@ from PIL import Image
 from smearscan import boxes
 from smearscan.errors import DatasetError
 from smearscan.taxonomy import DETECTOR_CLASSES, RED_CELL
-from smearscan.training.config import BoxedSite
+from smearscan.training.config import BoxedSite, listed
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 
@@ -111,9 +111,10 @@ def _listed_images(site: BoxedSite, data_root: Path, split: str) -> list[Path]:
 
 def _listed_names(site: BoxedSite, file: str) -> list[str]:
     try:
-        return Path(file).read_text().split()
+        lines = listed(file).read_text().splitlines()
     except OSError as error:
         raise DatasetError(f"{site.name}: the list {file} cannot be read ({error.strerror})") from error
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _label(site: BoxedSite, name: str, path: Path) -> int:
@@ -221,13 +222,13 @@ def _grouped(rows: Iterable[tuple[str, str, Iterable[float]]]) -> dict[str, _Raw
     return {file: (boxes.as_boxes(corners[file]), names[file]) for file in corners}
 
 
-def _apply_corrections(raw: dict[str, _Raw], source: str, listed: set[str]) -> None:
+def _apply_corrections(raw: dict[str, _Raw], source: str, pictures: set[str]) -> None:
     """Drop and add leukocyte boxes of the listed pictures as a file (image,action,x0,y0,x1,y1) says."""
     try:
-        table = pd.read_csv(source)
+        table = pd.read_csv(listed(source))
     except (OSError, ValueError) as error:
         raise DatasetError(f"{source}: the corrections cannot be read ({error})") from error
-    for image, rows in table[table["image"].isin(listed)].groupby("image"):
+    for image, rows in table[table["image"].isin(pictures)].groupby("image"):
         xyxy, names = raw.get(str(image), (boxes.as_boxes([]), []))
         corner = boxes.as_boxes(rows[["x0", "y0", "x1", "y1"]].to_numpy())
         dropped = corner[(rows["action"] == "drop").to_numpy()]

@@ -38,7 +38,7 @@ def read_tree(root: Path) -> pd.DataFrame:
     if not root.is_dir():
         raise DatasetError(f"{root}: this folder is not there; it needs one sub-folder of pictures a class")
     found = [
-        (str(path.relative_to(root)), folder.name, path.stem, root.name)
+        (str(path.relative_to(root)), folder.name, f"{folder.name}/{path.stem}", root.name)
         for folder in sorted(p for p in root.iterdir() if p.is_dir())
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in SUFFIXES
@@ -143,18 +143,15 @@ def with_targets(
     """
     names = table["class"].map(fold_name)
     full = table["site"] + "/" + names
-    unknown = sorted(
-        set(names[~names.isin(list(synonyms)) & ~full.isin(list(synonyms)) & ~names.isin(classes)])
-    )
+    own = {fold_name(name): name for name in classes}
+    known = {**own, **synonyms}
+    unknown = sorted(set(names[~names.isin(list(known)) & ~full.isin(list(known))]))
     if unknown:
         raise DatasetError(
             f"class {unknown[0]!r} is not known; "
             f"map it to one of {', '.join(classes)} (or to null) under 'synonyms'"
         )
-    own = {name: name for name in classes}
-    meant = [
-        synonyms[f] if f in synonyms else {**own, **synonyms}[n] for f, n in zip(full, names, strict=True)
-    ]
+    meant = [known[f] if f in known else known[n] for f, n in zip(full, names, strict=True)]
     table = table.assign(target=pd.Series(meant, index=table.index, dtype=object))
     table = table[table["target"].notna()]
     return table.assign(target=table["target"].map(classes.index).astype(int)).reset_index(drop=True)

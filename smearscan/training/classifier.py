@@ -147,7 +147,8 @@ def fit(
         stream = Cells(windows, cells, config, config.seed * 1000 + epoch)
         loader = iter(DataLoader(stream, config.batch, collate_fn=collate, num_workers=1, prefetch_factor=4))
         network.train()
-        backbones.hold_normalization(model.modules())
+        if start is not None:  # from random weights there are no statistics worth holding
+            backbones.hold_normalization(model.modules())
         for step in range(steps):
             crops, targets = next(loader)
             at = learning_rate(epoch * steps + step, config.epochs * steps, config.warmup_steps)

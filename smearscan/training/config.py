@@ -7,6 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from smearscan.errors import ConfigError
+from smearscan.weights import shipped_folder
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -104,6 +105,12 @@ class ClassifierTraining(_Strict):
 
 
 T = TypeVar("T", bound=BaseModel)
+
+
+def listed(path: str) -> Path:
+    """Find a list that a configuration names: from where the user stands, else among the shipped ones."""
+    here = Path(path)
+    return here if here.exists() else shipped_folder("configs").parent / path
 
 
 def load_config(path: Path, kind: type[T]) -> T:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from itertools import count, islice
 
@@ -104,3 +105,26 @@ def test_windows_draw_no_further_than_the_window() -> None:
     stream = windows(source, 4)
     assert next(stream) == [0, 1, 2, 3]
     assert source.drawn == 4
+
+
+def test_nothing_handed_on_is_held() -> None:
+    class Picture:
+        pass
+
+    def check(stream: Iterator[Picture]) -> None:
+        for _ in range(5):
+            item = next(stream)
+            watched = weakref.ref(item)
+            del item
+            until = time.monotonic() + 2  # the thread that made it may be on its way out of the call
+            while watched() is not None and time.monotonic() < until:
+                time.sleep(0.001)
+            assert watched() is None
+
+    check(read_ahead(range(9), lambda _: Picture(), 1, 3))
+
+    def drained(stream: Iterator[list[Picture]]) -> Iterator[Picture]:
+        for window in stream:
+            yield window.pop()
+
+    check(drained(windows((Picture() for _ in range(9)), 1)))

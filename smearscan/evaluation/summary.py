@@ -1,0 +1,109 @@
+"""One Markdown text of all measured figures, made from the JSON files that the evaluate commands write."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+Figures = dict[str, Any]
+
+
+def summarize(folder: Path) -> str:
+    """Turn a folder of results into Markdown tables; what was not measured is not printed.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``detector.json``, ``detector_without_SITE.json``, ``differential.json``, ``blast.json``,
+        ``differential_unseen.json``, ``blast_crossval.json`` and ``pipeline.json``, or some of them.
+    """
+    files = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    parts = [
+        *_detector(files.get("detector", {}), files),
+        *_types("Types, held-out groups of the sites it was trained on", files.get("differential")),
+        *_types("Types, sites the net never saw", files.get("differential_unseen")),
+        *_blast(files.get("blast"), files.get("blast_crossval")),
+        *_pipeline(files.get("pipeline")),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _detector(figures: Figures, files: dict[str, Figures]) -> Iterator[str]:
+    sites = [name for name, f in figures.items() if "scale given" in f]
+    if sites:
+        yield "**Leukocytes found** (test fields; scale measured on each field alone; AP with the scale given)\n"
+        yield "| site | fields | cells | AP50 | AP50-95 | recall | false a field | trained without the site: AP50 | recall |"
+        yield "|---|---|---|---|---|---|---|---|---|"
+    for name in sites:
+        given, own = figures[name]["scale given"], figures[name]["scale measured"]
+        unseen = files.get(f"detector_without_{name}", {}).get(name, {}).get("scale measured")
+        without = f"{unseen['ap50']:.3f} | {_share(unseen['recall'])}" if unseen else "- | -"
+        yield (
+            f"| {name} | {own['fields']} | {own['leukocytes']} | {own['ap50']:.3f} ({given['ap50']:.3f}) | "
+            f"{own['ap50_95']:.3f} ({given['ap50_95']:.3f}) | {_share(own['recall'])} | "
+            f"{own['false_per_field']:.3f} | {without} |"
+        )
+    resized = [
+        (name, key, f) for name in sites for key, f in figures[name].items() if key.startswith("resized")
+    ]
+    if resized:
+        yield "\n**The same fields at other magnifications** (the red-cell ruler measures each field alone)\n"
+        yield "| site | magnification | AP50 | recall | ruler / true, 5-50-95 % |\n|---|---|---|---|---|"
+    for name, key, f in resized:
+        ratio = " - ".join(f"{v:.2f}" for v in f["ruler_to_true"])
+        yield f"| {name} | {key.removeprefix('resized ')} | {f['ap50']:.3f} | {_share(f['recall'])} | {ratio} |"
+    if f := figures.get("fields without leukocytes"):
+        yield f"\nFields without leukocytes: {f['false']} false in {f['fields']} fields ({f['false_per_field']:.3f} a field)."
+    if f := figures.get("drawn clumps"):
+        yield f"\nDrawn clumps of 2 to 12 touching cells: recall {_share(f['recall'])}, {f['false']} false."
+    if f := figures.get("cells counted by eye"):
+        yield (
+            f"\nTen crowded leukemic fields counted by eye: {f['cells']} cells, {f['missed']} missed, "
+            f"{f['merged']} merged, {f['false']} false boxes."
+        )
+
+
+def _types(title: str, figures: Figures | None) -> Iterator[str]:
+    if not figures:
+        return
+    yield f"\n**{title}**\n"
+    yield "| site | cells | groups | accuracy | balanced accuracy | calibration error |\n|---|---|---|---|---|---|"
+    for site, f in figures.items():
+        a, b = f["accuracy"], f["balanced_accuracy"]
+        yield (
+            f"| {site} | {a['cells']} | {a['groups']} | {_value(a)} | {_value(b)} | {f['calibration_error']:.3f} |"
+        )
+
+
+def _blast(held_out: Figures | None, crossval: Figures | None) -> Iterator[str]:
+    rows = [(f"{site}, held out", f) for site, f in (held_out or {}).items()]
+    if crossval:
+        name = f"{crossval['site']}, {crossval['folds']}-fold over patients, out of fold"
+        rows.insert(0, (name, crossval["all"]))
+    if rows:
+        yield "\n**Blast or blast equivalent against healthy** (at the net's threshold)\n"
+        yield "| cells | blasts | healthy | groups | AUROC | recall | specificity | calibration error |"
+        yield "|---|---|---|---|---|---|---|---|"
+    for name, f in rows:
+        groups = next(f[k]["groups"] for k in ("recall", "specificity") if k in f)
+        shown = " | ".join(_value(f[k]) if k in f else "-" for k in ("auroc", "recall", "specificity"))
+        yield f"| {name} | {f['blasts']} | {f['healthy']} | {groups} | {shown} | {f['calibration_error']:.3f} |"
+
+
+def _pipeline(figures: Figures | None) -> Iterator[str]:
+    if figures:
+        yield "\n**Both stages on BCCD's test fields with a known type** (fields in, named cells out)\n"
+        yield (
+            f"Found {_share(figures['found'])}; type right, of the cells found: {_share(figures['right_of_found'])}; "
+            f"of those not left unclassified: {_share(figures['right_of_named'])}."
+        )
+
+
+def _share(f: Figures) -> str:
+    low, high = f["interval_95"]
+    return f"{f['n']}/{f['of']} = {f['value']:.3f} ({low:.3f} to {high:.3f})" if f["of"] else "-"
+
+
+def _value(f: Figures) -> str:
+    low, high = f["interval_95"]
+    return f"{f['value']:.3f} ({low:.3f} to {high:.3f})"
