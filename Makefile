@@ -37,8 +37,10 @@ integration: $(VENV)/.installed
 weights: $(VENV)/.installed
 	$(BIN)/smearscan dataset published $(DATA) --out build/cells.csv
 	$(BIN)/smearscan train detector --config configs/detector.yaml --data $(DATA) --start $(START)/yolov8n.pt --out runs/detector
-	cp runs/detector/detector.safetensors runs/detector/detector.yaml weights/
-	$(BIN)/smearscan dataset published $(DATA) --out build/located.csv --detector shipped
+	$(BIN)/smearscan train detector --config configs/detector_stains.yaml --data $(DATA) \
+	  --start runs/detector/detector.safetensors --out runs/detector_stains
+	cp runs/detector_stains/detector.safetensors runs/detector_stains/detector.yaml weights/
+	$(BIN)/smearscan dataset published $(DATA) --out build/located.csv --detector runs/detector/detector.safetensors
 	for net in differential blast; do \
 	  $(BIN)/smearscan train classifier build/located.csv --config configs/$$net.yaml --data $(DATA) --start $(RESNET) --out runs/$$net && \
 	  cp runs/$$net/$$net.safetensors runs/$$net/$$net.yaml weights/ || exit 1; done

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from smearscan.training.boxed import BoxedImage, read_site
 from smearscan.training.config import DetectorTraining
 from smearscan.training.cutouts import load_cut_outs
 from smearscan.training.loop import Averaged, Checkpoint, Curves, learning_rate, precision
+from smearscan.training.stain import restained
 from smearscan.weights import DetectorCard, save_weights
 
 Report = Callable[[dict[str, float]], None]
@@ -53,8 +55,12 @@ class Canvases(IterableDataset[canvas.Canvas]):
             config.working_red_cell_px / f.red_cell_px * canvas.scale_jitter(rng, wide) for f in chosen
         ]
         if self._mosaic:
-            return canvas.mosaic(chosen, config.canvas_px, factors, rng, self._clumps)
-        return canvas.single(chosen[0], config.final_canvas_px, factors[0], rng, self._clumps)
+            drawn = canvas.mosaic(chosen, config.canvas_px, factors, rng, self._clumps)
+        else:
+            drawn = canvas.single(chosen[0], config.final_canvas_px, factors[0], rng, self._clumps)
+        if rng.random() < config.other_stain_share:
+            drawn = replace(drawn, image=restained(drawn.image, rng))
+        return drawn
 
 
 def collate(batch: list[canvas.Canvas]) -> tuple[Tensor, dict[str, Tensor], Tensor]:
