@@ -37,9 +37,9 @@ integration: $(VENV)/.installed
 weights: $(VENV)/.installed
 	$(BIN)/smearscan dataset published $(DATA) --out build/cells.csv
 	$(BIN)/smearscan train detector --config configs/detector.yaml --data $(DATA) --start $(START)/yolov8n.pt --out runs/detector
-	$(BIN)/smearscan train detector --config configs/detector_stains.yaml --data $(DATA) \
-	  --start runs/detector/detector.safetensors --out runs/detector_stains
-	cp runs/detector_stains/detector.safetensors runs/detector_stains/detector.yaml weights/
+	$(BIN)/smearscan train detector --config configs/detector_finish.yaml --data $(DATA) \
+	  --start runs/detector/detector.safetensors --out runs/detector_finish
+	cp runs/detector_finish/detector.safetensors runs/detector_finish/detector.yaml weights/
 	$(BIN)/smearscan dataset published $(DATA) --out build/located.csv --detector runs/detector/detector.safetensors
 	for net in differential blast; do \
 	  $(BIN)/smearscan train classifier build/located.csv --config configs/$$net.yaml --data $(DATA) --start $(RESNET) --out runs/$$net && \

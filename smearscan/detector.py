@@ -14,7 +14,7 @@ from smearscan import boxes, tiles, yolo
 from smearscan.results import Detections, Scale
 from smearscan.runtime import Engine, make_engine
 from smearscan.runtime.engine import FromPixels
-from smearscan.taxonomy import DETECTOR_CLASSES, LEUKOCYTE, RED_CELL_UM
+from smearscan.taxonomy import LEUKOCYTE, RED_CELL, RED_CELL_UM
 from smearscan.weights import Card, DetectorCard, load_weights, shipped
 
 PAD = 114
@@ -120,7 +120,8 @@ class Detector:
         order = batched_nms(
             torch.from_numpy(xyxy), torch.from_numpy(scores), torch.from_numpy(label), self.card.nms_iou
         ).numpy()
-        return _without_nested(Detections(xyxy[order], scores[order], label[order].astype(np.int64)))
+        found = Detections(xyxy[order], scores[order], label[order].astype(np.int64))
+        return _one_name_each(_without_nested(found))
 
 
 def _without_nested(found: Detections, share: float = 0.85) -> Detections:
@@ -128,11 +129,26 @@ def _without_nested(found: Detections, share: float = 0.85) -> Detections:
     cells = np.flatnonzero(found.labels == LEUKOCYTE)
     xyxy = found.xyxy[cells]
     inside = boxes.intersections(xyxy, xyxy) / np.maximum(boxes.areas(xyxy), 1)[:, None]
-    nested = np.tril(inside >= share, k=-1).any(
-        axis=1
-    )  # sorted by score: columns left of the diagonal are better
+    # sorted by score: columns left of the diagonal are better
+    nested = np.tril(inside >= share, k=-1).any(axis=1)
     keep = np.ones(len(found), bool)
     keep[cells[nested]] = False
+    return found.where(keep)
+
+
+def _one_name_each(found: Detections, overlap: float = 0.5, advantage: float = 2.0) -> Detections:
+    """Settle what is boxed both as leukocyte and as red cell.
+
+    A leukocyte, with its nucleus, is hardly ever taken for a red cell, but a dark red cell without pallor may be
+    taken for a leukocyte: a leukocyte stands only with `advantage` times the red cell's score. On the validation
+    fields of four sites this costs no leukocyte.
+    """
+    cells, red = np.flatnonzero(found.labels == LEUKOCYTE), np.flatnonzero(found.labels == RED_CELL)
+    same = boxes.iou(found.xyxy[cells], found.xyxy[red]) > overlap
+    loses = found.scores[cells][:, None] < advantage * found.scores[red][None, :]
+    keep = np.ones(len(found), bool)
+    keep[cells[(same & loses).any(axis=1)]] = False
+    keep[red[(same & ~loses).any(axis=0)]] = False
     return found.where(keep)
 
 
@@ -143,4 +159,3 @@ def resized(image: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
 
 
-assert DETECTOR_CLASSES[LEUKOCYTE] == "leukocyte"

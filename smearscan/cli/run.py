@@ -1,6 +1,7 @@
 """``smearscan run``."""
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,15 @@ def _check_targets(out: Path, cells: Path | None, overlays: Path | None) -> None
             raise ConfigError(
                 f"{file}: is a folder; {option} is the CSV file to write, for example {file}/{name}.csv"
             )
+        if file is not None:
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=file.parent):
+                    pass
+            except OSError as error:
+                raise ConfigError(
+                    f"{file}: {option} cannot be written there ({error.strerror}); give another place"
+                ) from error
     if cells is not None and cells.absolute() == out.absolute():
         raise ConfigError(f"{out}: is given for --out and for --cells; give two files")
     if overlays is not None and overlays.exists() and not overlays.is_dir():

@@ -71,7 +71,7 @@ class DetectorTraining(_Strict):
     clumps: ClumpSource | None = None
     wide_scale_share: Share = 0.3
     final_wide_scale_share: Share = 0.15
-    other_stain_share: Share = 0.0
+    solid_red_cells_share: Share = 0.0
 
 
 class ClassifierTraining(_Strict):

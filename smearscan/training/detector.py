@@ -21,7 +21,7 @@ from smearscan.training.boxed import BoxedImage, read_site
 from smearscan.training.config import DetectorTraining
 from smearscan.training.cutouts import load_cut_outs
 from smearscan.training.loop import Averaged, Checkpoint, Curves, learning_rate, precision
-from smearscan.training.stain import restained
+from smearscan.training.redcells import fill_red_cells
 from smearscan.weights import DetectorCard, save_weights
 
 Report = Callable[[dict[str, float]], None]
@@ -58,8 +58,8 @@ class Canvases(IterableDataset[canvas.Canvas]):
             drawn = canvas.mosaic(chosen, config.canvas_px, factors, rng, self._clumps)
         else:
             drawn = canvas.single(chosen[0], config.final_canvas_px, factors[0], rng, self._clumps)
-        if rng.random() < config.other_stain_share:
-            drawn = replace(drawn, image=restained(drawn.image, rng))
+        if rng.random() < config.solid_red_cells_share:
+            drawn = replace(drawn, image=fill_red_cells(drawn.image, drawn.xyxy, drawn.labels, rng))
         return drawn
 
 

@@ -206,7 +206,7 @@ def test_corrections_drop_and_add(root: Path, kind: str) -> None:
     fix.write_text(
         "image,action,x0,y0,x1,y1\na.png,drop,30,40,70,88\na.png,add,5,50,40,90\nc.png,add,1,2,30,40\n"
     )
-    (root / "train.txt").write_text("a.png b.png")
+    (root / "train.txt").write_text("a.png\nb.png\n")
     (root / "test.txt").write_text("c.png")
     told = site(
         root,
