@@ -139,9 +139,9 @@ def _without_nested(found: Detections, share: float = 0.85) -> Detections:
 def _one_name_each(found: Detections, overlap: float = 0.5, advantage: float = 2.0) -> Detections:
     """Settle what is boxed both as leukocyte and as red cell.
 
-    A leukocyte, with its nucleus, is hardly ever taken for a red cell, but a dark red cell without pallor may be
-    taken for a leukocyte: a leukocyte stands only with `advantage` times the red cell's score. On the validation
-    fields of four sites this costs no leukocyte.
+    A leukocyte, with its nucleus, is hardly ever taken for a red cell, but a dark red cell without pallor may
+    be taken for a leukocyte: a leukocyte stands only with `advantage` times the red cell's score. On the
+    validation fields of four sites this costs no leukocyte.
     """
     cells, red = np.flatnonzero(found.labels == LEUKOCYTE), np.flatnonzero(found.labels == RED_CELL)
     same = boxes.iou(found.xyxy[cells], found.xyxy[red]) > overlap
@@ -157,5 +157,3 @@ def resized(image: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
     height, width = (max(1, round(s * factor)) for s in image.shape[:2])
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
-
-

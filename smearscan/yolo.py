@@ -70,7 +70,7 @@ def build(architecture: str, n_classes: int) -> nn.Module:
 
 
 def start_from(model: nn.Module, checkpoint: Path) -> int:
-    """Copy every tensor of equal name and shape from a ``.pt`` of Ultralytics or a ``.safetensors`` of ours.
+    """Copy the tensors of equal name and shape from Ultralytics' ``.pt`` or a ``.safetensors`` of ours.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def start_from(model: nn.Module, checkpoint: Path) -> int:
     """
     if not checkpoint.is_file():
         raise WeightsError(
-            f"{checkpoint}: the start weights are not there; give a YOLO checkpoint or a detector pair with --start"
+            f"{checkpoint}: the start weights are missing; give a YOLO checkpoint or a detector with --start"
         )
     given = _tensors(checkpoint)
     own = model.state_dict()

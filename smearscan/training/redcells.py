@@ -1,4 +1,4 @@
-"""Red cells without pallor: dark, solid discs as spherocytes, targets of thick stain or defocus show them.
+"""Red cells without pallor: dark, solid discs, as of spherocytes or of a thick stain.
 
 The boxed sets hold pale red cells, so a detector learns that a dark disc is a leukocyte. Here some of the boxed red
 cells of a training canvas are filled with the color of their own rim, darkened.

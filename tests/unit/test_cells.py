@@ -41,7 +41,7 @@ def test_a_tree_is_read_class_by_class(tmp_path: Path) -> None:
         ("blast/b.tif", "blast"),
     ]
     assert set(read["site"]) == {"mine"}
-    assert read["group"].tolist() == ["2", "1", "b"]
+    assert read["group"].tolist() == ["Neutrophil/2", "Neutrophil/1", "blast/b"]
 
 
 def test_a_tree_of_one_class_or_none_is_refused(tmp_path: Path) -> None:

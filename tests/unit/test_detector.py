@@ -75,9 +75,23 @@ def test_duplicates_go_and_touching_cells_stay() -> None:
 
 def test_suppression_stays_within_a_class() -> None:
     found = select(
-        ([0, 0, 40, 40], [0.9, 0, 0]), ([0, 0, 40, 40], [0, 0.8, 0]), ([1, 0, 40, 40], [0, 0.7, 0])
+        ([0, 0, 40, 40], [0.9, 0, 0]), ([20, 0, 60, 40], [0, 0.8, 0]), ([21, 0, 60, 40], [0, 0.7, 0])
     )
     assert found.labels.tolist() == [LEUKOCYTE, RED_CELL]
+
+
+def test_what_is_boxed_twice_gets_one_name() -> None:
+    places = [[100 * i, 0, 100 * i + 40, 40] for i in range(3)]
+    found = select(
+        (places[0], [0.9, 0, 0]),
+        (places[0], [0, 0.44, 0]),  # less than half: a leukocyte
+        (places[1], [0.9, 0, 0]),
+        (places[1], [0, 0.46, 0]),  # more than half: a dark red cell
+        (places[2], [0.8, 0, 0]),
+        ([200, 0, 212, 12], [0, 0, 0.7]),  # a platelet on a leukocyte is another thing
+    )
+    at = {(int(x), int(label)) for x, label in zip(found.xyxy[:, 0], found.labels, strict=True)}
+    assert at == {(0, LEUKOCYTE), (100, RED_CELL), (200, LEUKOCYTE), (200, 2)}
 
 
 def test_a_nucleus_within_a_better_cell_is_dropped() -> None:
