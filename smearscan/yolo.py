@@ -97,7 +97,8 @@ def start_from(model: nn.Module, checkpoint: Path) -> int:
 
 def _tensors(checkpoint: Path) -> dict[str, Tensor]:
     if checkpoint.suffix == ".safetensors":
-        return load_file(checkpoint)
+        stored: dict[str, Tensor] = load_file(checkpoint)
+        return stored
     with _pictures_untouched():
         from ultralytics import YOLO
 

@@ -89,6 +89,7 @@ def test_what_is_boxed_twice_gets_one_name() -> None:
         (places[1], [0, 0.46, 0]),  # more than half: a dark red cell
         (places[2], [0.8, 0, 0]),
         ([200, 0, 212, 12], [0, 0, 0.7]),  # a platelet on a leukocyte is another thing
+        thresholds=(0.4, 0.4, 0.4),
     )
     at = {(int(x), int(label)) for x, label in zip(found.xyxy[:, 0], found.labels, strict=True)}
     assert at == {(0, LEUKOCYTE), (100, RED_CELL), (200, LEUKOCYTE), (200, 2)}
