@@ -65,7 +65,7 @@ measure-unseen: $(VENV)/.installed
 	  $(BIN)/smearscan evaluate detector --config configs/detector.yaml --data $(DATA) --site $$1 \
 	    --weights runs/without_$$1/detector.safetensors --out docs/results/detector_without_$$1.json > /dev/null || exit 1; done
 	$(BIN)/smearscan train classifier build/located.csv --config configs/differential.yaml --data $(DATA) --start $(RESNET) \
-	  --exclude-site jtsc --exclude-site cellavision --exclude-site txl_raabin --out runs/differential_unseen
+	  --exclude-site jtsc --exclude-site cellavision --exclude-site txl_raabin --epochs 6 --out runs/differential_unseen
 	$(BIN)/smearscan evaluate classifier build/located.csv --weights runs/differential_unseen/differential.safetensors \
 	  --config configs/differential.yaml --data $(DATA) --site jtsc --site cellavision --site txl_raabin --all-splits \
 	  --out docs/results/differential_unseen.json > /dev/null

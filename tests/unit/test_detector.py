@@ -82,15 +82,15 @@ def test_suppression_stays_within_a_class() -> None:
 
 def test_what_is_boxed_twice_gets_one_name() -> None:
     places = [[100 * i, 0, 100 * i + 40, 40] for i in range(3)]
-    found = select(
+    rows = raw(
         (places[0], [0.9, 0, 0]),
         (places[0], [0, 0.44, 0]),  # less than half: a leukocyte
         (places[1], [0.9, 0, 0]),
         (places[1], [0, 0.46, 0]),  # more than half: a dark red cell
         (places[2], [0.8, 0, 0]),
         ([200, 0, 212, 12], [0, 0, 0.7]),  # a platelet on a leukocyte is another thing
-        thresholds=(0.4, 0.4, 0.4),
     )
+    found = detector().select(rows, (0.4, 0.4, 0.4))
     at = {(int(x), int(label)) for x, label in zip(found.xyxy[:, 0], found.labels, strict=True)}
     assert at == {(0, LEUKOCYTE), (100, RED_CELL), (200, LEUKOCYTE), (200, 2)}
 
