@@ -14,12 +14,15 @@ def summarize(folder: Path) -> str:
     Parameters
     ----------
     folder : Path
-        Holds ``detector.json``, ``detector_without_SITE.json``, ``differential.json``, ``blast.json``,
-        ``differential_unseen.json``, ``blast_crossval.json`` and ``pipeline.json``, or some of them.
+        Holds ``detector.json``, ``detector_scales.json``, ``detector_without_SITE.json``, ``differential.json``,
+        ``blast.json``, ``differential_unseen.json``, ``blast_crossval.json`` and ``pipeline.json``, or some.
     """
     files = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    detector = files.get("detector", {})
+    for name, figures in files.get("detector_scales", {}).items():
+        detector[name] = {**figures, **detector.get(name, {})}
     parts = [
-        *_detector(files.get("detector", {}), files),
+        *_detector(detector, files),
         *_types("Types, held-out groups of the sites it was trained on", files.get("differential")),
         *_types("Types, sites the net never saw", files.get("differential_unseen")),
         *_blast(files.get("blast"), files.get("blast_crossval")),

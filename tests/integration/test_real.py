@@ -57,7 +57,9 @@ def test_every_annotated_leukocyte_is_found(detector: Detector, fields: list[Pat
 
 
 def test_fields_of_red_cells_have_few_leukocytes(detector: Detector, data_root: Path) -> None:
-    paths = sorted((data_root / "rbc_only_fields").iterdir())[:N_FIELDS]
+    # two fields of this set do hold leukocytes
+    every = sorted((data_root / "rbc_only_fields").iterdir())
+    paths = [path for path in every if path.name not in ("120.jpg", "219.jpg")][:N_FIELDS]
     found = {path.name: len(leukocytes(detector, read_image(path))) for path in paths}
     assert len(found) == N_FIELDS
     assert sum(found.values()) <= N_FIELDS // 5, found
