@@ -1,7 +1,7 @@
 """Red cells without pallor: dark, solid discs, as of spherocytes or of a thick stain.
 
-The boxed sets hold pale red cells, so a detector learns that a dark disc is a leukocyte. Here some of the boxed
-red cells of a training canvas are filled with the color of their own rim, darkened.
+The boxed sets hold pale red cells, so a detector learns that a dark disc is a leukocyte. Here some of the
+boxed red cells of a training canvas are filled with the color of their own rim, darkened.
 """
 
 import cv2
