@@ -14,7 +14,7 @@ from smearscan.evaluation.intervals import share
 from smearscan.images import read_image
 from smearscan.results import Detections, Scale
 from smearscan.synthetic import draw_clump
-from smearscan.taxonomy import LEUKOCYTE, RED_CELL, RED_CELL_UM
+from smearscan.taxonomy import LEUKOCYTE, RED_CELL_UM
 from smearscan.training.boxed import BoxedImage
 
 _LOWEST = 0.01  # average precision needs the weak detections too
@@ -23,7 +23,7 @@ _LOWEST = 0.01  # average precision needs the weak detections too
 def measure_fields(
     detector: Detector, items: Sequence[BoxedImage], known_scale: bool, factor: float = 1.0
 ) -> dict[str, Any]:
-    """Measure leukocytes (and red cells where boxed) on annotated fields.
+    """Measure leukocytes on annotated fields.
 
     Parameters
     ----------
@@ -42,7 +42,6 @@ def measure_fields(
     """
     permissive = _with_leukocyte_threshold(detector, _LOWEST)
     leukocytes: list[Matched] = []
-    red_cells: list[Matched] = []
     ratio = []
     for item in items:
         image = resized(read_image(item.path), factor) if factor != 1 else read_image(item.path)
@@ -55,10 +54,7 @@ def measure_fields(
         ratio.append(scale.red_cell_px / (item.red_cell_px * factor))
         found = permissive.detect([image], [scale])[0]
         leukocytes.append(_matched(found, LEUKOCYTE, truth, item))
-        red_cells.append(_matched(found, RED_CELL, truth, item))
     figures = _figures(leukocytes, detector.card.thresholds[LEUKOCYTE])
-    if items and items[0].labeled[RED_CELL]:
-        figures["red_cell_ap50"] = round(float(average_precision(red_cells)[0]), 4)
     if not known_scale:
         figures["ruler_to_true"] = [round(float(v), 3) for v in np.percentile(ratio, [5, 50, 95])]
     return figures
@@ -139,7 +135,7 @@ def point_errors(xyxy: np.ndarray[Any, Any], points: np.ndarray[Any, Any]) -> di
 
 
 def _with_leukocyte_threshold(detector: Detector, threshold: float) -> Detector:
-    limits = (threshold, threshold, detector.card.thresholds[2])
+    limits = (threshold, *detector.card.thresholds[1:])  # all else as when scanning
     return Detector(detector.engine, detector.card.model_copy(update={"thresholds": limits}))
 
 
