@@ -17,8 +17,11 @@ $(VENV)/.installed: pyproject.toml
 demo: $(VENV)/.installed
 	$(BIN)/smearscan demo demo
 
+# Scanning and training are tested in processes of their own: each starts its own engines and workers.
 test: demo lint types
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests/integration/test_scan_drawn.py tests/integration/test_real.py
+	$(BIN)/python -m pytest tests/integration/test_train_small.py
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -31,7 +34,8 @@ unit: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/unit
 
 integration: $(VENV)/.installed
-	$(BIN)/python -m pytest tests/integration
+	$(BIN)/python -m pytest tests/integration/test_scan_drawn.py tests/integration/test_real.py
+	$(BIN)/python -m pytest tests/integration/test_train_small.py
 
 # The shipped weights, made again from the data sets in DATA and the pretrained networks in START (see docs/data.md).
 weights: $(VENV)/.installed
