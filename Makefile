@@ -17,11 +17,13 @@ $(VENV)/.installed: pyproject.toml
 demo: $(VENV)/.installed
 	$(BIN)/smearscan demo demo
 
-# Scanning and training are tested in processes of their own: each starts its own engines and workers.
+# Each training is tested in a process of its own: many trainings and OpenVINO engines in one process crash (seen, not
+# yet understood); one training after scanning does not.
 test: demo lint types
-	$(BIN)/python -m pytest tests/unit
 	$(BIN)/python -m pytest tests/integration/test_scan_drawn.py tests/integration/test_real.py
-	$(BIN)/python -m pytest tests/integration/test_train_small.py
+	for each in detector_is_retrained detector_is_accepted classifier_is_retrained ones_own; do \
+	  $(BIN)/python -m pytest tests/integration/test_train_small.py -k $$each || exit 1; done
+	$(BIN)/python -m pytest tests/unit
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -35,7 +37,8 @@ unit: $(VENV)/.installed
 
 integration: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/integration/test_scan_drawn.py tests/integration/test_real.py
-	$(BIN)/python -m pytest tests/integration/test_train_small.py
+	for each in detector_is_retrained detector_is_accepted classifier_is_retrained ones_own; do \
+	  $(BIN)/python -m pytest tests/integration/test_train_small.py -k $$each || exit 1; done
 
 # The shipped weights, made again from the data sets in DATA and the pretrained networks in START (see docs/data.md).
 weights: $(VENV)/.installed
