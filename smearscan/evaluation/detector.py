@@ -1,6 +1,7 @@
 """Measures stage one: boxed fields, other magnifications, fields without leukocytes, drawn clumps."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from smearscan.evaluation.detection import Matched, at_threshold, average_precis
 from smearscan.evaluation.intervals import share
 from smearscan.images import read_image
 from smearscan.results import Detections, Scale
-from smearscan.synthetic import draw_clump
+from smearscan.synthetic import LEUKEMIC, draw_clump
 from smearscan.taxonomy import LEUKOCYTE, RED_CELL_UM
 from smearscan.training.boxed import BoxedImage
 
@@ -72,13 +73,14 @@ def measure_empty(detector: Detector, paths: Iterable[Path]) -> dict[str, Any]:
 
 def measure_clumps(detector: Detector, sizes: Iterable[int], per_size: int, seed: int) -> dict[str, Any]:
     """Measure drawn clumps of touching leukocytes of each size."""
+    spec = replace(LEUKEMIC, height=640, width=800)  # room for the largest clump
     every: list[Matched] = []
     by_size: dict[int, float] = {}
     threshold = detector.card.thresholds[LEUKOCYTE]
     for n in sizes:
         matched = []
         for k in range(per_size):
-            drawn = draw_clump(n, np.random.SeedSequence([seed, n, k]))
+            drawn = draw_clump(n, np.random.SeedSequence([seed, n, k]), spec)
             found = detector.detect([drawn.image], [Scale(drawn.um_per_px, "given")])[0].leukocytes
             matched.append(match(found.xyxy, found.scores, drawn.xyxy[drawn.labels == LEUKOCYTE]))
         hits, true, _ = at_threshold(matched, threshold)
