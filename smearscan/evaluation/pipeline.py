@@ -57,15 +57,6 @@ def measure_pipeline(
     }
 
 
-def count_false_blasts(scanner: SmearScanner, paths: list[Path]) -> dict[str, Any]:
-    """Share of cells called blast in fields of healthy people."""
-    blasts = cells = 0
-    for result in scanner.stream(paths):
-        if isinstance(result, FieldResult):
-            blasts, cells = blasts + result.types.count("blast"), cells + len(result)
-    return {"blast_of_cells": share(blasts, cells)}
-
-
 def _called(result: FieldResult, truth: np.ndarray[Any, Any]) -> str:
     overlap = boxes.iou(result.detections.xyxy, truth)[:, 0]
     if not len(overlap) or overlap.max() < 0.5:
