@@ -6,7 +6,7 @@ DATA   ?= ../shared/data
 START  ?= ../shared/weights
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: demo test lint types unit integration weights measure measure-unseen wheel clean
+.PHONY: demo test lint types unit integration weights calibration measure measure-unseen bench wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -47,10 +47,22 @@ weights: $(VENV)/.installed
 	$(BIN)/smearscan train detector --config configs/detector_finish.yaml --data $(DATA) \
 	  --start runs/detector/detector.safetensors --out runs/detector_finish
 	cp runs/detector_finish/detector.safetensors runs/detector_finish/detector.yaml weights/
-	$(BIN)/smearscan dataset published $(DATA) --out build/located.csv --detector runs/detector/detector.safetensors
+	$(BIN)/smearscan dataset published $(DATA) --out build/located.csv --detector weights/detector.safetensors
 	for net in differential blast; do \
 	  $(BIN)/smearscan train classifier build/located.csv --config configs/$$net.yaml --data $(DATA) --start $(RESNET) --out runs/$$net && \
 	  cp runs/$$net/$$net.safetensors runs/$$net/$$net.yaml weights/ || exit 1; done
+
+# The card of the shipped nets' errors: counted on cells that no net has learned, those of JHU out of fold by patient.
+calibration: $(VENV)/.installed
+	$(BIN)/smearscan evaluate crossval build/located.csv --config configs/blast.yaml --site jhu_aml --data $(DATA) \
+	  --start $(RESNET) --runs runs/blast_crossval --out docs/results/blast_crossval.json > /dev/null
+	$(BIN)/smearscan evaluate crossval build/located.csv --config configs/differential.yaml --site jhu_aml --folds 3 \
+	  --data $(DATA) --start $(RESNET) --runs runs/differential_crossval \
+	  --out docs/results/differential_crossval.json > /dev/null
+	$(BIN)/smearscan evaluate labeled build/located.csv --data $(DATA) --blast runs/blast_crossval/out_of_fold.csv \
+	  --differential runs/differential_crossval/out_of_fold.csv --out build/labeled.csv
+	$(BIN)/smearscan calibrate --cells build/labeled.csv --split crossval --split val --from-scratch --out weights/calibration.yaml \
+	  --json docs/results/calibration.json --plot docs/reliability.png > /dev/null
 
 # Every figure of the README and the cards; writes docs/results/*.json.
 measure: $(VENV)/.installed
@@ -63,8 +75,11 @@ measure: $(VENV)/.installed
 	  $(BIN)/smearscan evaluate classifier build/located.csv --task $$net --config configs/$$net.yaml --data $(DATA) \
 	    --out docs/results/$$net.json --write-card > /dev/null || exit 1; done
 	$(BIN)/smearscan evaluate pipeline build/located.csv --data $(DATA) --out docs/results/pipeline.json > /dev/null
+	$(BIN)/smearscan evaluate coverage --out docs/results/coverage.json > /dev/null
+	$(BIN)/smearscan evaluate pooled build/labeled.csv --out docs/results/pooled.json > /dev/null
 
 	$(BIN)/smearscan evaluate table docs/results --into README.md > /dev/null
+	$(BIN)/smearscan evaluate table docs/results --part statistics --into docs/statistics.md > /dev/null
 
 # What takes new trainings: sites and patients the net never saw.
 measure-unseen: $(VENV)/.installed
@@ -80,6 +95,9 @@ measure-unseen: $(VENV)/.installed
 	  --out docs/results/differential_unseen.json > /dev/null
 	$(BIN)/smearscan evaluate crossval build/located.csv --config configs/blast.yaml --data $(DATA) --start $(RESNET) \
 	  --site jhu_aml --runs runs/blast_crossval --out docs/results/blast_crossval.json > /dev/null
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds
 
 wheel: $(VENV)/.installed
 	$(BIN)/python -m build

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from smearscan.errors import ConfigError
 
 Task = Literal["blast", "differential", "both"]
+Percent = Annotated[float, Field(gt=0, le=100)]
 
 
 class ScanConfig(BaseModel):
@@ -30,8 +31,17 @@ class ScanConfig(BaseModel):
         Threads that read pictures, and pictures kept ready; change no answer.
     ruler_fields : int
         Fields of a slide, evenly spread, on which its scale is measured.
-    flag_blast_percent, flag_min_cells
-        The flag's limits, see :class:`smearscan.flag.FlagRule`.
+    calibration : Path or None
+        Calibration card; None takes the shipped one if it belongs to the nets in use.
+    flag_level, flag_tiers, flag_tier_probability, flag_power, flag_must_find_percent, flag_min_cells,
+    flag_blast_percent
+        The flag's levels, see :class:`smearscan.flag.FlagRule`.
+    until_resolved : bool
+        Read fields of a slide, in a random order, only until flag and intervals are settled.
+    resolve_width_percent : float
+        Width, in percentage points, that every interval of the differential is to have then.
+    first_look : int
+        Counted leukocytes at the first look; each next look comes at twice as many.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,8 +57,24 @@ class ScanConfig(BaseModel):
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     read_ahead: Annotated[int, Field(ge=1, le=1024)] = 8
     ruler_fields: Annotated[int, Field(ge=1, le=100)] = 6
-    flag_blast_percent: Annotated[float, Field(gt=0, le=100)] = 20.0
+    calibration: Path | None = None
+    flag_level: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    flag_tiers: tuple[Percent, ...] = (10.0, 20.0)
+    flag_tier_probability: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    flag_power: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    flag_must_find_percent: Percent = 20.0
     flag_min_cells: Annotated[int, Field(ge=1)] = 100
+    flag_blast_percent: Percent = 20.0
+    until_resolved: bool = False
+    resolve_width_percent: Annotated[float, Field(ge=1, le=100)] = 15.0
+    first_look: Annotated[int, Field(ge=20)] = 100
+
+    @field_validator("flag_tiers")
+    @classmethod
+    def _ascending(cls, tiers: tuple[float, ...]) -> tuple[float, ...]:
+        if list(tiers) != sorted(set(tiers)) or not tiers:
+            raise ValueError("must be percentages in ascending order")
+        return tiers
 
 
 def scan_config(path: Path | None = None, **given: object) -> ScanConfig:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
-from smearscan.taxonomy import OTHER, UNCLASSIFIED
+from smearscan.statistics.intervals import exact_interval, upper_limit
+from smearscan.taxonomy import OUTSIDE, UNCLASSIFIED
 
-NOT_COUNTED = (OTHER, UNCLASSIFIED)
-"""Outside the denominator: erythroblasts, smudges, platelet clumps and artifacts are no leukocytes of a
+NOT_COUNTED = (*OUTSIDE, UNCLASSIFIED)
+"""Outside the denominator: erythroblasts, smudges, platelets and artifacts are no leukocytes of a
 differential (CLSI H20-A2), and a cell without a name cannot be in one."""
 
 
@@ -63,27 +63,6 @@ class DifferentialCount:
         """Exact interval of one class's percentage; see :func:`exact_interval`."""
         return exact_interval(self.count(name), self.total, level)
 
-
-def exact_interval(count: int, total: int, level: float = 0.95) -> tuple[float, float]:
-    """Clopper-Pearson interval of a percentage.
-
-    Parameters
-    ----------
-    count, total : int
-        Cells of the class, and all counted cells.
-    level : float
-        Two-sided confidence.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper limit in percent; (0, 100) where nothing was counted.
-
-    Notes
-    -----
-    Clopper and Pearson, Biometrika 1934; 0 of 100 gives 0 to 3.6 %, as in Rümke's table for differentials.
-    """
-    if total == 0:
-        return 0.0, 100.0
-    limits = binomtest(count, total).proportion_ci(level, method="exact")
-    return 100 * float(limits.low), 100 * float(limits.high)
+    def not_excluded(self, name: str, level: float = 0.95) -> float:
+        """Largest percentage of a class that the count does not exclude, one-sided."""
+        return float(upper_limit(self.count(name), self.total, level)) if self.total else 100.0

@@ -1,51 +1,93 @@
-"""The leukemia flag, first rule: blast percentage against the 20 % guide, given enough cells.
+"""The leukemia flag: a test whether a slide holds more blasts than the nets' own errors explain.
 
-20 % blasts (with blast equivalents) in blood or marrow define acute leukemia in most entities of the WHO
-(5th ed., 2022) and ICC (2022) classifications. A flag is a reason to look at the slide, never a diagnosis.
+Where no calibration belongs to the nets in use, the older rule by percentage stands in. A flag is a reason
+to look at the slide, never a diagnosis.
+
+The tiers follow the classifications: 20 % blasts (with blast equivalents) in blood or marrow define acute
+myeloid leukemia in most entities (WHO, 5th ed., Khoury et al., Leukemia 36:1703, 2022); from 10 % on,
+several genetic entities do (ICC, Arber et al., Blood 140:1200, 2022). Blasts in blood are not normal at any
+percentage: hence ``any excess``.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from smearscan.differential import DifferentialCount
+from smearscan.statistics.correction import Corrected
+from smearscan.statistics.excess import Excess
 from smearscan.taxonomy import BLAST
 
 FlagState = Literal["flagged", "not flagged", "insufficient"]
+ANY_EXCESS = "any excess"
 
 
 @dataclass(frozen=True, slots=True)
 class FlagRule:
-    """Limits of the flag.
+    """Levels of the flag.
 
     Attributes
     ----------
-    blast_percent : float
-        Flag at and above this percentage of blasts.
+    level : float
+        Share of slides without blasts that may be flagged.
+    tiers : tuple of float
+        Blast percentages that matter, ascending.
+    tier_probability : float
+        A flagged slide reaches a tier if its blast percentage is at or above it with this probability.
+    power, must_find_percent : float
+        A slide is cleared only if this blast percentage would have been found with this probability.
     min_cells : int
-        Fewer counted leukocytes decide nothing, unless the whole 95 % interval is above the limit
-        (100 is the smallest usual manual count).
+        Fewer counted leukocytes never clear a slide (100 is the smallest usual manual count).
+    blast_percent : float
+        Limit of the rule by percentage, used where the nets have no calibration.
     """
 
-    blast_percent: float = 20.0
+    level: float = 0.01
+    tiers: tuple[float, ...] = (10.0, 20.0)
+    tier_probability: float = 0.5
+    power: float = 0.95
+    must_find_percent: float = 20.0
     min_cells: int = 100
+    blast_percent: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A suggestion and its reason in words."""
+    """A suggestion and its reasons in words.
+
+    Attributes
+    ----------
+    state : str
+    reason : str
+    tier : str
+        ``any excess``, ``>= 10 %``, ``>= 20 %`` (as of the rule); empty where not flagged.
+    p_value : float
+        Of the test for any excess; NaN where the nets have no calibration.
+    """
 
     state: FlagState
     reason: str
+    tier: str = ""
+    p_value: float = float("nan")
 
 
-def decide(count: DifferentialCount, rule: FlagRule) -> Flag:
-    """Apply the rule.
+def decide(
+    count: DifferentialCount, rule: FlagRule, test: Excess | None = None, corrected: Corrected | None = None,
+    level: float = 0.95,
+) -> Flag:  # fmt: skip
+    """Decide about one slide.
 
     Parameters
     ----------
     count : DifferentialCount
         Must count blasts; without that class the flag is ``insufficient``.
     rule : FlagRule
+    test, corrected : Excess, Corrected, optional
+        Of this slide alone, with the levels and tiers of `rule`. Without them the rule by percentage decides.
+    level : float
+        Of the interval: above 95 % where the slide may be looked at several times, so that all looks
+        together keep 95 %.
 
     Returns
     -------
@@ -53,19 +95,70 @@ def decide(count: DifferentialCount, rule: FlagRule) -> Flag:
     """
     if BLAST not in count.classes:
         return Flag("insufficient", "the blast net did not run")
-    n, blasts = count.total, count.count(BLAST)
-    if n == 0:
+    if count.total == 0:
         return Flag("insufficient", "no leukocyte was counted")
-    low, high = count.interval(BLAST)
-    share = 100 * blasts / n
+    low, high = count.interval(BLAST, level)
     told = (
-        f"{blasts} of {n} leukocytes look like blasts: "
-        f"{share:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"
+        f"{count.count(BLAST)} of {count.total} leukocytes look like blasts: "
+        f"{100 * count.count(BLAST) / count.total:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"
     )
-    if low >= rule.blast_percent:
-        return Flag("flagged", f"{told}; the whole interval is at or above {rule.blast_percent:g} %")
-    if n < rule.min_cells:
-        return Flag("insufficient", f"{told}; {n} cells are fewer than {rule.min_cells}")
-    if share >= rule.blast_percent:
-        return Flag("flagged", f"{told}; at or above {rule.blast_percent:g} %")
-    return Flag("not flagged", f"{told}; below {rule.blast_percent:g} %")
+    if test is None or corrected is None:
+        return _by_percentage(count, rule, told, low)
+    return _by_test(count, rule, told, test, corrected)
+
+
+def _by_test(count: DifferentialCount, rule: FlagRule, told: str, test: Excess, corrected: Corrected) -> Flag:
+    p_value = float(test.p_value[0])
+    told += f"; {test.expected[0]:.1f} are expected in such a slide without blasts ({_chance(p_value)})"
+    if p_value <= rule.level:
+        tier, words = _tier(rule, corrected)
+        few = f"; only {count.total} cells, count more" if count.total < rule.min_cells else ""
+        return Flag("flagged", f"{told}: an excess{words}{few}", tier, p_value)
+    found = float(test.detectable_percent[0])
+    power = f"{100 * rule.power:g} of 100 slides"
+    if np.isnan(found):
+        told += f"; no share of blasts would surely have been found in {power}"
+    else:
+        told += f"; a share of {found:.1f} % would have been found in {power}"
+    if count.total < rule.min_cells:
+        return Flag(
+            "insufficient", f"{told}; {count.total} cells are fewer than {rule.min_cells}", "", p_value
+        )
+    if not found <= rule.must_find_percent:
+        return Flag("insufficient", f"{told}, but {rule.must_find_percent:g} % must be", "", p_value)
+    return Flag("not flagged", f"{told}: no excess", "", p_value)
+
+
+def _tier(rule: FlagRule, corrected: Corrected) -> tuple[str, str]:
+    """Highest tier reached, and the probabilities in words."""
+    above = corrected.above[0]
+    if np.isnan(above).any():
+        return ANY_EXCESS, "; the nets' errors do not allow to say how large"
+    reached = [tier for tier, p in zip(rule.tiers, above, strict=True) if p >= rule.tier_probability]
+    k = corrected.classes.index(BLAST)
+    low, high = corrected.low[0, k], corrected.high[0, k]
+    words = f"; corrected {corrected.percent[0, k]:.1f} % ({low:.1f} to {high:.1f} %)"
+    chances = [f"{tier:g} % or more: {_probability(p)}" for tier, p in zip(rule.tiers, above, strict=True)]
+    return (f">= {reached[-1]:g} %" if reached else ANY_EXCESS), f"{words}; {', '.join(chances)}"
+
+
+def _by_percentage(count: DifferentialCount, rule: FlagRule, told: str, low: float) -> Flag:
+    """Apply the rule for nets whose errors are not known: blast percentage against a limit."""
+    share, limit = 100 * count.count(BLAST) / count.total, rule.blast_percent
+    tier = f">= {limit:g} %"
+    told += "; how often these nets err is not known"
+    if low >= limit:
+        return Flag("flagged", f"{told}; the whole interval is at or above {limit:g} %", tier)
+    if count.total < rule.min_cells:
+        return Flag("insufficient", f"{told}; {count.total} cells are fewer than {rule.min_cells}")
+    if share >= limit:
+        return Flag("flagged", f"{told}; at or above {limit:g} %", tier)
+    return Flag("not flagged", f"{told}; below {limit:g} %")
+
+
+def _chance(p: float) -> str:
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+
+
+def _probability(p: float) -> str:
+    return "below 0.001" if p < 0.001 else "above 0.999" if p > 0.999 else f"{p:.3f}"

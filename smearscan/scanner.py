@@ -1,6 +1,7 @@
 """The scanner: detect, crop, classify, hand back."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,17 +10,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smearscan import scale as ruler
+from smearscan.calibration import Calibration, load_calibration, shipped_calibration
 from smearscan.classifier import Classifier
 from smearscan.config import ScanConfig, scan_config
 from smearscan.detector import Detector
-from smearscan.errors import ConfigError, ImageError
+from smearscan.errors import ConfigError, ImageError, WeightsError
 from smearscan.flag import FlagRule
 from smearscan.images import as_rgb, read_image
+from smearscan.naming import NamingRule, Rescaling
 from smearscan.results import Detections, Field, FieldFailure, FieldResult, Scale
-from smearscan.slide import HEALTHY, SlideReport, SlideTally, report_slide
+from smearscan.slide import Reading, SlideReport, SlideTally, report_slide
 from smearscan.sources import Slide, find_slides
+from smearscan.statistics.reading import Looks
 from smearscan.streams import read_ahead, windows
-from smearscan.taxonomy import BLAST, UNCLASSIFIED
+from smearscan.taxonomy import BLAST
 
 Picture = NDArray[np.uint8] | Image.Image | str | Path
 OnField = Callable[[Field, FieldResult], None]
@@ -56,6 +60,37 @@ class SmearScanner:
         self.detector = Detector.load(self.config.detector, device, engine)
         self.differential = self._classifier("differential")
         self.blast = self._classifier("blast")
+        self.calibration = self._calibration()
+        self._rule = self._naming_rule()
+
+    def _calibration(self) -> Calibration | None:
+        """Find the card of the nets in use; None where their errors are not known."""
+        if self.differential is None or self.blast is None:
+            return None
+        networks = {"blast": self.blast.card.sha256, "differential": self.differential.card.sha256}
+        given = self.config.calibration
+        card = (
+            load_calibration(given or shipped_calibration())
+            if given or shipped_calibration().is_file()
+            else None
+        )
+        if card is not None and not card.belongs_to(networks):
+            if given:
+                raise WeightsError(
+                    f"{given}: was made with other networks than those in use; "
+                    "make one for them with 'smearscan calibrate'"
+                )
+            return None
+        return card
+
+    def _naming_rule(self) -> NamingRule:
+        own = self.calibration
+        threshold = self.blast.card.threshold if self.blast else None
+        limit = self.differential.card.unclassified_below if self.differential else 0.0
+        if own is not None:
+            threshold = threshold if own.threshold is None else own.threshold
+            limit = limit if own.unclassified_below is None else own.unclassified_below
+        return NamingRule(self.differential.card.classes if self.differential else (), threshold, limit)
 
     def _classifier(self, task: str) -> Classifier | None:
         if self.config.task not in (task, "both"):
@@ -71,7 +106,8 @@ class SmearScanner:
     def weights(self) -> tuple[str, ...]:
         """``name:hash`` of every network in use."""
         cards = [stage.card for stage in (self.detector, self.differential, self.blast) if stage is not None]
-        return tuple(f"{card.name}:{card.short_hash}" for card in cards)
+        named = [f"{card.name}:{card.short_hash}" for card in cards]
+        return (*named, f"calibration:{self.calibration.name}") if self.calibration else tuple(named)
 
     def analyze(self, image: Picture) -> FieldResult:
         """Scan one field.
@@ -140,17 +176,57 @@ class SmearScanner:
         """
         for slide in find_slides(Path(root)):
             scale = self.measure(slide)
-            results: list[FieldResult | FieldFailure] = []
-            for item in self._scan(
-                slide.paths, partial(_load, slide_id=slide.slide_id, scale=scale), on_field
-            ):
-                results.append(item)
-                if on_progress:
-                    on_progress(slide.slide_id)
-            tally = SlideTally.of(slide.slide_id, results)
-            rule = FlagRule(self.config.flag_blast_percent, self.config.flag_min_cells)
-            names = self.differential.card.classes if self.differential else ()
-            yield report_slide(tally, self.config.task, scale, rule, self.weights, names), results
+            results, reading = self._read(slide, scale, on_field, on_progress)
+            yield self._report(SlideTally.of(slide.slide_id, results), scale, reading), results
+
+    def _read(
+        self, slide: Slide, scale: Scale, on_field: OnField | None, on_progress: Callable[[str], None] | None
+    ) -> tuple[list[FieldResult | FieldFailure], Reading]:
+        """Read the fields of a slide, all of them or until its report is settled."""
+        n = len(slide.paths)
+        load = partial(_load, slide_id=slide.slide_id, scale=scale)
+        adaptive = self.config.until_resolved
+        # a random order makes the fields read so far a sample of the slide, wherever reading stops
+        order = np.random.default_rng(0).permutation(n).tolist() if adaptive else list(range(n))
+        fields = self._scan((slide.paths[i] for i in order), load, on_field, one_by_one=adaptive)
+        results: dict[int, FieldResult | FieldFailure] = {}
+        tally, looks = SlideTally(slide.slide_id), Looks(self.config.first_look)
+        reading = Reading(n)
+        for i, item in zip(order, fields, strict=True):
+            results[i] = item
+            if on_progress:
+                on_progress(slide.slide_id)
+            if not adaptive:
+                continue
+            tally = tally.with_field(item)
+            if looks.due(tally.n_counted):
+                looks = looks.next(tally.n_counted)
+                reading = Reading(n, f"settled after {len(results)} of {n} fields", looks.error(1.0))
+                if self._settled(self._report(tally, scale, reading)):
+                    fields.close()
+                    break
+        else:
+            if adaptive and not looks.fresh(tally.n_counted):
+                looks = looks.next(tally.n_counted)
+            reading = Reading(n, "every field was read", looks.error(1.0) if adaptive else 1.0)
+            if adaptive and not self._settled(self._report(tally, scale, reading)):
+                reading = replace(reading, why="every field was read, not settled")
+        return [results[i] for i in sorted(results)], reading
+
+    def _settled(self, report: SlideReport) -> bool:
+        """Whether the flag is decided and every interval is as narrow as asked for."""
+        decided = report.flag.state != "insufficient" or self.blast is None
+        return decided and report.widest_interval <= self.config.resolve_width_percent
+
+    def _report(self, tally: SlideTally, scale: Scale, reading: Reading) -> SlideReport:
+        own = self.config
+        rule = FlagRule(
+            own.flag_level, own.flag_tiers, own.flag_tier_probability, own.flag_power,
+            own.flag_must_find_percent, own.flag_min_cells, own.flag_blast_percent,
+        )  # fmt: skip
+        names = self.differential.card.classes if self.differential else ()
+        errors = self.calibration.errors if self.calibration else None
+        return report_slide(tally, own.task, scale, rule, self.weights, names, errors, reading)
 
     def measure(self, slide: Slide) -> Scale:
         """Scale of a slide: as given, or measured on a few of its fields, evenly spread."""
@@ -176,9 +252,11 @@ class SmearScanner:
         pictures: Iterable[Picture],
         load: Callable[[Picture], Field | FieldFailure],
         on_field: OnField | None = None,
-    ) -> Iterator[FieldResult | FieldFailure]:
+        one_by_one: bool = False,
+    ) -> Generator[FieldResult | FieldFailure, None, None]:
         fields = read_ahead(pictures, load, self.config.workers, self.config.read_ahead)
-        for window in windows(fields, self.config.window):
+        # who may stop at any field wants to hear of no field beyond it
+        for window in windows(fields, 1 if one_by_one and on_field else self.config.window):
             scanned = iter(self._scan_fields([f for f in window if isinstance(f, Field)], on_field))
             order = [f if isinstance(f, FieldFailure) else None for f in window]
             window.clear()  # the pixels are no longer needed: memory stays one window
@@ -191,8 +269,8 @@ class SmearScanner:
         scales = [f.scale or ruler.measure(self.detector, [f.image]) for f in fields]
         found = self.detector.detect(images, scales)
         boxes = [d.leukocytes.xyxy for d in found]
-        kinds = self._probs(self.differential, images, boxes, scales)
-        blasts = self._probs(self.blast, images, boxes, scales)
+        kinds = self._probs("differential", images, boxes, scales)
+        blasts = self._probs("blast", images, boxes, scales)
         results = [
             self._result(*of_field) for of_field in zip(fields, found, scales, kinds, blasts, strict=True)
         ]
@@ -201,16 +279,19 @@ class SmearScanner:
                 on_field(field, result)
         return results
 
-    @staticmethod
     def _probs(
-        net: Classifier | None,
+        self,
+        task: str,
         images: list[NDArray[np.uint8]],
         boxes: list[NDArray[np.float32]],
         scales: list[Scale],
     ) -> list[NDArray[np.float32]]:
+        net = self.differential if task == "differential" else self.blast
         if net is None:
             return [np.empty((len(xyxy), 0), np.float32) for xyxy in boxes]
-        return net.classify(images, boxes, scales)
+        own = self.calibration.scaling.get(task) if self.calibration else None
+        rescale = own.rescaling(net.card.classes) if own else Rescaling()
+        return [rescale(probs) for probs in net.classify(images, boxes, scales)]
 
     def _result(
         self,
@@ -232,21 +313,11 @@ class SmearScanner:
             probs=probs,
             classes=self.differential.card.classes if self.differential else (),
             blast_probs=blast,
-            types=tuple(self._name(p, b) for p, b in zip(probs, blast, strict=True)),
+            types=self._rule.names(probs, blast),
             scale=scale,
             n_red_cells=found.count("red_cell"),
             n_platelets=found.count("platelet"),
         )
-
-    def _name(self, probs: NDArray[np.float32], blast: np.float32) -> str:
-        """Name a cell: blast where the blast net says so at its threshold, else the differential's class."""
-        if self.blast is not None and blast >= self.blast.card.threshold:
-            return BLAST
-        if self.differential is None:
-            return HEALTHY
-        best = int(probs.argmax())
-        limit = self.differential.card.unclassified_below
-        return self.differential.card.classes[best] if probs[best] >= limit else UNCLASSIFIED
 
 
 def _load(picture: Picture, slide_id: str, scale: Scale | None) -> Field | FieldFailure:

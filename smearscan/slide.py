@@ -5,16 +5,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from smearscan.differential import NOT_COUNTED, DifferentialCount
 from smearscan.flag import Flag, FlagRule, decide
 from smearscan.results import FieldFailure, FieldResult, Scale
-from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, NOTICE, OTHER, UNCLASSIFIED
+from smearscan.statistics.correction import Corrected, corrected_percent
+from smearscan.statistics.errors import NamingErrors
+from smearscan.statistics.excess import Excess, excess
+from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, HEALTHY, NOTICE, OUTSIDE, UNCLASSIFIED
 
 if TYPE_CHECKING:
     import pandas as pd
-
-HEALTHY = "healthy"
-"""What a cell that is no blast is called where the differential did not run."""
 
 COUNTED = tuple(name for name in DIFFERENTIAL_CLASSES if name not in NOT_COUNTED)
 
@@ -60,6 +62,11 @@ class SlideTally:
             n_red_cells=self.n_red_cells + item.n_red_cells,
         )
 
+    @property
+    def n_counted(self) -> int:
+        """Leukocytes in the denominator."""
+        return sum(n for name, n in self.types.items() if name not in NOT_COUNTED)
+
     def __add__(self, more: "SlideTally") -> "SlideTally":
         return SlideTally(
             self.slide_id,
@@ -72,6 +79,26 @@ class SlideTally:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How much of a slide was read.
+
+    Attributes
+    ----------
+    n_available : int
+        Fields of the slide; 0 where not known.
+    why : str
+        Why reading stopped.
+    share : float
+        Of the error that intervals and flag may make, the share that this look at the slide may spend: 1
+        where the slide is looked at once.
+    """
+
+    n_available: int = 0
+    why: str = "every field was read"
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class SlideReport:
     """What is said of a slide. A research suggestion, never a diagnosis.
 
@@ -81,18 +108,32 @@ class SlideReport:
     differential : DifferentialCount
         Counted leukocytes by class; the denominator of every percentage.
     flag : Flag
+    rule : FlagRule
+        Levels of the flag.
     scale : Scale
         Scale of the slide and the ruler it comes from.
     weights : tuple of str
-        ``name:hash`` of every network used.
+        ``name:hash`` of every network used, and the calibration.
+    named : tuple of str
+        Classes the differential net knows; empty where it did not run.
+    reading : Reading
+    corrected : Corrected or None
+        The differential corrected for the nets' errors, of one slide; None where these are not known.
+    test : Excess or None
+        Of the blast count against false blasts, of one slide; None where the nets' errors are not known.
     notice : str
     """
 
     tally: SlideTally
     differential: DifferentialCount
     flag: Flag
+    rule: FlagRule
     scale: Scale
     weights: tuple[str, ...]
+    named: tuple[str, ...] = ()
+    reading: Reading = Reading()
+    corrected: Corrected | None = None
+    test: Excess | None = None
     notice: str = NOTICE
 
     @property
@@ -112,8 +153,13 @@ class SlideReport:
 
     @property
     def n_other(self) -> int:
-        """Erythroblasts, smudges, platelet clumps, artifacts."""
-        return self.tally.types[OTHER]
+        """Erythroblasts, smudges, platelets, artifacts."""
+        return sum(self.tally.types[name] for name in OUTSIDE)
+
+    @property
+    def level(self) -> float:
+        """Confidence of each interval; above 95 % where the slide may be looked at several times."""
+        return 1 - 0.05 * self.reading.share
 
     @property
     def blast_percent(self) -> float:
@@ -124,10 +170,31 @@ class SlideReport:
 
     @property
     def blast_interval(self) -> tuple[float, float]:
-        """Exact 95 % interval of :attr:`blast_percent`; NaN where the blast net did not run."""
+        """Exact interval of :attr:`blast_percent`; NaN where the blast net did not run."""
         if BLAST not in self.differential.classes:
             return float("nan"), float("nan")
-        return self.differential.interval(BLAST)
+        return self.differential.interval(BLAST, self.level)
+
+    @property
+    def widest_interval(self) -> float:
+        """Width, in percentage points, of the widest interval of the differential."""
+        limits = [self.differential.interval(name, self.level) for name in self.differential.classes]
+        return max(high - low for low, high in limits)
+
+    @property
+    def detection_limit(self) -> str:
+        """What share of blasts the count does not exclude, in words; empty without the blast net."""
+        if BLAST not in self.differential.classes:
+            return ""
+        seen, n = self.differential.count(BLAST), self.differential.total
+        most = self.differential.not_excluded(BLAST, self.level)
+        who = "no blast" if not seen else "1 blast" if seen == 1 else f"{seen} blasts"
+        return f"{who} in {n} cells: up to {most:.1f} % cannot be excluded"
+
+    def per_100(self, name: str) -> float:
+        """Cells of a class outside the denominator per 100 leukocytes; NaN where none is counted."""
+        n = self.differential.total
+        return 100 * self.tally.types[name] / n if n else float("nan")
 
     def to_frame(self) -> "pd.DataFrame":
         """Return one row with the columns of ``report.csv``."""
@@ -137,13 +204,10 @@ class SlideReport:
 
 
 def report_slide(
-    tally: SlideTally,
-    task: str,
-    scale: Scale,
-    rule: FlagRule,
-    weights: tuple[str, ...],
-    names: tuple[str, ...] = DIFFERENTIAL_CLASSES,
-) -> SlideReport:
+    tally: SlideTally, task: str, scale: Scale, rule: FlagRule, weights: tuple[str, ...],
+    names: tuple[str, ...] = DIFFERENTIAL_CLASSES, errors: NamingErrors | None = None,
+    reading: Reading | None = None,
+) -> SlideReport:  # fmt: skip
     """Make a slide's report from its tally.
 
     Parameters
@@ -156,8 +220,22 @@ def report_slide(
     weights : tuple of str
     names : tuple of str
         Classes of the differential net that named the cells.
+    errors : NamingErrors, optional
+        How the two nets together misname cells; used where both ran.
+    reading : Reading, optional
     """
     counted = tuple(name for name in names if name not in (*NOT_COUNTED, BLAST))
     classes = {"both": (*counted, BLAST), "blast": (HEALTHY, BLAST), "differential": counted}[task]
     count = DifferentialCount.of(tally.types.elements(), classes)
-    return SlideReport(tally, count, decide(count, rule), scale, weights)
+    reading = reading or Reading()
+    known = () if task == "blast" else names
+    if errors is None or task != "both":
+        flag = decide(count, rule, level=1 - 0.05 * reading.share)
+        return SlideReport(tally, count, flag, rule, scale, weights, known, reading)
+    seen = np.array([[tally.types[name] for name in errors.classes]], np.int64)
+    rule = replace(rule, level=rule.level * reading.share)
+    level = 1 - 0.05 * reading.share
+    test = excess(seen, errors, classes, rule.level, rule.power)
+    corrected = corrected_percent(seen, errors, classes, level, rule.tiers)
+    flag = decide(count, rule, test, corrected, level)
+    return SlideReport(tally, count, flag, rule, scale, weights, known, reading, corrected, test)

@@ -19,13 +19,22 @@ DIFFERENTIAL_CLASSES: Final = (
     "eosinophil",
     "basophil",
     "immature_granulocyte",
+    "erythroblast",
+    "smudge_cell",
+    "platelet",
     "other",
 )
 FOUR_CLASSES: Final = ("neutrophil", "lymphocyte", "monocyte", "eosinophil")
 """The four-class differential that is always reported."""
 
+OUTSIDE: Final = ("erythroblast", "smudge_cell", "platelet", "other")
+"""Classes outside the denominator of a differential, given per 100 leukocytes instead (CLSI H20-A2):
+erythroblasts, smudge cells, giant or clumped platelets, and what is none of these (artifacts)."""
+
 BLAST_CLASSES: Final = ("healthy", "blast")
 BLAST: Final = "blast"
+HEALTHY: Final = "healthy"
+"""What a cell that is no blast is called where the differential did not run."""
 OTHER: Final = "other"
 UNCLASSIFIED: Final = "unclassified"
 
@@ -61,12 +70,13 @@ DIFFERENTIAL_SYNONYMS: Final[dict[str, str]] = {
     "promyelocyte": "immature_granulocyte",
     "bilobed_promyelocyte": "immature_granulocyte",
     "other": "other",
-    "erythroblast": "other",
-    "smudge": "other",
-    "smudge_cells": "other",
-    "platelet": "other",
-    "giant_thrombocyte": "other",
-    "thrombocyte_aggregation": "other",
+    "erythroblast": "erythroblast",
+    "smudge": "smudge_cell",
+    "smudge_cell": "smudge_cell",
+    "smudge_cells": "smudge_cell",
+    "platelet": "platelet",
+    "giant_thrombocyte": "platelet",
+    "thrombocyte_aggregation": "platelet",
     "artefact": "other",
     "artifact": "other",
 }

@@ -13,6 +13,8 @@ _COMMANDS = {
     "demo": ("demo", "Draw synthetic smears, scan them, write every report."),
     "train": ("train", "Retrain the detector or a classifier."),
     "evaluate": ("evaluate", "Measure the detector, a classifier or the whole pipeline."),
+    "calibrate": ("calibrate", "Fit probabilities and error rates to labeled cells of a site."),
+    "validate": ("validate", "Compare reports with counts by hand."),
     "dataset": ("dataset", "Prepare training manifests from data sets."),
     "weights": ("weights", "List and verify weights."),
     "doctor": ("doctor", "Tell what this installation would run on."),

@@ -28,7 +28,8 @@ def command(directory: Path, fields: int, seed: int) -> None:
             reports.append(report)
             results += scanned
     write_csv(report_frame(reports), out)
-    write_csv(cells_frame(results, slides), directory / "cells.csv")
+    card = scanner.calibration.name if scanner.calibration else ""
+    write_csv(cells_frame(results, slides, card), directory / "cells.csv")
     summary(reports, out)
     err.print(
         f"drawn truth: {truth}; cells: {directory / 'cells.csv'}; overlays: {directory / 'overlays'}",

@@ -1,14 +1,16 @@
-"""``smearscan evaluate detector|classifier|pipeline|crossval``: the figures that cards and README quote."""
+"""``smearscan evaluate ...``: the figures that cards and README quote."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-_PATH = click.Path(path_type=Path)
+from smearscan.cli import evaluate_statistics
+from smearscan.cli.options import JSON as _JSON
+from smearscan.cli.options import PATH as _PATH
+from smearscan.cli.options import show as _show
+
 _DATA = click.option("--data", type=_PATH, required=True, help="Folder that holds the data sets.")
-_JSON = click.option("--out", type=_PATH, help="JSON file to write the figures to, too.")
 _CARD = click.option("--write-card", is_flag=True, help="Write the figures into the card of the weights.")
 _SPLIT = click.option("--split", default="test", show_default=True, type=click.Choice(["val", "test"]))
 
@@ -16,6 +18,11 @@ _SPLIT = click.option("--split", default="test", show_default=True, type=click.C
 @click.group("evaluate")
 def command() -> None:
     """Measure on data the weights have not seen; every figure with its interval and number of cells."""
+
+
+command.add_command(evaluate_statistics.labeled)
+command.add_command(evaluate_statistics.coverage)
+command.add_command(evaluate_statistics.pooled)
 
 
 @command.command("detector")
@@ -188,25 +195,19 @@ def crossval(
 
 @command.command("table")
 @click.argument("results", type=_PATH)
+@click.option("--part", type=click.Choice(["nets", "statistics"]), default="nets", show_default=True)
 @click.option("--into", type=_PATH, help="Markdown file whose section '## Measured' is replaced.")
-def table(results: Path, into: Path | None) -> None:
+def table(results: Path, part: str, into: Path | None) -> None:
     """Print the figures of a folder of results as Markdown."""
-    from smearscan.evaluation.summary import summarize
+    from smearscan.evaluation.summary import summarize, summarize_statistics
 
-    text = summarize(results)
+    text = summarize(results) if part == "nets" else summarize_statistics(results)
     click.echo(text)
     if into:
         before, _, rest = into.read_text().partition("<!-- measured -->")
-        after = rest[rest.find("\n## ") :]
+        following = rest.find("\n## ")
+        after = rest[following:] if following >= 0 else ""
         into.write_text(f"{before}<!-- measured -->\n\n{text}{after}")
-
-
-def _show(figures: dict[str, Any], out: Path | None) -> None:
-    text = json.dumps(figures, indent=1)
-    click.echo(text)
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text + "\n")
 
 
 def _write_card(weights: Path | None, name: str, card: Any, key: str, figures: dict[str, Any]) -> None:

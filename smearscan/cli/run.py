@@ -33,6 +33,19 @@ _PATH = click.Path(path_type=Path)
     multiple=True,
     help="A weights pair in place of the shipped one; repeatable.",
 )
+@click.option("--calibration", type=_PATH, help="Calibration card of your site, see 'smearscan calibrate'.")
+@click.option(
+    "--until-resolved",
+    is_flag=True,
+    default=None,
+    help="Read a slide's fields in random order only until flag and intervals are settled.",
+)
+@click.option(
+    "--resolve-width",
+    "resolve_width_percent",
+    type=float,
+    help="With --until-resolved: width of the intervals in percentage points. Default: 15.",
+)
 @click.option("--window", type=int, help="Fields held in memory at once.")
 @click.option("--config", "config_file", type=_PATH, help="YAML file of settings; options win over it.")
 def command(
@@ -49,12 +62,13 @@ def command(
 
     _check_targets(out, cells, overlays)
     slides_found = find_slides(slides)
-    config = scan_config(config_file, **settings, **_stages(pairs))
+    config = scan_config(config_file, **settings, **stages(pairs))
 
     from smearscan.cli.console import progress, summary
     from smearscan.scanner import SmearScanner
 
     scanner = SmearScanner(config)
+    named = scanner.calibration.name if scanner.calibration else ""
     reports, results = [], []
     try:
         with progress("Scanning", sum(len(s.paths) for s in slides_found)) as advance:
@@ -66,7 +80,7 @@ def command(
         if reports:
             write_csv(report_frame(reports), out)
             if cells:
-                write_csv(cells_frame(results, slides), cells)
+                write_csv(cells_frame(results, slides, named), cells)
     summary(reports, out)
     sys.exit(1 if any(r.tally.n_failed for r in reports) else 0)
 
@@ -94,7 +108,7 @@ def _check_targets(out: Path, cells: Path | None, overlays: Path | None) -> None
         raise ConfigError(f"{overlays}: is a file; --overlays is a folder")
 
 
-def _stages(pairs: tuple[Path, ...]) -> dict[str, Path]:
+def stages(pairs: tuple[Path, ...]) -> dict[str, Path]:
     """Tell by its card which stage each given weights pair is for."""
     from smearscan.taxonomy import BLAST
     from smearscan.weights import DetectorCard, load_any_card

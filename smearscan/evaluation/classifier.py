@@ -10,6 +10,7 @@ from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from smearscan.classifier import Classifier
 from smearscan.evaluation.intervals import over_groups
+from smearscan.statistics.scaling import calibration_error
 from smearscan.taxonomy import BLAST
 from smearscan.training.cells import load_crops
 
@@ -59,13 +60,6 @@ def figures(
         "classes": [classes[k] for k in present],
         "confusion": confusion_matrix(target, guess, labels=range(len(classes))).tolist(),
     }
-
-
-def calibration_error(confidence: NDArray[np.floating], correct: NDArray[np.bool_], bins: int = 10) -> float:
-    """Compute the expected calibration error over bins of equal count (Naeini et al., AAAI 2015)."""
-    parts = np.array_split(np.argsort(confidence, kind="stable"), bins)
-    gaps = [len(p) * abs(float(confidence[p].mean()) - float(correct[p].mean())) for p in parts if len(p)]
-    return float(sum(gaps) / max(len(confidence), 1))
 
 
 def _balanced(target: NDArray[np.int64], guess: NDArray[np.int64]) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -35,51 +36,54 @@ def cross_validate(
         The site that is folded, by ``group``.
     folds : int
     out : Path
-        Each fold's out-of-fold probabilities are kept here, so that an interrupted run goes on.
+        Each fold's out-of-fold probabilities are kept here, so that an interrupted run goes on. At the end
+        ``out_of_fold.csv`` holds every cell of the site, those of a class that the net does not learn, too.
     report : callable
 
     Returns
     -------
     dict
-        Figures over all out-of-fold cells, and of each fold.
+        Figures over all out-of-fold cells of a learned class, and of each fold.
     """
-    table, classes = prepared(table, config)
-    own = table[table["site"] == site].reset_index(drop=True)
+    whole = table[table["site"] == site].reset_index(drop=True)
+    taught, classes = prepared(table, config)
+    own = taught[taught["site"] == site].reset_index(drop=True)
     if own["group"].nunique() < folds:
         raise DatasetError(f"site {site!r} has {own['group'].nunique()} groups, fewer than {folds} folds")
-    helpers = table[(table["site"] != site) & (table["split"] == "train")]
+    helpers = taught[(taught["site"] != site) & (taught["split"] == "train")]
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=config.seed)
-    probs = np.full((len(own), len(classes)), np.nan)
-    limits = np.full(len(own), np.nan)
+    whole = whole.merge(own[["image", "target"]], on="image", how="left")
+    probs, limits = np.full((len(whole), len(classes)), np.nan), np.full(len(whole), np.nan)
     each = []
     for k, (rest, test) in enumerate(splitter.split(own, own["target"], own["group"])):
+        rows = np.flatnonzero(whole["group"].isin(own["group"].iloc[test].unique()))
         kept = out / f"fold{k}.npz"
         if not kept.is_file():
+            place = out / f"fold{k}"
             scored = _fold(
-                config,
-                classes,
-                own.iloc[rest],
-                helpers,
-                own.iloc[test],
-                root,
-                start,
-                out / f"fold{k}",
-                report,
+                config, classes, own.iloc[rest], helpers, whole.iloc[rows], root, start, place, report
             )
             np.savez(kept, probs=scored[0], threshold=scored[1])
         stored = np.load(kept)
-        probs[test], limits[test] = stored["probs"], stored["threshold"]
-        each.append(figures(probs[test], own.iloc[test], classes, limits[test]))
-    own.assign(threshold=limits, **{f"p_{c}": probs[:, j] for j, c in enumerate(classes)}).to_csv(
-        out / "out_of_fold.csv", index=False
-    )
-    return {"site": site, "folds": folds, "all": figures(probs, own, classes, limits), "each": each}
+        probs[rows], limits[rows] = stored["probs"], stored["threshold"]
+        each.append(_figures(probs[rows], whole.iloc[rows], classes, limits[rows]))
+    scored_cells = whole.assign(threshold=limits, **{f"p_{c}": probs[:, j] for j, c in enumerate(classes)})
+    scored_cells[~np.isnan(limits)].to_csv(out / "out_of_fold.csv", index=False)
+    return {"site": site, "folds": folds, "all": _figures(probs, whole, classes, limits), "each": each}
+
+
+def _figures(
+    probs: NDArray[np.float64], table: pd.DataFrame, classes: tuple[str, ...], limits: NDArray[np.float64]
+) -> dict[str, Any]:
+    learned = table["target"].notna().to_numpy()
+    rows = table[learned].astype({"target": int})
+    return figures(probs[learned], rows, classes, limits[learned])
 
 
 def _fold(
     config: ClassifierTraining, classes: tuple[str, ...], rest: pd.DataFrame, helpers: pd.DataFrame,
     test: pd.DataFrame, root: Path, start: Path | None, out: Path, report: Callable[[dict[str, float]], None],
-) -> tuple[np.ndarray[Any, Any], float]:  # fmt: skip
+) -> tuple[NDArray[np.float64], float]:  # fmt: skip
     inner = StratifiedGroupKFold(8, shuffle=True, random_state=config.seed)
     taught, checked = next(inner.split(rest, rest["target"], rest["group"]))
     cells = pd.concat([rest.iloc[taught], helpers]).reset_index(drop=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from smearscan.differential import exact_interval
+from smearscan.statistics.intervals import exact_interval
 
 
 def share(count: int, total: int) -> dict[str, float | int | list[float] | None]:

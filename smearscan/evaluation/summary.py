@@ -102,6 +102,95 @@ def _pipeline(figures: Figures | None) -> Iterator[str]:
         )
 
 
+def summarize_statistics(folder: Path) -> str:
+    """Turn ``coverage.json``, ``pooled.json`` and ``calibration.json`` into Markdown tables, as far as they are there."""
+    files = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    parts = [
+        *_calibration(files.get("calibration")),
+        *_coverage(files.get("coverage")),
+        *_pooled(files.get("pooled")),
+        *_site(files.get("calibrate_site")),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _calibration(figures: Figures | None) -> Iterator[str]:
+    if figures:
+        f = figures["fitted"]
+        yield "**The shipped nets on labeled cells that they have not learned** (intervals over patients and slides)\n"
+        yield (
+            f"{f['unclassified']['cells']} cells of {f['unclassified']['groups']} patients and slides: "
+            f"{_value(f['unclassified'])} unclassified; of the named {_value(f['right_of_named'])} right; "
+            f"blasts called {_value(f['blasts_called'])}; false blasts {_value(f['false_blasts'])} of what is none; "
+            f"expected calibration error {f['calibration_error_blast']:.3f} (blast), "
+            f"{f['calibration_error_differential']:.3f} (differential)."
+        )
+
+
+_KINDS = {"each_row": "in each row", "one_factor": "by one factor"}
+
+
+def _coverage(figures: Figures | None) -> Iterator[str]:
+    if not figures:
+        return
+    yield "\n**Simulated slides of known truth**: share of 95 % intervals that hold the true blast percentage\n"
+    yield "| cells | blasts | slides | slides differ | counting alone | raw, of the nets' names | corrected | bias raw | bias corrected | mean width | detectable | flagged |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
+    for row, kind, f in [(r, k, r[k]) for r in figures["fixed"] for k in ("each_row", "one_factor")]:
+        shown = " | ".join(
+            f"{f[k]['value']:.3f}" for k in ("raw_of_true_names", "raw_of_nets_names", "corrected")
+        )
+        found = f"{f['detectable_percent']:.1f} %" if f["detectable_percent"] else "-"
+        yield (
+            f"| {row['cells']} | {row['blast_percent']:g} % | {row['slides']} | {_KINDS[kind]} | {shown} | "
+            f"{f['bias_raw']:+.2f} | {f['bias_corrected']:+.2f} | {f['width_corrected']:.1f} | {found} | "
+            f"{f['excess_found']['value']:.4f} |"
+        )
+    covers = [v for row in figures["fixed"] for k in _KINDS for v in row[k]["corrected_by_class"].values()]
+    yield f"\nOver all classes and rows the corrected intervals cover {min(covers):.3f} to {max(covers):.3f}."
+    yield f"\n**The same, read until settled** (flag level {figures['level']:g})\n"
+    yield "| blasts | slides | flagged | counting alone | corrected | cells read, median |\n|---|---|---|---|---|---|"
+    for row in figures["until_resolved"]:
+        yield (
+            f"| {row['blast_percent']:g} % | {row['slides']} | {row['flagged']['value']:.4f} | "
+            f"{row['raw_of_true_names']['value']:.3f} | {row['corrected']['value']:.3f} | "
+            f"{row['cells_read_median']} of {row['of']} |"
+        )
+
+
+_POOLED = (
+    ("raw_covered", "raw covers"), ("corrected_covered", "corrected covers"), ("raw_bias", "bias raw"),
+    ("corrected_bias", "bias corrected"), ("width", "width corrected"), ("flagged", "flagged"),
+    ("tier_20", "tier 20 %"), ("cleared", "cleared"), ("naive_20", "20 % rule"), ("naive_any", "one blast rule"),
+)  # fmt: skip
+
+
+def _pooled(rows: list[Figures] | None) -> Iterator[str]:
+    if not rows:
+        return
+    yield "\n**Slides pooled from real cells** (a group is a patient, a slide, or a site that names neither)\n"
+    yield "| cells | blasts | slides | groups | " + " | ".join(title for _, title in _POOLED) + " |"
+    yield "|---" * (4 + len(_POOLED)) + "|"
+    for row in rows:
+        shown = " | ".join(_value(row[key]) for key, _ in _POOLED)
+        yield f"| {row['cells']} | {row['blast_percent']:g} % | {row['slides']} | {row['groups']} | {shown} |"
+
+
+def _site(figures: Figures | None) -> Iterator[str]:
+    if not figures:
+        return
+    yield "\n**Calibrated to a site with some labeled cells** (each cell judged by a fit without it)\n"
+    keys = [k for k in ("right_of_named", "unclassified", "false_blasts") if k in figures["before"]]
+    yield "| | " + " | ".join(keys) + " | calibration error |\n|---" + "|---" * (len(keys) + 1) + "|"
+    for when in ("before", "after"):
+        f = figures[when]
+        yield (
+            f"| {when} | "
+            + " | ".join(_value(f[k]) for k in keys)
+            + f" | {f['calibration_error_differential']:.3f} |"
+        )
+
+
 def _share(f: Figures) -> str:
     low, high = f["interval_95"]
     return f"{f['n']}/{f['of']} = {f['value']:.3f} ({low:.3f} to {high:.3f})" if f["of"] else "-"

@@ -9,8 +9,8 @@ import pandas as pd
 
 from smearscan.errors import ConfigError
 from smearscan.results import FieldFailure, FieldResult
-from smearscan.slide import COUNTED, HEALTHY, SlideReport
-from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, OTHER
+from smearscan.slide import COUNTED, SlideReport
+from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, HEALTHY, OTHER, OUTSIDE
 
 CELL_COLUMNS = (
     "slide",
@@ -26,7 +26,9 @@ CELL_COLUMNS = (
 )
 
 
-def cells_frame(results: Iterable[FieldResult | FieldFailure], root: Path | None = None) -> pd.DataFrame:
+def cells_frame(
+    results: Iterable[FieldResult | FieldFailure], root: Path | None = None, calibration: str = ""
+) -> pd.DataFrame:
     """Return one row a leukocyte.
 
     Parameters
@@ -35,12 +37,14 @@ def cells_frame(results: Iterable[FieldResult | FieldFailure], root: Path | None
         Failures have no cells.
     root : Path, optional
         ``field`` is the picture's path relative to it, where it lies below.
+    calibration : str
+        Name of the card that the probabilities are given under.
 
     Returns
     -------
     DataFrame
-        :data:`CELL_COLUMNS`, then ``p_CLASS`` for each class of the differential. Boxes in pixels of the
-        field as displayed.
+        :data:`CELL_COLUMNS`, ``p_CLASS`` for each class of the differential, ``um_per_px``, ``calibration``.
+        Boxes in pixels of the field as displayed.
     """
     rows = []
     classes: tuple[str, ...] = ()
@@ -56,12 +60,13 @@ def cells_frame(results: Iterable[FieldResult | FieldFailure], root: Path | None
                 *(round(v, 1) for v in cell.xyxy),
                 round(cell.score, 4),
                 cell.type,
-                round(cell.type_probability, 4),
-                round(cell.blast_probability, 4),
-                *(round(p, 4) for p in cell.probabilities.values()),
+                *map(_digits, (cell.type_probability, cell.blast_probability, *cell.probabilities.values())),
+                _digits(result.scale.um_per_px),
+                calibration,
             )
             rows.append(values)
-    return pd.DataFrame(rows, columns=[*CELL_COLUMNS, *(f"p_{name}" for name in classes)])
+    named = [f"p_{name}" for name in classes]
+    return pd.DataFrame(rows, columns=[*CELL_COLUMNS, *named, "um_per_px", "calibration"])
 
 
 def report_frame(reports: Iterable[SlideReport]) -> pd.DataFrame:
@@ -100,9 +105,8 @@ def _report_row(report: SlideReport) -> dict[str, object]:
         "n_unclassified": report.n_unclassified,
     }
     # a class that the net in use does not know was not looked for, which is not the same as none found
-    named = HEALTHY not in count.classes
-    known = (*count.classes, OTHER) if named else ()
-    row |= {name: report.tally.types[name] if name in known else None for name in DIFFERENTIAL_CLASSES}
+    row |= {name: count.count(name) if name in count.classes else None for name in COUNTED}
+    row |= {OTHER: report.n_other if set(OUTSIDE) & set(report.named) else None}
     row |= {f"{name}_percent": _rounded(percent.get(name, np.nan)) for name in COUNTED}
     row |= {
         "blast_count": report.tally.types[BLAST] if BLAST in count.classes else None,
@@ -119,14 +123,66 @@ def _report_row(report: SlideReport) -> dict[str, object]:
         "failures": "; ".join(failure.reason for failure in report.tally.failures),
         "notice": report.notice,
     }
+    row |= _outside(report) | _certainty(report) | _corrections(report)
     own = [name for name in count.classes if name not in (*DIFFERENTIAL_CLASSES, HEALTHY, BLAST)]
     row |= {name: count.count(name) for name in own}
     row |= {f"{name}_percent": _rounded(percent[name]) for name in own}
     return row
 
 
-def _rounded(value: float) -> float:
-    return round(float(value), 2)
+def _outside(report: SlideReport) -> dict[str, object]:
+    """Cells outside the denominator, and how many come to 100 leukocytes."""
+    names = [name for name in OUTSIDE if name != OTHER]
+    row: dict[str, object] = {
+        name: report.tally.types[name] if name in report.named else None for name in names
+    }
+    return row | {
+        f"{name}_per_100": _rounded(report.per_100(name)) if name in report.named else None for name in names
+    }
+
+
+def _certainty(report: SlideReport) -> dict[str, object]:
+    """Intervals for counting alone, the flag as a test, and how much was read."""
+    count, test, flag = report.differential, report.test, report.flag
+    row: dict[str, object] = {}
+    for name in COUNTED:
+        low, high = count.interval(name, report.level) if name in count.classes else (np.nan, np.nan)
+        row |= {f"{name}_low": _rounded(low), f"{name}_high": _rounded(high)}
+    corrected = report.corrected
+    above = dict(zip(report.rule.tiers, corrected.above[0], strict=True)) if corrected else {}
+    return row | {
+        "interval_level": round(report.level, 6),
+        "detection_limit": report.detection_limit,
+        "flag_tier": flag.tier,
+        "flag_p_value": _digits(flag.p_value),
+        "expected_false_blasts": _rounded(test.expected[0]) if test else None,
+        "detectable_blast_percent": _rounded(test.detectable_percent[0]) if test else None,
+        **{f"blast_at_least_{tier:g}": _rounded(above.get(tier, np.nan), 4) for tier in report.rule.tiers},
+        "n_fields_available": report.reading.n_available or None,
+        "stopped": report.reading.why,
+    }
+
+
+def _corrections(report: SlideReport) -> dict[str, object]:
+    """Percentages corrected for the nets' errors, with intervals for counting and naming together."""
+    own = report.corrected
+    row: dict[str, object] = {}
+    for name in (*COUNTED, BLAST):
+        k = own.classes.index(name) if own and name in own.classes else None
+        for part in ("percent", "low", "high"):
+            value = getattr(own, part)[0, k] if k is not None else np.nan
+            row[f"{name}_corrected_{part}"] = _rounded(value)
+    row["correction"] = own.reasons[0] if own else "not known how these nets err"
+    return row
+
+
+def _rounded(value: float, digits: int = 2) -> float:
+    return round(float(value), digits)
+
+
+def _digits(value: float) -> float:
+    """Five significant digits: small probabilities keep theirs, so that a table can be calibrated on."""
+    return float(f"{value:.5g}")
 
 
 def _relative(path: Path | None, root: Path | None) -> str:

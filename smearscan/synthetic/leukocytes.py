@@ -26,11 +26,12 @@ from smearscan.synthetic.texture import (
     speckle,
     star_depth,
 )
-from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES
+from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, OUTSIDE
 
 _WINDOW_UM: Final = 27.0
 
-LEUKOCYTE_TYPES: Final = (*DIFFERENTIAL_CLASSES[:-1], BLAST, DIFFERENTIAL_CLASSES[-1])
+_COUNTED: Final = tuple(name for name in DIFFERENTIAL_CLASSES if name not in OUTSIDE)
+LEUKOCYTE_TYPES: Final = (*_COUNTED, BLAST, *OUTSIDE)
 """Types that can be drawn: the differential's classes and the blast."""
 
 Range = tuple[float, float]
@@ -187,7 +188,7 @@ _LOOKS: Final[Mapping[str, _Look]] = MappingProxyType(
         "erythroblast": _Look(
             (8.4, 10.4), _jet, 0.03, 1.08, (1.3, 1.65), 1.2, 0.12, (0.15, 0.5), (0.35, 0.7),
         ),
-        "smudge": _Look(
+        "smudge_cell": _Look(
             (11.0, 16.0), _smear, 0.10, 1.2, (0.45, 0.65), 2.2, 0.20, (0.0, 0.05), (0.2, 0.5),
             rough_um=0.2, edge_um=1.8,
         ),
@@ -205,8 +206,9 @@ def draw_leukocyte(rng: np.random.Generator, stain: Stain, kind: str) -> Cell:
     stain : Stain
         Dyes of the slide.
     kind : str
-        One of `LEUKOCYTE_TYPES`. ``"other"`` draws an erythroblast, a smudge cell or a clump of platelets:
-        what a detector finds among leukocytes and a differential leaves out.
+        One of `LEUKOCYTE_TYPES`. ``"platelet"`` is a clump of them; ``"other"`` draws an erythroblast, a
+        smudge cell or a clump of platelets: what a detector finds among leukocytes and a differential leaves
+        out.
 
     Returns
     -------
@@ -221,9 +223,9 @@ def draw_leukocyte(rng: np.random.Generator, stain: Stain, kind: str) -> Cell:
     if kind not in LEUKOCYTE_TYPES:
         raise ConfigError(f"{kind!r} is no leukocyte type; use one of {', '.join(LEUKOCYTE_TYPES)}")
     if kind == "other":
-        kind = str(rng.choice(["erythroblast", "smudge", "platelet_clump"], p=[0.6, 0.32, 0.08]))
-        if kind == "platelet_clump":
-            return _platelet_clump(rng, stain)
+        kind = str(rng.choice(["erythroblast", "smudge_cell", "platelet"], p=[0.6, 0.32, 0.08]))
+    if kind == "platelet":
+        return _platelet_clump(rng, stain)
     return _draw(rng, stain, _LOOKS[kind])
 
 

@@ -154,6 +154,12 @@ def with_targets(
     meant = [known[f] if f in known else known[n] for f, n in zip(full, names, strict=True)]
     table = table.assign(target=pd.Series(meant, index=table.index, dtype=object))
     table = table[table["target"].notna()]
+    left_out = sorted(set(table["target"]) - set(classes))
+    if left_out:
+        raise DatasetError(
+            f"class {left_out[0]!r} is not among {', '.join(classes)}; "
+            "add it under 'classes', or map its cells to null under 'synonyms'"
+        )
     return table.assign(target=table["target"].map(classes.index).astype(int)).reset_index(drop=True)
 
 

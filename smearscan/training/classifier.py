@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -18,6 +17,7 @@ from smearscan import __version__, backbones
 from smearscan.crops import BACKGROUND
 from smearscan.errors import DatasetError
 from smearscan.runtime.engine import FromPixels, TorchEngine
+from smearscan.statistics.scaling import fit_temperature
 from smearscan.taxonomy import (
     BLAST,
     BLAST_CLASSES,
@@ -178,16 +178,6 @@ def logits_of(model: nn.Module, crops: NDArray[np.uint8]) -> NDArray[np.float32]
     """Logits (N, K) of crops (N, S, S, 3) uint8."""
     whole = FromPixels(model, backbones.IMAGENET_MEAN, backbones.IMAGENET_STD)
     return TorchEngine(whole, torch.device("cpu"), 64).run(crops)
-
-
-def fit_temperature(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
-    """Temperature that makes held-out probabilities most likely (Guo et al., ICML 2017), within 0.2 to 10."""
-
-    def cost(log_t: float) -> float:
-        chosen = log_softmax(logits / np.exp(log_t), axis=1)[np.arange(len(targets)), targets]
-        return -float(chosen.mean())
-
-    return float(np.exp(minimize_scalar(cost, bounds=(np.log(0.2), np.log(10)), method="bounded").x))
 
 
 def threshold_at(specificity: float, healthy_probs: NDArray[np.floating]) -> float:

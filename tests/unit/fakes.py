@@ -1,11 +1,21 @@
-"""A network that finds drawn discs exactly: what the detector does around a network is tested with it."""
+"""Networks that find drawn discs and name them by color; what is done around networks is tested with them."""
+
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
+import pytest
 from numpy.typing import NDArray
 
+from smearscan import scanner as scanner_module
+from smearscan.classifier import Classifier
 from smearscan.detector import Detector
-from smearscan.weights import DetectorCard
+from smearscan.results import FieldFailure, FieldResult
+from smearscan.scanner import SmearScanner
+from smearscan.taxonomy import DIFFERENTIAL_CLASSES, RED_CELL_UM
+from smearscan.weights import ClassifierCard, DetectorCard
 
 WHITE = 240
 COLORS = {0: (120, 40, 160), 1: (220, 90, 90), 2: (60, 160, 60)}
@@ -90,3 +100,84 @@ def scattered(
 
 def in_order(xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
     return xyxy[np.lexsort(xyxy.T)]
+
+
+class LogitEngine:
+    """Reads its logits off each crop's mean color: a crop's answer depends on that crop alone."""
+
+    name = "fake"
+
+    def __init__(self, k: int) -> None:
+        self.mix = np.random.default_rng(k).normal(0, 0.2, (3, k))
+        self.batches: list[int] = []
+
+    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.batches.append(len(images))
+        color = images.astype(np.float64).mean(axis=(1, 2)) - (199, 171, 206)  # a usual crop
+        return (color @ self.mix).astype(np.float32)
+
+
+def classifier(task: str, classes: tuple[str, ...], **card: Any) -> Classifier:
+    made = ClassifierCard(
+        name=task, task=task, architecture="none", classes=classes, crop_um=20, crop_px=32,
+        mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2), **{"sha256": "ab" * 32, **card},
+    )  # fmt: skip
+    return Classifier(LogitEngine(len(classes)), made)
+
+
+def field(seed: int, n_white: int = 2, red_px: float = 32.0) -> NDArray[np.uint8]:
+    """A field of about 2 leukocytes and 12 red cells, the leukocytes tinted so that their names differ."""
+    rng = np.random.default_rng(seed)
+    factor = red_px / 32.0
+    wanted = [(0, 1.85 * red_px)] * n_white
+    wanted += [(1, red_px * rng.uniform(0.97, 1.03)) for _ in range(12)]
+    height, width = round((200 + seed % 3) * factor), round(260 * factor)
+    image, xyxy = draw(height, width, scattered(rng, height, width, wanted))
+    for x0, y0, x1, y1 in xyxy[:n_white].astype(int):
+        image[(y0 + y1) // 2 - 3 : (y0 + y1) // 2 + 3, (x0 + x1) // 2 - 3 : (x0 + x1) // 2 + 3] += (
+            rng.integers(0, 25, 3, dtype=np.uint8)
+        )
+    return image
+
+
+UM_PER_PX = RED_CELL_UM / 32.0
+"""Scale of a field as drawn here."""
+
+
+def use_fake_nets(
+    monkeypatch: pytest.MonkeyPatch, classes: tuple[str, ...] = DIFFERENTIAL_CLASSES, **blast_card: Any
+) -> None:
+    """Give every scanner networks of this file in place of the shipped ones, and no shipped calibration."""
+    nets = {"differential": classifier("differential", classes)}
+    nets["blast"] = classifier("blast", ("healthy", "blast"), **blast_card)
+    monkeypatch.setattr(Detector, "load", lambda *_: detector())
+    monkeypatch.setattr(Classifier, "shipped", lambda task, *_: nets[task])
+    monkeypatch.setattr(scanner_module, "shipped_calibration", lambda: Path("no calibration here"))
+
+
+def scanner(**settings: object) -> SmearScanner:
+    return SmearScanner(**{"um_per_px": UM_PER_PX, **settings})
+
+
+def assert_same(a: list[FieldResult | FieldFailure], b: list[FieldResult | FieldFailure]) -> None:
+    assert len(a) == len(b)
+    for one, other in zip(a, b, strict=True):
+        assert type(one) is type(other)
+        if isinstance(one, FieldFailure) or isinstance(other, FieldFailure):
+            assert one == other
+            continue
+        assert (one.path, one.slide_id, one.shape, one.types) == (
+            other.path,
+            other.slide_id,
+            other.shape,
+            other.types,
+        )
+        assert (one.scale, one.n_red_cells, one.n_platelets) == (
+            other.scale,
+            other.n_red_cells,
+            other.n_platelets,
+        )
+        for name in ("probs", "blast_probs"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        np.testing.assert_array_equal(one.detections.xyxy, other.detections.xyxy)
+        pd.testing.assert_frame_equal(one.to_frame(), other.to_frame())

@@ -10,8 +10,9 @@ PACKAGE = Path(__file__).resolve().parents[2] / "smearscan"
 
 FLOORS: dict[str, float] = {
     **dict.fromkeys(("", "errors", "taxonomy", "results", "boxes"), 0),
-    **dict.fromkeys(("tiles", "crops", "images", "streams", "config", "differential", "flag"), 1),
-    **dict.fromkeys(("weights", "runtime", "yolo", "backbones", "sources", "slide"), 2),
+    "statistics": 0.5,
+    **dict.fromkeys(("tiles", "crops", "images", "streams", "config", "naming", "differential", "flag"), 1),
+    **dict.fromkeys(("weights", "runtime", "yolo", "backbones", "sources", "slide", "calibration"), 2),
     **dict.fromkeys(("detector", "classifier"), 3),
     **dict.fromkeys(("scale", "report"), 3.5),
     **dict.fromkeys(("scanner", "training", "synthetic"), 4),
@@ -20,8 +21,8 @@ FLOORS: dict[str, float] = {
 }
 """Of each module or sub-package of smearscan; "" is the package itself."""
 
-NEIGHBORS = {("results", "taxonomy"), ("flag", "differential"), ("slide", "weights")}
-"""Imports within a floor: results name classes, the flag reads the count, a report carries the notice."""
+NEIGHBORS = {("results", "taxonomy"), ("flag", "differential"), ("calibration", "weights")}
+"""Imports within a floor: results name classes, the flag reads the count, the card lies by its nets."""
 
 LATE = {("results", "report"), ("slide", "report")}
 """Imports of a higher floor, inside a function: the tables of a result, where a caller asks for them."""
@@ -93,6 +94,8 @@ def complaint(module: str, target: str, late: bool) -> str | None:
     here, there = floor_name(module), floor_name(target)
     if here == there or (here, there) in NEIGHBORS or (late and (here, there) in LATE):
         return None
+    if here == "statistics" and there != "taxonomy":
+        return f"{module} is pure and may import taxonomy only, not {target}"
     if here == "training" and there in ("evaluation", "scanner"):
         return f"{module} trains and may not import {target}"
     if there == "evaluation" and here != "cli":
@@ -142,6 +145,17 @@ class A:
         ("training.loop", "evaluation.detection", True, False),
         ("cli.train", "evaluation.detection", True, True),
         ("evaluation.detection", "boxes", False, True),
+        ("statistics.errors", "taxonomy", False, True),
+        ("statistics.excess", "statistics.errors", False, True),
+        ("statistics.excess", "results", False, False),
+        ("statistics.excess", "errors", True, False),
+        ("flag", "statistics.excess", False, True),
+        ("naming", "statistics.errors", False, True),
+        ("naming", "differential", False, False),
+        ("calibration", "naming", False, True),
+        ("calibration", "weights", False, True),
+        ("weights", "calibration", False, False),
+        ("slide", "calibration", False, False),
     ],
 )
 def test_the_rule_itself(module: str, target: str, late: bool, allowed: bool) -> None:

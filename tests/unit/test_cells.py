@@ -124,6 +124,16 @@ def test_an_unknown_class_is_refused_by_name() -> None:
         with_targets(table("blast", "Giant", "neutrophil"), CLASSES, {"other/giant": "blast"})
 
 
+def test_a_synonym_for_a_class_that_is_left_out_is_refused_by_name() -> None:
+    synonyms = {"smudge": "smudge_cell", "platelet": "platelet"}
+    with pytest.raises(
+        DatasetError, match=r"'smudge_cell' is not among neutrophil, lymphocyte, blast; add it"
+    ):
+        with_targets(table("blast", "Smudge"), CLASSES, synonyms)
+    assert len(with_targets(table("blast", "Smudge"), CLASSES, {**synonyms, "smudge": None})) == 1
+    assert len(with_targets(table("blast"), CLASSES, synonyms)) == 1  # no cell has that name
+
+
 def test_what_a_manifest_does_not_say_is_located(tmp_path: Path) -> None:
     image, xyxy = draw(240, 240, [(0, 130, 110, 58), (0, 30, 30, 50), (1, 200, 60, 32), (1, 60, 200, 32)])
     write_image(tmp_path / "cell.png", image)

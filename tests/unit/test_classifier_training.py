@@ -120,22 +120,6 @@ def test_the_stream_of_crops_is_seeded_and_endless() -> None:
 # ---------------------------------------------------------------- calibration
 
 
-@pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5, 6.0])
-def test_a_known_temperature_is_recovered(temperature: float) -> None:
-    rng = np.random.default_rng(0)
-    honest = rng.normal(0, 2, (20_000, 4))
-    chances = softmax(honest, axis=1)
-    targets = (chances.cumsum(axis=1) > rng.random((len(chances), 1))).argmax(axis=1)
-    found = training.fit_temperature((honest * temperature).astype(np.float32), targets)
-    assert found == pytest.approx(temperature, rel=0.05)
-
-
-def test_the_temperature_stays_within_its_limits() -> None:
-    sure = np.eye(2, dtype=np.float32)[[0, 1] * 50]
-    assert training.fit_temperature(sure, np.array([0, 1] * 50)) == pytest.approx(0.2, rel=0.01)
-    assert training.fit_temperature(sure, np.array([1, 0] * 50)) == pytest.approx(10, rel=0.01)
-
-
 @given(
     specificity=st.sampled_from([0.5, 0.9, 0.95, 0.99]),
     probs=st.lists(st.floats(0, 1, width=32, exclude_max=True), min_size=1, max_size=300),

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from smearscan import __version__
 from smearscan.classifier import Classifier
 from smearscan.cli import _COMMANDS, main
-from smearscan.cli.run import _stages
+from smearscan.cli.run import stages
 from smearscan.detector import Detector
 from smearscan.errors import ConfigError
 from smearscan.images import write_image
@@ -203,21 +203,21 @@ def test_the_card_tells_the_stage(tmp_path: Path) -> None:
     found = pair(tmp_path, "d", fakes.detector().card)
     blast = pair(tmp_path, "b", classifier_card("blast", ("healthy", "blast")))
     types = pair(tmp_path, "t", classifier_card("differential", ("neutrophil", "monocyte")))
-    assert _stages((types, blast, found)) == {"detector": found, "blast": blast, "differential": types}
-    assert _stages(()) == {}
+    assert stages((types, blast, found)) == {"detector": found, "blast": blast, "differential": types}
+    assert stages(()) == {}
 
 
 def test_a_net_of_ones_own_is_used_for_what_it_knows(tmp_path: Path) -> None:
     types = pair(tmp_path, "t", classifier_card("custom", ("reactive", "resting")))
     blast = pair(tmp_path, "b", classifier_card("custom", ("blast", "healthy")))
-    assert _stages((types, blast)) == {"blast": blast, "differential": types}
+    assert stages((types, blast)) == {"blast": blast, "differential": types}
 
 
 def test_two_pairs_of_one_stage_are_refused(tmp_path: Path) -> None:
     one = pair(tmp_path, "one", fakes.detector().card)
     two = pair(tmp_path, "two", fakes.detector().card)
     with pytest.raises(ConfigError, match="both for the detector"):
-        _stages((one, two))
+        stages((one, two))
 
 
 # ---------------------------------------------------------------- a scan with fake networks

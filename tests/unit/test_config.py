@@ -45,6 +45,20 @@ def test_paths_become_paths(tmp_path: Path) -> None:
     assert scan_config(tmp_path / "c.yaml").detector == Path("my/net.safetensors")
 
 
+def test_tiers_are_percentages() -> None:
+    assert scan_config(None, flag_tiers=[5, 20.5]).flag_tiers == (5.0, 20.5)
+    with pytest.raises(ConfigError, match=r"flag_tiers\.1 = 200: Input should be less than or equal to 100"):
+        scan_config(None, flag_tiers=[10, 200])
+
+
+def test_settings_of_the_flag_and_of_reading_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("until_resolved: true\nfirst_look: 50\ncalibration: site.yaml\n")
+    config = scan_config(tmp_path / "c.yaml", resolve_width_percent=8.0, flag_level=0.001)
+    assert (config.until_resolved, config.first_look, config.calibration) == (True, 50, Path("site.yaml"))
+    assert (config.resolve_width_percent, config.flag_level) == (8.0, 0.001)
+    assert ScanConfig.model_validate(config.model_dump()) == config
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -61,6 +75,17 @@ def test_paths_become_paths(tmp_path: Path) -> None:
         ("flag_blast_percent", 0),
         ("flag_blast_percent", 101),
         ("flag_min_cells", 0),
+        ("flag_level", 0),
+        ("flag_level", 0.5),
+        ("flag_tiers", [20, 10]),
+        ("flag_tiers", [10, 10]),
+        ("flag_tiers", []),
+        ("flag_tier_probability", 1),
+        ("flag_power", 0),
+        ("flag_must_find_percent", 0),
+        ("first_look", 19),
+        ("resolve_width_percent", 0.5),
+        ("resolve_width_percent", 101),
         ("windows", 3),
     ],
 )

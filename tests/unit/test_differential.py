@@ -1,59 +1,25 @@
-"""Counts, percentages and exact intervals."""
+"""Counts and percentages; what is outside the denominator; intervals of a count."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
 
-from smearscan.differential import NOT_COUNTED, DifferentialCount, exact_interval
+from smearscan.differential import NOT_COUNTED, DifferentialCount
 from smearscan.slide import COUNTED
-from smearscan.taxonomy import DIFFERENTIAL_CLASSES, UNCLASSIFIED
+from smearscan.statistics.intervals import exact_interval, upper_limit
+from smearscan.taxonomy import DIFFERENTIAL_CLASSES, OUTSIDE, UNCLASSIFIED
 
 CLASSES = ("neutrophil", "lymphocyte", "blast")
-names = st.lists(st.sampled_from([*CLASSES, "other", "unclassified"]), max_size=60)
-
-
-@pytest.mark.parametrize(
-    ("count", "total", "low", "high"),
-    [(0, 100, 0.0, 3.6), (20, 100, 12.7, 29.2), (40, 200, 14.7, 26.2), (200, 1000, 17.6, 22.6)],
-)
-def test_interval_is_the_published_one(count: int, total: int, low: float, high: float) -> None:
-    found = exact_interval(count, total)
-    assert tuple(round(v, 1) for v in found) == (low, high)
-
-
-@given(total=st.integers(1, 400), share=st.floats(0, 1), level=st.sampled_from([0.9, 0.95, 0.99]))
-def test_each_limit_leaves_half_of_the_error_beyond(total: int, share: float, level: float) -> None:
-    count = round(share * total)
-    low, high = (v / 100 for v in exact_interval(count, total, level))
-    assert low <= count / total <= high
-    tail = (1 - level) / 2
-    if count:
-        assert binom.sf(count - 1, total, low) == pytest.approx(tail, rel=1e-3)
-    else:
-        assert low == 0
-    if count < total:
-        assert binom.cdf(count, total, high) == pytest.approx(tail, rel=1e-3)
-    else:
-        assert high == 1
-
-
-@given(count=st.integers(0, 50), more=st.integers(1, 50))
-def test_more_cells_of_the_same_share_narrow_the_interval(count: int, more: int) -> None:
-    def width(k: int) -> float:
-        low, high = exact_interval(count * k, 50 * k)
-        return high - low
-
-    assert width(more + 1) < width(1)
+names = st.lists(st.sampled_from([*CLASSES, "smudge_cell", "other", "unclassified"]), max_size=60)
 
 
 def test_nothing_counted_leaves_everything_possible() -> None:
-    assert exact_interval(0, 0) == (0.0, 100.0)
     none = DifferentialCount.of([], CLASSES)
     assert none.total == 0
     assert np.isnan(none.percent).all()
     assert none.interval("blast") == (0.0, 100.0)
+    assert none.not_excluded("blast") == 100
 
 
 @given(names, names, names)
@@ -74,15 +40,25 @@ def test_percentages_are_of_the_counted_cells_and_sum_to_100(types: list[str]) -
         assert count.percent[2] == pytest.approx(100 * types.count("blast") / count.total)
 
 
-def test_other_and_unclassified_are_outside_the_denominator() -> None:
-    assert set(NOT_COUNTED) == {"other", UNCLASSIFIED}
-    assert set(COUNTED) == set(DIFFERENTIAL_CLASSES) - {"other"}
-    types = ["neutrophil"] * 3 + ["monocyte"] + ["other"] * 50 + ["unclassified"] * 50
+def test_what_is_no_leukocyte_and_what_has_no_name_are_outside_the_denominator() -> None:
+    assert OUTSIDE == ("erythroblast", "smudge_cell", "platelet", "other")
+    assert set(NOT_COUNTED) == {*OUTSIDE, UNCLASSIFIED}
+    assert set(COUNTED) == set(DIFFERENTIAL_CLASSES) - set(OUTSIDE)
+    types = ["neutrophil"] * 3 + ["monocyte"] + [name for name in NOT_COUNTED for _ in range(50)]
     count = DifferentialCount.of(types, COUNTED)
     assert count.total == 4
     assert dict(zip(count.classes, count.percent, strict=True))["neutrophil"] == 75
-    assert count.count("other") == 0
+    assert [count.count(name) for name in NOT_COUNTED] == [0] * 5
     assert count.interval("monocyte") == exact_interval(1, 4)
+
+
+@given(names, st.sampled_from([0.9, 0.95, 0.99]))
+def test_intervals_and_limits_are_those_of_the_count(types: list[str], level: float) -> None:
+    count = DifferentialCount.of(types, CLASSES)
+    for name in CLASSES:
+        assert count.interval(name, level) == exact_interval(types.count(name), count.total, level)
+        assert count.not_excluded(name, level) == float(upper_limit(types.count(name), count.total, level))
+        assert count.interval(name, level)[1] >= count.not_excluded(name, level)
 
 
 def test_counts_of_other_classes_do_not_add_up() -> None:

@@ -1,11 +1,22 @@
-"""Every branch of the flag."""
+"""Every branch of the flag: the test, and the rule by percentage that stands in for it."""
 
+import math
+from dataclasses import replace
+
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up import CLASSES, COUNTED, errors
 
-from smearscan.differential import DifferentialCount, exact_interval
-from smearscan.flag import Flag, FlagRule, decide
+from smearscan.differential import DifferentialCount
+from smearscan.flag import ANY_EXCESS, Flag, FlagRule, decide
+from smearscan.statistics.correction import Corrected, corrected_percent
+from smearscan.statistics.errors import NamingErrors
+from smearscan.statistics.excess import Excess, excess
+from smearscan.statistics.intervals import exact_interval
+
+# ---------------------------------------------------------------- by percentage
 
 
 def flag(blasts: int, total: int, **rule: float) -> Flag:
@@ -35,6 +46,9 @@ def test_state_and_reason(blasts: int, total: int, state: str, why: str) -> None
     assert found.state == state
     assert found.reason.endswith(why)
     assert found.reason.startswith(f"{blasts} of {total} leukocytes look like blasts")
+    assert "; how often these nets err is not known; " in found.reason
+    assert found.tier == (">= 20 %" if state == "flagged" else "")
+    assert math.isnan(found.p_value)
 
 
 def test_the_few_cells_of_the_table_lie_on_both_sides_of_the_limit() -> None:
@@ -46,9 +60,12 @@ def test_the_reason_tells_share_and_interval() -> None:
 
 
 def test_no_cell_and_no_blast_net_are_insufficient() -> None:
-    assert flag(0, 0) == Flag("insufficient", "no leukocyte was counted")
     without = DifferentialCount.of(["neutrophil"] * 500, ("neutrophil",))
-    assert decide(without, FlagRule()) == Flag("insufficient", "the blast net did not run")
+    for found, why in (
+        (flag(0, 0), "no leukocyte was counted"),
+        (decide(without, FlagRule()), "the blast net did not run"),
+    ):
+        assert (found.state, found.reason, found.tier) == ("insufficient", why, "")
 
 
 def test_the_limits_are_the_rules() -> None:
@@ -68,3 +85,137 @@ def test_one_more_blast_never_takes_a_flag_back(total: int, data: st.DataObject)
 @given(total=st.integers(0, 99), data=st.data())
 def test_few_cells_are_never_cleared(total: int, data: st.DataObject) -> None:
     assert flag(data.draw(st.integers(0, total)), total).state != "not flagged"
+
+
+# ---------------------------------------------------------------- by the test
+
+OWN = errors(variation=0.2)
+
+
+def judged(
+    blasts: int, total: int, own: NamingErrors = OWN, **rule: object
+) -> tuple[DifferentialCount, FlagRule, Excess, Corrected]:
+    """Count of a slide of neutrophils and blasts, with its test."""
+    levels = FlagRule(**rule)
+    slide = np.array([[total - blasts, 0, 0, blasts]], np.int64)
+    count = DifferentialCount(COUNTED, slide[0, [0, 1, 3]])
+    test = excess(slide, own, COUNTED, levels.level, levels.power)
+    return count, levels, test, corrected_percent(slide, own, COUNTED, limits=levels.tiers)
+
+
+def by_test(blasts: int, total: int, own: NamingErrors = OWN, **rule: object) -> Flag:
+    return decide(*judged(blasts, total, own, **rule))
+
+
+@pytest.mark.parametrize(
+    ("blasts", "total", "state", "tier", "words"),
+    [
+        (0, 200, "not flagged", "", ": no excess"),
+        (3, 200, "not flagged", "", ": no excess"),
+        (12, 200, "flagged", ANY_EXCESS, "10 % or more: "),
+        (30, 200, "flagged", ">= 10 %", ", 20 % or more: "),
+        (120, 200, "flagged", ">= 20 %", "10 % or more: above 0.999, 20 % or more: above 0.999"),
+        (12, 30, "flagged", ">= 20 %", "; only 30 cells, count more"),
+        (0, 99, "insufficient", "", "; 99 cells are fewer than 100"),
+        (0, 3, "insufficient", "", "; 3 cells are fewer than 100"),
+    ],
+)
+def test_state_tier_and_words(blasts: int, total: int, state: str, tier: str, words: str) -> None:
+    found = by_test(blasts, total)
+    assert (found.state, found.tier) == (state, tier)
+    assert words in found.reason
+    assert f"{blasts} of {total} leukocytes look like blasts: " in found.reason
+    assert " are expected in such a slide without blasts (p " in found.reason
+    assert "not known" not in found.reason
+    assert (found.p_value <= 0.01) == (state == "flagged")
+
+
+def test_the_words_are_those_of_the_numbers() -> None:
+    count, rule, test, corrected = judged(30, 200)
+    reason = decide(count, rule, test, corrected).reason
+    assert "15.0 % (95 % interval 10.4 to 20.7 %)" in reason
+    assert f"; {test.expected[0]:.1f} are expected" in reason
+    low, high, percent = (table[0, 3] for table in (corrected.low, corrected.high, corrected.percent))
+    assert f": an excess; corrected {percent:.1f} % ({low:.1f} to {high:.1f} %); 10 % or more" in reason
+    assert "p < 0.0001" in decide(count, rule, replace(test, p_value=np.array([9e-5])), corrected).reason
+    assert "p = 0.0012" in decide(count, rule, replace(test, p_value=np.array([0.00123])), corrected).reason
+
+
+def test_a_slide_is_cleared_only_where_blasts_would_have_been_found() -> None:
+    count, rule, test, corrected = judged(0, 200)
+    for share, state, words in (
+        (5.0, "not flagged", "; a share of 5.0 % would have been found in 95 of 100 slides: no excess"),
+        (20.0, "not flagged", ": no excess"),
+        (
+            20.1,
+            "insufficient",
+            "; a share of 20.1 % would have been found in 95 of 100 slides, but 20 % must",
+        ),
+        (np.nan, "insufficient", "; no share of blasts would surely have been found"),
+    ):
+        found = decide(count, rule, replace(test, detectable_percent=np.array([share])), corrected)
+        assert found.state == state
+        assert words in found.reason
+    assert by_test(0, 200, must_find_percent=0.5).state == "insufficient"
+
+
+def test_nets_too_uncertain_never_clear_a_slide() -> None:
+    found = by_test(0, 200, errors(variation=200.0))
+    assert found.state == "insufficient"
+    assert "no share of blasts would surely have been found in 95 of 100 slides, but 20 %" in found.reason
+
+
+def test_blasts_that_cannot_be_corrected_for_are_still_an_excess() -> None:
+    few = errors(variation=0.2)
+    few.counts[3] = [0, 0, 0, 9, 0]
+    found = by_test(60, 200, few)
+    assert (found.state, found.tier) == ("flagged", ANY_EXCESS)
+    assert found.reason.endswith("an excess; the nets' errors do not allow to say how large")
+
+
+def test_the_levels_of_the_test_are_the_rules() -> None:
+    at = judged(9, 200)[2].p_value[0]
+    assert by_test(9, 200, level=at * 1.01).state == "flagged"
+    assert by_test(9, 200, level=at * 0.99).state != "flagged"
+    assert by_test(30, 200, tiers=(5.0, 30.0)).tier == ">= 5 %"
+    assert by_test(30, 200, tier_probability=0.999).tier == ANY_EXCESS
+    assert by_test(0, 99, min_cells=99).state == "not flagged"
+    assert by_test(60, 200, blast_percent=90).state == "flagged"  # the percentage plays no part
+
+
+def test_no_cell_and_no_blast_net_are_insufficient_with_a_test_too() -> None:
+    count, rule, test, corrected = judged(0, 0)
+    assert decide(count, rule, test, corrected).reason == "no leukocyte was counted"
+    without = DifferentialCount(("neutrophil",), np.array([200]))
+    assert decide(without, rule, test, corrected).reason == "the blast net did not run"
+
+
+def test_half_of_a_test_is_none() -> None:
+    count, rule, test, corrected = judged(60, 200)
+    assert "not known" in decide(count, rule, test, None).reason
+    assert "not known" in decide(count, rule, None, corrected).reason
+
+
+@settings(max_examples=50)
+@given(total=st.integers(1, 300), data=st.data())
+def test_one_more_blast_never_takes_a_tested_flag_back(total: int, data: st.DataObject) -> None:
+    blasts = data.draw(st.integers(0, total - 1))
+    one, more = by_test(blasts, total), by_test(blasts + 1, total)
+    assert more.p_value <= one.p_value + 1e-9
+    assert (one.state, more.state) != ("flagged", "not flagged")
+    assert (one.state, more.state) != ("flagged", "insufficient")
+    if more.state == "not flagged":
+        assert total >= 100
+
+
+def test_a_slide_of_monocytes_is_judged_by_the_errors_of_monocytes() -> None:
+    """Nine of 200 are too many among neutrophils and what is expected among monocytes."""
+
+    def found(slide: list[int]) -> Flag:
+        counts = np.array([slide], np.int64)
+        test = excess(counts, OWN, COUNTED)
+        corrected = corrected_percent(counts, OWN, COUNTED, limits=FlagRule().tiers)
+        return decide(DifferentialCount(CLASSES, counts[0]), FlagRule(), test, corrected)
+
+    assert found([191, 0, 0, 9]).state == "flagged"
+    assert found([0, 191, 0, 9]).state != "flagged"

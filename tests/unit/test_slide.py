@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up import CLASSES, KINDS, errors
 
+from smearscan.differential import NOT_COUNTED
 from smearscan.flag import FlagRule
 from smearscan.results import Detections, FieldFailure, FieldResult, Scale
-from smearscan.slide import COUNTED, SlideReport, SlideTally, report_slide
-from smearscan.taxonomy import DIFFERENTIAL_CLASSES
+from smearscan.slide import COUNTED, Reading, SlideReport, SlideTally, report_slide
+from smearscan.statistics.intervals import exact_interval, upper_limit
+from smearscan.taxonomy import DIFFERENTIAL_CLASSES, OUTSIDE
 
 SCALE = Scale(0.07, "red cells", 30)
 ALL = (*DIFFERENTIAL_CLASSES, "blast", "unclassified")
@@ -91,10 +94,11 @@ def test_failed_fields_are_counted_and_kept_in_order() -> None:
 @given(types=st.lists(st.sampled_from(ALL), max_size=40))
 def test_percentages_sum_to_100_of_the_counted_cells(types: list[str]) -> None:
     made = report(types)
-    outside = types.count("other") + types.count("unclassified")
+    outside = sum(types.count(name) for name in OUTSIDE)
     assert made.n_leukocytes == len(types)
-    assert made.differential.total == len(types) - outside
-    assert (made.n_other, made.n_unclassified) == (types.count("other"), types.count("unclassified"))
+    assert made.differential.total == len(types) - outside - types.count("unclassified")
+    assert made.tally.n_counted == made.differential.total
+    assert (made.n_other, made.n_unclassified) == (outside, types.count("unclassified"))
     if made.differential.total:
         assert made.differential.percent.sum() == pytest.approx(100)
         low, high = made.blast_interval
@@ -102,11 +106,12 @@ def test_percentages_sum_to_100_of_the_counted_cells(types: list[str]) -> None:
 
 
 def test_both_nets() -> None:
-    made = report(
-        ["neutrophil"] * 60 + ["lymphocyte"] * 20 + ["blast"] * 20 + ["other"] * 7 + ["unclassified"] * 3
-    )
+    outside = ["erythroblast"] * 2 + ["smudge_cell"] * 3 + ["platelet", "other"] + ["unclassified"] * 3
+    made = report(["neutrophil"] * 60 + ["lymphocyte"] * 20 + ["blast"] * 20 + outside)
     assert made.differential.classes == (*COUNTED, "blast")
     assert made.n_leukocytes == 110
+    assert made.n_other == 7
+    assert [made.per_100(name) for name in OUTSIDE] == [2, 3, 1, 1]
     assert made.differential.percent[0] == pytest.approx(60)
     assert made.blast_percent == pytest.approx(20)
     assert [round(v, 1) for v in made.blast_interval] == [12.7, 29.2]
@@ -163,3 +168,101 @@ def test_the_rule_is_passed_on() -> None:
     tally = SlideTally.of("s", [field(["blast"] * 5 + ["neutrophil"] * 95)])
     assert report_slide(tally, "both", SCALE, FlagRule(blast_percent=5), ()).flag.state == "flagged"
     assert report_slide(tally, "both", SCALE, FlagRule(min_cells=200), ()).flag.state == "insufficient"
+
+
+# ---------------------------------------------------------------- with the nets' errors known
+
+OWN = errors(variation=0.2)
+
+
+def slide_of(*counts: int, share: float = 1.0, **rule: object) -> SlideReport:
+    """Report of a slide of so many neutrophils, monocytes, smudge cells and blasts."""
+    types = [name for name, n in zip(CLASSES, counts, strict=True) for _ in range(n)]
+    tally = SlideTally.of("s", [field(types)])
+    return report_slide(tally, "both", SCALE, FlagRule(**rule), (), KINDS, OWN, Reading(9, "why", share))
+
+
+def test_without_known_errors_nothing_is_corrected_or_slide_of() -> None:
+    made = report(["neutrophil"] * 100)
+    assert (made.corrected, made.test) == (None, None)
+    assert "how often these nets err is not known" in made.flag.reason
+    assert made.reading == Reading(0, "every field was read", 1.0)
+
+
+def test_with_known_errors_the_flag_is_a_test() -> None:
+    made = slide_of(140, 10, 7, 50)
+    assert made.differential.classes == ("neutrophil", "monocyte", "blast")
+    assert made.differential.total == 200
+    assert (made.flag.state, made.flag.tier) == ("flagged", ">= 20 %")
+    assert made.test is not None
+    assert made.corrected is not None
+    assert made.flag.p_value == made.test.p_value[0]
+    assert made.corrected.classes == CLASSES
+    assert made.corrected.low[0, 3] < made.corrected.percent[0, 3] < made.corrected.high[0, 3]
+    assert slide_of(190, 10, 0, 0).flag.state == "not flagged"
+    assert slide_of(0, 0, 9, 0).flag.reason == "no leukocyte was counted"
+
+
+@pytest.mark.parametrize("task", ["blast", "differential"])
+def test_one_net_alone_is_not_judged_by_the_errors_of_both(task: str) -> None:
+    tally = SlideTally.of("s", [field(["healthy", "neutrophil", "blast"] * 60)])
+    made = report_slide(tally, task, SCALE, FlagRule(), (), KINDS, OWN)
+    assert (made.corrected, made.test) == (None, None)
+
+
+@settings(max_examples=25)
+@given(types=st.lists(st.sampled_from([*CLASSES, "unclassified"]), max_size=60), data=st.data())
+def test_a_report_does_not_depend_on_the_order_of_cells(types: list[str], data: st.DataObject) -> None:
+    one, other = (
+        report_slide(SlideTally.of("s", [field(t)]), "both", SCALE, FlagRule(), (), KINDS, OWN)
+        for t in (types, data.draw(st.permutations(types)))
+    )
+    assert one.flag.state == other.flag.state
+    assert one.flag.reason == other.flag.reason
+    assert one.to_frame().to_csv() == other.to_frame().to_csv()
+
+
+def test_each_look_may_err_less() -> None:
+    """Half of the error is an interval at 97.5 % and half of the flag's level."""
+    once, first, second = (slide_of(180, 10, 0, 10, share=share) for share in (1.0, 0.5, 0.25))
+    assert [made.level for made in (once, first, second)] == pytest.approx([0.95, 0.975, 0.9875])
+    assert [made.rule.level for made in (once, first, second)] == pytest.approx([0.01, 0.005, 0.0025])
+    for one, later in ((once, first), (first, second)):
+        assert later.blast_interval[0] < one.blast_interval[0]
+        assert later.blast_interval[1] > one.blast_interval[1]
+        assert one.corrected is not None
+        assert later.corrected is not None
+        assert later.corrected.high[0, 3] > one.corrected.high[0, 3]
+        assert one.test is not None
+        assert later.test is not None
+        assert later.test.critical[0] >= one.test.critical[0]
+        assert later.test.p_value[0] == one.test.p_value[0]
+    assert second.blast_interval == exact_interval(10, 200, 0.9875)
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ((150, 64, 0, 0), "no blast in 214 cells: up to 1.4 % cannot be excluded"),
+        ((99, 0, 50, 1), "1 blast in 100 cells: up to 4.7 % cannot be excluded"),
+        ((90, 0, 0, 10), "10 blasts in 100 cells: up to 16.4 % cannot be excluded"),
+        ((0, 0, 5, 0), "no blast in 0 cells: up to 100.0 % cannot be excluded"),
+    ],
+)
+def test_the_detection_limit_in_words(counts: tuple[int, ...], told: str) -> None:
+    assert slide_of(*counts).detection_limit == told
+
+
+def test_the_detection_limit_follows_the_look_and_the_nets() -> None:
+    words = slide_of(100, 0, 0, 0, share=0.5).detection_limit
+    assert f"up to {float(upper_limit(0, 100, 0.975)):.1f} %" in words
+    assert report(["neutrophil"] * 9, "differential").detection_limit == ""
+    assert report(["healthy"] * 214, "blast").detection_limit.startswith("no blast in 214 cells: up to 1.4 %")
+
+
+def test_what_is_outside_is_told_per_100_leukocytes() -> None:
+    made = slide_of(40, 5, 30, 5)
+    assert made.per_100("smudge_cell") == 60
+    assert made.per_100("erythroblast") == 0
+    assert math.isnan(slide_of(0, 0, 30, 0).per_100("smudge_cell"))
+    assert set(NOT_COUNTED).isdisjoint(made.differential.classes)

@@ -1,16 +1,20 @@
 """The columns of report.csv and cells.csv are a promise to other programs."""
 
+from collections import Counter
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import CLASSES, KINDS, errors
 
 from smearscan.errors import ConfigError
 from smearscan.flag import FlagRule
 from smearscan.report.tables import cells_frame, report_frame, write_csv
 from smearscan.results import Detections, FieldFailure, FieldResult, Scale
-from smearscan.slide import SlideReport, SlideTally, report_slide
+from smearscan.slide import COUNTED, Reading, SlideReport, SlideTally, report_slide
+from smearscan.statistics.intervals import exact_interval
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES
 
 SCALE = Scale(0.0685714, "red cells", 30)
@@ -21,10 +25,20 @@ neutrophil lymphocyte monocyte eosinophil basophil immature_granulocyte other
 neutrophil_percent lymphocyte_percent monocyte_percent eosinophil_percent basophil_percent
 immature_granulocyte_percent
 blast_count blast_percent blast_low blast_high flag flag_reason um_per_px ruler weights
+n_counted n_red_cells failures notice
+erythroblast smudge_cell platelet erythroblast_per_100 smudge_cell_per_100 platelet_per_100
+neutrophil_low neutrophil_high lymphocyte_low lymphocyte_high monocyte_low monocyte_high
+eosinophil_low eosinophil_high basophil_low basophil_high immature_granulocyte_low immature_granulocyte_high
+interval_level detection_limit flag_tier flag_p_value expected_false_blasts detectable_blast_percent
+blast_at_least_10 blast_at_least_20 n_fields_available stopped
 """.split()  # noqa: SIM905
+CORRECTED = [
+    f"{name}_corrected_{part}" for name in (*COUNTED, "blast") for part in ("percent", "low", "high")
+]
 CELLS = """
 slide field x0 y0 x1 y1 score type type_probability blast_probability
 """.split()  # noqa: SIM905
+CELL_TABLE = [*CELLS, *(f"p_{name}" for name in DIFFERENTIAL_CLASSES), "um_per_px", "calibration"]
 
 
 def field(
@@ -33,7 +47,7 @@ def field(
     n = len(types)
     corner = np.arange(n, dtype=np.float32)[:, None] * 10 + np.array([1.04, 2, 9.96, 12], np.float32)
     found = Detections(corner, np.linspace(0.98761, 0.5, n, dtype=np.float32), np.zeros(n, np.int64))
-    probs = np.tile(np.array([0.7, 0.1, 0.1, 0.04, 0.03, 0.02, 0.01], np.float32), (n, 1))
+    probs = np.tile(np.array([0.7, 0.1, 0.1, 0.04, 0.03, 0.02, 0.01, 0, 0, 0], np.float32), (n, 1))
     blast = np.array([0.9 if t == "blast" else 0.1 for t in types], np.float32)
     return FieldResult(slide, path, (50, 60), found, probs, DIFFERENTIAL_CLASSES, blast, types, SCALE, 12)
 
@@ -45,12 +59,12 @@ def report(*items: FieldResult | FieldFailure, task: str = "both", **more: objec
 
 def test_report_columns() -> None:
     table = report_frame([report(field())])
-    assert list(table)[: len(REPORT)] == REPORT
+    assert list(table) == [*REPORT, *CORRECTED, "correction"]
     assert table.columns.is_unique
 
 
 def test_report_values() -> None:
-    types = ("neutrophil",) * 3 + ("blast",) + ("other",) * 2 + ("unclassified",)
+    types = ("neutrophil",) * 3 + ("blast", "other", "smudge_cell", "unclassified")
     row = report_frame([report(field(types=types))]).iloc[0]
     assert row["slide"] == "s"
     assert (row["n_fields"], row["n_failed_fields"], row["n_leukocytes"]) == (1, 0, 7)
@@ -61,7 +75,7 @@ def test_report_values() -> None:
     assert row["flag_reason"].startswith("1 of 4 leukocytes")
     assert (row["um_per_px"], row["ruler"]) == (0.068571, "red cells")
     assert row["weights"] == "detector:0a blast:1b"
-    percent = [row[c] for c in REPORT if c.endswith("_percent")]
+    percent = [row[f"{name}_percent"] for name in (*COUNTED, "blast")]
     assert sum(percent) == pytest.approx(100, abs=0.05)
 
 
@@ -91,6 +105,107 @@ def test_what_was_not_looked_for_is_empty_not_zero(tmp_path: Path) -> None:
     assert np.isnan(four["basophil"])
 
 
+# ---------------------------------------------------------------- what is known of the nets' errors
+
+OWN = errors(variation=0.2)
+
+
+def judged(*counts: int, reading: Reading | None = None, task: str = "both", **rule: object) -> pd.Series:  # type: ignore[type-arg]
+    """Row of a slide of so many neutrophils, monocytes, smudge cells and blasts, from the CSV."""
+    types = tuple(name for name, n in zip(CLASSES, counts, strict=True) for _ in range(n))
+    tally = SlideTally("s", types=Counter(types), n_fields=3)
+    made = report_slide(tally, task, SCALE, FlagRule(**rule), (), KINDS, OWN, reading)
+    return pd.read_csv(StringIO(report_frame([made]).to_csv(index=False))).iloc[0]
+
+
+def test_the_columns_of_the_test() -> None:
+    row = judged(140, 30, 10, 30, reading=Reading(12, "settled after 3 of 12 fields", 0.5))
+    assert (row["flag"], row["flag_tier"]) == ("flagged", ">= 10 %")
+    assert 0 <= row["flag_p_value"] < 1e-4
+    assert 3 < row["expected_false_blasts"] < 6
+    assert 2 < row["detectable_blast_percent"] < 20
+    assert 0.5 < row["blast_at_least_10"] <= 1
+    assert 0 <= row["blast_at_least_20"] < 0.5
+    assert (row["n_fields_available"], row["stopped"]) == (12, "settled after 3 of 12 fields")
+    assert row["interval_level"] == 0.975
+    assert row["detection_limit"] == "30 blasts in 200 cells: up to 20.7 % cannot be excluded"
+
+
+def test_the_columns_of_intervals_and_of_the_corrected_differential() -> None:
+    row = judged(140, 30, 10, 30)
+    assert (row["interval_level"], row["stopped"]) == (0.95, "every field was read")
+    low, high = exact_interval(30, 200)
+    assert (row["monocyte_low"], row["monocyte_high"]) == (round(low, 2), round(high, 2))
+    assert (row["blast_low"], row["blast_high"]) == (round(low, 2), round(high, 2))
+    corrected = [row[f"{name}_corrected_percent"] for name in ("neutrophil", "monocyte", "blast")]
+    assert sum(corrected) == pytest.approx(100, abs=0.03)
+    assert row["blast_corrected_percent"] < row["blast_percent"]  # false ones are taken off
+    assert row["blast_corrected_low"] < row["blast_corrected_percent"] < row["blast_corrected_high"]
+    assert pd.isna(row["correction"])
+
+
+def test_the_columns_of_what_is_outside_the_denominator() -> None:
+    row = judged(140, 30, 10, 30)
+    assert (row["other"], row["smudge_cell"], row["smudge_cell_per_100"]) == (10, 10, 5)
+    assert row["n_counted"] == 200
+
+
+def test_columns_are_empty_where_the_errors_are_not_known() -> None:
+    row = report_frame([report(field())]).iloc[0]
+    unknown = ["expected_false_blasts", "detectable_blast_percent", "flag_p_value", *CORRECTED]
+    assert row[[*unknown, "blast_at_least_10", "blast_at_least_20", "n_fields_available"]].isna().all()
+    assert row["correction"] == "not known how these nets err"
+    assert (row["interval_level"], row["stopped"]) == (0.95, "every field was read")
+    assert row["neutrophil_low"] < row["neutrophil_percent"] < row["neutrophil_high"]
+
+
+def test_columns_are_empty_for_classes_the_net_does_not_know() -> None:
+    row = judged(140, 30, 10, 30)
+    for name in ("lymphocyte", "eosinophil", "basophil", "immature_granulocyte"):
+        parts = ("percent", "low", "high", "corrected_percent", "corrected_low", "corrected_high")
+        assert row[[name, *(f"{name}_{part}" for part in parts)]].isna().all()
+
+
+def test_cells_outside_that_the_net_does_not_know_are_empty_not_zero() -> None:
+    """These nets name smudge cells; they were never asked for erythroblasts or platelets."""
+    row = judged(140, 30, 10, 30)
+    assert row[["erythroblast", "platelet", "erythroblast_per_100", "platelet_per_100"]].isna().all()
+
+
+def test_columns_are_empty_for_one_net_alone() -> None:
+    blast = report_frame([report(field(types=("healthy", "blast")), task="blast")]).iloc[0]
+    outside = ["erythroblast", "smudge_cell", "platelet", "smudge_cell_per_100", "other"]
+    assert blast[[*outside, *CORRECTED, "neutrophil_low"]].isna().all()
+    assert blast["detection_limit"].startswith("1 blast in 2 cells")
+    differential = report_frame([report(field(types=("neutrophil",)), task="differential")]).iloc[0]
+    assert differential["detection_limit"] == ""
+    assert differential["flag_tier"] == ""
+
+
+def test_a_slide_without_cells_has_empty_columns() -> None:
+    row = judged(0, 0, 8, 0)
+    assert row[["blast_percent", "smudge_cell_per_100", "blast_corrected_percent"]].isna().all()
+    assert row[["blast_at_least_10", "blast_at_least_20"]].isna().all()
+    assert row["correction"] == "no leukocyte was counted"
+    assert row["smudge_cell"] == 8
+
+
+def test_the_tiers_of_the_rule_name_their_columns() -> None:
+    row = judged(100, 0, 0, 100, tiers=(2.5, 30.0))
+    assert [c for c in row.index if c.startswith("blast_at_least")] == [
+        "blast_at_least_2.5",
+        "blast_at_least_30",
+    ]
+    assert row["blast_at_least_2.5"] == row["blast_at_least_30"] == 1
+
+
+def test_small_probabilities_keep_their_digits() -> None:
+    made = field(types=("neutrophil",))
+    made.probs[0, :2] = [0.123456789, 1.23456789e-7]
+    row = cells_frame([made]).iloc[0]
+    assert (row["p_neutrophil"], row["p_lymphocyte"]) == (0.12346, 1.2346e-07)
+
+
 def test_own_classes_come_last() -> None:
     made = report(field(types=("reactive", "reactive", "blast")), names=("reactive", "resting"))
     table = report_frame([made])
@@ -110,7 +225,7 @@ def test_failures_are_in_the_report_csv(tmp_path: Path) -> None:
 
 def test_cells_columns_and_values() -> None:
     table = cells_frame([field(Path("slides/s/1.png"))], Path("slides"))
-    assert list(table) == [*CELLS, *(f"p_{name}" for name in DIFFERENTIAL_CLASSES)]
+    assert list(table) == CELL_TABLE
     first, second = table.iloc[0], table.iloc[1]
     assert (first["slide"], first["field"], first["type"]) == ("s", "s/1.png", "neutrophil")
     assert first[["x0", "y0", "x1", "y1"]].tolist() == [1.0, 2.0, 10.0, 12.0]
@@ -118,6 +233,9 @@ def test_cells_columns_and_values() -> None:
     assert (first["type_probability"], first["blast_probability"]) == (0.7, 0.1)
     assert (second["type"], second["type_probability"]) == ("blast", 0.9)
     assert first["p_neutrophil"] == 0.7
+    assert first["um_per_px"] == 0.068571
+    assert set(table["calibration"]) == {""}
+    assert set(cells_frame([field()], None, "site")["calibration"]) == {"site"}
 
 
 def test_failures_have_no_cells() -> None:
@@ -130,7 +248,7 @@ def test_failures_have_no_cells() -> None:
 
 def test_a_field_without_cells_keeps_the_columns() -> None:
     table = cells_frame([field(types=())])
-    assert list(table) == [*CELLS, *(f"p_{name}" for name in DIFFERENTIAL_CLASSES)]
+    assert list(table) == CELL_TABLE
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,104 @@
+"""``smearscan calibrate``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from smearscan.cli.options import PATH as _PATH
+
+
+@click.command("calibrate")
+@click.option(
+    "--cells", "table", type=_PATH, required=True,
+    help="Table of 'smearscan run --cells' with a column 'truth': what the cells that you looked at are.",
+)  # fmt: skip
+@click.option("--out", type=_PATH, required=True, help="Calibration card to write, .yaml.")
+@click.option(
+    "--weights", "pairs", type=_PATH, multiple=True, help="Classifier pairs the cells were named with."
+)
+@click.option("--base", type=_PATH, help="Card to start from. Default: the shipped one.")
+@click.option("--from-scratch", is_flag=True, help="Start from no card: for new networks, with many cells.")
+@click.option(
+    "--error-rate", default=0.1, show_default=True,
+    help="From scratch: share of a slide's cells that may get a wrong name; the rest stays unclassified.",
+)  # fmt: skip
+@click.option("--split", "splits", multiple=True, help="Only rows with this in a column 'split'; repeatable.")
+@click.option("--json", "written", type=_PATH, help="Write the figures before and after to this file, too.")
+@click.option("--plot", type=_PATH, help="Reliability diagram to write, .png.")
+@click.option(
+    "--last-layer", type=_PATH,
+    help="Also re-fit the last layer of the differential net, and write the new pair to this folder.",
+)  # fmt: skip
+@click.option("--slides", type=_PATH, help="With --last-layer: the folder that was scanned.")
+def command(
+    table: Path, out: Path, pairs: tuple[Path, ...], base: Path | None, from_scratch: bool, error_rate: float,
+    splits: tuple[str, ...], written: Path | None, plot: Path | None, last_layer: Path | None,
+    slides: Path | None,
+) -> None:  # fmt: skip
+    """Fit probabilities, naming errors and the false-blast rate to labeled cells of your site.
+
+    Some 100 cells are enough. Label them in the table that 'smearscan run --cells' wrote: a new column
+    'truth' with the right name, empty for cells that you did not look at. Use the card with 'smearscan run
+    --calibration CARD'.
+    """
+    import json
+
+    from smearscan.calibration import load_calibration, save_calibration, shipped_calibration
+    from smearscan.cli.console import err
+    from smearscan.cli.run import stages
+    from smearscan.errors import ConfigError
+    from smearscan.evaluation.calibrate import crossed, figures, new_calibration, recalibrated
+    from smearscan.evaluation.labeled import read_labeled
+    from smearscan.taxonomy import NOTICE
+    from smearscan.weights import ClassifierCard, load_card, shipped
+
+    if (last_layer is None) != (slides is None) or (last_layer and from_scratch):
+        raise click.UsageError("--last-layer and --slides go together, and not with --from-scratch")
+    given = stages(pairs)
+    paths = {task: given.get(task, shipped(task)) for task in ("blast", "differential")}
+    cards = {task: load_card(path, ClassifierCard) for task, path in paths.items()}
+    start = None if from_scratch else load_calibration(base or shipped_calibration())
+    cells = read_labeled(table, cards["differential"].classes, splits, start.name if start else "")
+    told: dict[str, Any] = {}
+    if start is None:
+        card = new_calibration(out.stem, cells, cards, error_rate)
+        told["fitted"] = figures(cells, card, cards)
+    else:
+        if not start.belongs_to({task: card.sha256 for task, card in cards.items()}):
+            raise ConfigError(
+                f"{base or 'the shipped card'}: was made with other networks than these; "
+                "give their --weights, another --base, or --from-scratch"
+            )
+        if start.scaling:
+            raise ConfigError(
+                f"{base}: already changes probabilities; start from one that does not, as the shipped one, "
+                "with a table that was scanned under it"
+            )
+        if last_layer and slides:
+            from smearscan.evaluation.last_layer import with_new_layer
+
+            told["last_layer"], start, cells, cards = with_new_layer(
+                table, splits, slides, paths["differential"], last_layer, start, cells, cards
+            )
+        card = recalibrated(out.stem, start, cells, cards)
+        told |= crossed(start, cells, cards)
+    data = {"cells": len(cells), "slides": len(set(cells.group.tolist())), "table": table.name}
+    save_calibration(out, card.model_copy(update={"data": data, "metrics": told}))
+    click.echo(json.dumps({k: _short(v) for k, v in told.items()}, indent=1))
+    if written:
+        written.parent.mkdir(parents=True, exist_ok=True)
+        written.write_text(json.dumps(told, indent=1) + "\n")
+    if plot:
+        from smearscan.report.reliability import draw_reliability
+
+        draw_reliability(plot, {k: v for k, v in told.items() if isinstance(v, dict)})
+    err.print(f"written: {out}", markup=False)
+    err.print(NOTICE, style="dim")
+
+
+def _short(figures: object) -> object:
+    """Leave the points of the diagram to the file."""
+    if not isinstance(figures, dict):
+        return figures
+    return {k: v for k, v in figures.items() if not k.startswith("reliability")}

@@ -1,0 +1,94 @@
+"""``smearscan evaluate labeled|coverage|pooled``: what statistics are fitted on and judged by."""
+
+from pathlib import Path
+
+import click
+
+from smearscan.cli.options import JSON, PATH, show
+
+
+@click.command("labeled")
+@click.argument("cells", type=PATH)
+@click.option("--data", type=PATH, required=True, help="Folder that holds the data sets.")
+@click.option("--blast", type=PATH, help="out_of_fold.csv of the blast net's cross-validation.")
+@click.option("--differential", type=PATH, help="The same of the differential net.")
+@click.option("--weights", "pairs", type=PATH, multiple=True, help="Pairs in place of the shipped ones.")
+@click.option("--unseen", multiple=True, help="Site that the nets have not learned: all its cells are taken.")
+@click.option(
+    "--configs", type=PATH, default=Path("configs"), show_default=True, help="Folder of both nets' YAML."
+)
+@click.option("--out", type=PATH, required=True, help="CSV to write.")
+def labeled(
+    cells: Path, data: Path, blast: Path | None, differential: Path | None, pairs: tuple[Path, ...],
+    unseen: tuple[str, ...], configs: Path, out: Path,
+) -> None:  # fmt: skip
+    """Put truth and probabilities of cells side by side that the nets have not learned.
+
+    CELLS is a located manifest. Cells scored in cross-validation are taken with those probabilities; others
+    of the validation and test splits are named by the nets.
+    """
+    import pandas as pd
+
+    from smearscan.classifier import Classifier
+    from smearscan.cli.run import stages
+    from smearscan.detector import Detector
+    from smearscan.evaluation.labeled import label_published
+    from smearscan.report.tables import write_csv
+    from smearscan.training.cells import read_manifest
+    from smearscan.training.config import ClassifierTraining, load_config
+    from smearscan.weights import shipped
+
+    if (blast is None) != (differential is None):
+        raise click.UsageError("--blast and --differential go together")
+    tasks, given = ("blast", "differential"), stages(pairs)
+    nets = {task: Classifier.load(given.get(task, shipped(task))) for task in tasks}
+    told = {task: load_config(configs / f"{task}.yaml", ClassifierTraining) for task in tasks}
+    folds = {"blast": blast, "differential": differential}
+    folded = {task: pd.read_csv(path) for task, path in folds.items() if path}
+    table = label_published(read_manifest(cells), data, nets, told, folded, Detector.load(None), unseen)
+    write_csv(table, out)
+
+
+@click.command("coverage")
+@click.option(
+    "--calibration", type=PATH, help="Calibration card whose errors are simulated. Default: shipped."
+)
+@click.option("--slides", default=2000, show_default=True, help="Slides of each size and blast share.")
+@click.option("--seed", default=0, show_default=True)
+@JSON
+def coverage(calibration: Path | None, slides: int, seed: int, out: Path | None) -> None:
+    """Simulate slides of known truth: how often intervals hold it, and how often a flag is false."""
+    from smearscan.calibration import load_calibration, shipped_calibration
+    from smearscan.evaluation.coverage import measure_coverage, measure_sequential
+    from smearscan.flag import FlagRule
+
+    errors = load_calibration(calibration or shipped_calibration()).errors
+    shares, level = (0.0, 0.01, 0.05, 0.2, 0.6), FlagRule().level
+    show(
+        {
+            "level": level,
+            "fixed": measure_coverage(errors, (50, 100, 200, 1000), shares, slides, level, seed),
+            "until_resolved": measure_sequential(errors, shares, slides, level, 15.0, 2000, seed),
+        },
+        out,
+    )
+
+
+@click.command("pooled")
+@click.argument("table", type=PATH)
+@click.option("--calibration", type=PATH, help="Calibration card. Default: shipped.")
+@click.option("--cells", "n", default=200, show_default=True, help="Leukocytes of a slide.")
+@click.option("--slides", default=20, show_default=True, help="Slides of each group and blast share.")
+@click.option("--seed", default=0, show_default=True)
+@JSON
+def pooled(table: Path, calibration: Path | None, n: int, slides: int, seed: int, out: Path | None) -> None:
+    """Pool slides of known composition from the labeled cells of TABLE and judge what is said of them."""
+    from smearscan.calibration import load_calibration, shipped_calibration
+    from smearscan.evaluation.labeled import read_labeled
+    from smearscan.evaluation.pooled import measure_pooled
+    from smearscan.weights import ClassifierCard, load_card, shipped
+
+    card = load_calibration(calibration or shipped_calibration())
+    cards = {task: load_card(shipped(task), ClassifierCard) for task in ("blast", "differential")}
+    cells = read_labeled(table, cards["differential"].classes)
+    show(measure_pooled(cells, card, cards, n, (0.0, 0.01, 0.05, 0.2, 0.6), slides, 5, seed), out)

@@ -1,0 +1,235 @@
+"""Fits a calibration card to labeled cells: probabilities, naming errors, limit of the unclassified."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.model_selection import GroupKFold, KFold
+
+from smearscan import __version__
+from smearscan.calibration import Calibration, Scaling
+from smearscan.errors import DatasetError
+from smearscan.evaluation.intervals import over_groups
+from smearscan.evaluation.labeled import Labeled
+from smearscan.naming import NamingRule, Rescaling
+from smearscan.statistics.conformal import unclassified_limit
+from smearscan.statistics.errors import NamingErrors, naming_errors
+from smearscan.statistics.scaling import calibration_error, fit_scaling, reliability
+from smearscan.taxonomy import BLAST, HEALTHY, UNCLASSIFIED
+from smearscan.weights import ClassifierCard
+
+_BLAST_NET = (HEALTHY, BLAST)
+
+
+def new_calibration(name: str, cells: Labeled, cards: dict[str, ClassifierCard], rate: float) -> Calibration:
+    """Make the card of a pair of nets from many labeled cells of many slides.
+
+    Parameters
+    ----------
+    name : str
+    cells : Labeled
+        Not learned by the nets.
+    cards : dict
+        Of ``blast`` and ``differential``.
+    rate : float
+        Share of a slide's cells that may get a wrong name of the differential.
+
+    Raises
+    ------
+    DatasetError
+        If so few slides cannot promise that rate.
+    """
+    classes = (*cards["differential"].classes, BLAST)
+    limit = named_limit(cells, cards, rate)
+    if limit is None:
+        groups = len(np.unique(cells.group[cells.found]))
+        raise DatasetError(
+            f"{groups} slides cannot promise a rate of wrong names of {rate:g}; label cells of at least "
+            f"{int(np.ceil(1 / rate - 1))} slides, or allow a higher rate"
+        )
+    rule = NamingRule(cards["differential"].classes, cards["blast"].threshold, limit)
+    errors = count_errors(classes, cells, rule)
+    return Calibration(
+        name=name,
+        smearscan_version=__version__,
+        made=date.today(),
+        networks={task: card.sha256 for task, card in cards.items()},
+        unclassified_below=limit,
+        unclassified_rate=rate,
+        classes=classes,
+        confusion=[], spread=[], groups=[], pairs=[], found=[], variation=0.0,  
+    ).with_errors(errors)  # fmt: skip
+
+
+def named_limit(cells: Labeled, cards: dict[str, ClassifierCard], rate: float) -> float | None:
+    """Probability below which a cell stays unclassified; see :mod:`smearscan.statistics.conformal`.
+
+    Cells that the blast net calls blast get their name from it; blasts that it misses count as wrong whatever
+    they are named.
+    """
+    classes = np.array(cards["differential"].classes)
+    kept = cells.where(cells.found & ~(cells.blast_probs >= cards["blast"].threshold))
+    wrong = classes[kept.probs.argmax(axis=1)] != kept.truth
+    return unclassified_limit(kept.probs.max(axis=1), wrong, kept.group, rate)
+
+
+def count_errors(classes: tuple[str, ...], cells: Labeled, rule: NamingRule) -> NamingErrors:
+    """Count what labeled cells are called by a rule, and how many of each class were found."""
+    own = cells.where(np.isin(cells.truth, classes))
+    seen = own.where(own.found)
+    called = np.array(rule.names(seen.probs, seen.blast_probs.astype(np.float32)), dtype=str)
+    asked = own.where(own.asked)
+    found = np.array(
+        [[(asked.found & (asked.truth == name)).sum(), (asked.truth == name).sum()] for name in classes],
+        np.int64,
+    )
+    return naming_errors(classes, seen.truth, called, seen.group, found)
+
+
+def recalibrated(
+    name: str, base: Calibration, cells: Labeled, cards: dict[str, ClassifierCard]
+) -> Calibration:
+    """Fit a card to a new site: at most some hundred labeled cells correct what `base` knows.
+
+    Temperature and class offsets are fitted with a prior that holds them near no change; the naming errors
+    of `base` are the prior of the site's own, see :meth:`NamingErrors.updated`. The blast threshold moves
+    with the temperature, so that the same cells are called blast.
+    """
+    scaling, threshold = fit_scalings(base, cells, cards)
+    fitted = base.model_copy(
+        update={"name": name, "scaling": scaling, "threshold": threshold, "made": date.today()}
+    )
+    new = count_errors(base.classes, rescaled(cells, fitted, cards), rule_of(fitted, cards))
+    return fitted.with_errors(base.errors.updated(new.counts, new.found))
+
+
+def fit_scalings(
+    base: Calibration, cells: Labeled, cards: dict[str, ClassifierCard]
+) -> tuple[dict[str, Scaling], float]:
+    """Fit what is changed of both nets' probabilities, and carry the blast threshold along."""
+    seen = cells.where(cells.found)
+    scaling = dict(base.scaling)
+    for task, probs, classes in _of_nets(seen, cards):
+        truth = np.where(seen.truth == BLAST, BLAST, HEALTHY) if task == "blast" else seen.truth
+        own = np.isin(truth, classes)
+        targets = np.array([classes.index(t) for t in truth[own]], np.int64)
+        if len(np.unique(targets)) < 2:  # one class alone would only make the net surer of it
+            continue
+        temperature, offsets = fit_scaling(np.log(np.maximum(probs[own], 1e-12)), targets)
+        scaling[task] = Scaling(
+            temperature=round(temperature, 6),
+            offsets={n: round(float(v), 6) for n, v in zip(classes, offsets, strict=True) if v},
+        )
+    before = cards["blast"].threshold if base.threshold is None else base.threshold
+    if "blast" not in scaling or scaling["blast"] == base.scaling.get("blast"):
+        return scaling, before
+    plain = base.scaling.get("blast", Scaling()).rescaling(_BLAST_NET)
+    return scaling, _carried(before, plain, scaling["blast"].rescaling(_BLAST_NET))
+
+
+def _carried(threshold: float, old: Rescaling, new: Rescaling) -> float:
+    """Probability under `new` of the cell that lies at the threshold under `old`."""
+    low, high = -60.0, 60.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        probs = expit(np.array([[-middle, middle]]))
+        low, high = (middle, high) if old(probs)[0, 1] < threshold else (low, middle)
+    return float(new(expit(np.array([[-high, high]])))[0, 1])
+
+
+def _of_nets(
+    cells: Labeled, cards: dict[str, ClassifierCard]
+) -> Iterator[tuple[str, NDArray[np.float64], tuple[str, ...]]]:
+    yield "blast", np.column_stack([1 - cells.blast_probs, cells.blast_probs]), _BLAST_NET
+    yield "differential", cells.probs, cards["differential"].classes
+
+
+def rescaled(cells: Labeled, card: Calibration, cards: dict[str, ClassifierCard]) -> Labeled:
+    """Give the cells the probabilities that they have under a card."""
+    changed = {
+        task: np.asarray(card.scaling.get(task, Scaling()).rescaling(classes)(probs), np.float64)
+        for task, probs, classes in _of_nets(cells, cards)
+    }
+    return replace(cells, probs=changed["differential"], blast_probs=changed["blast"][:, 1])
+
+
+def rule_of(card: Calibration, cards: dict[str, ClassifierCard]) -> NamingRule:
+    """Naming rule under a calibration card."""
+    limit, threshold = card.unclassified_below, card.threshold
+    return NamingRule(
+        cards["differential"].classes,
+        cards["blast"].threshold if threshold is None else threshold,
+        cards["differential"].unclassified_below if limit is None else limit,
+    )
+
+
+def figures(cells: Labeled, card: Calibration, cards: dict[str, ClassifierCard]) -> dict[str, Any]:
+    """How good probabilities and names are under a card, with intervals over slides."""
+    seen = rescaled(cells.where(cells.found), card, cards)
+    return _judged(seen, _names(seen, card, cards), cards)
+
+
+def crossed(
+    base: Calibration, cells: Labeled, cards: dict[str, ClassifierCard], folds: int = 5
+) -> dict[str, Any]:
+    """Figures before and after re-fitting, each cell judged by a fit that saw neither it nor its slide."""
+    cells = cells.where(cells.found)
+    parts, names = [], []
+    for taught, judged in folds_of(cells, folds):
+        card = recalibrated(base.name, base, cells.where(taught), cards)
+        parts.append(rescaled(cells.where(judged), card, cards))
+        names.append(_names(parts[-1], card, cards))
+    after = Labeled(*(np.concatenate([getattr(part, f) for part in parts]) for f in Labeled.__slots__))
+    return {
+        "before": figures(cells, base, cards),
+        "after": _judged(after, np.concatenate(names), cards),
+        "judged": "by slide" if len(np.unique(cells.group)) >= folds else "by cell: too few slides",
+    }
+
+
+def _names(cells: Labeled, card: Calibration, cards: dict[str, ClassifierCard]) -> NDArray[np.str_]:
+    rule = rule_of(card, cards)
+    return np.array(rule.names(cells.probs, cells.blast_probs.astype(np.float32)), dtype=str)
+
+
+def _judged(seen: Labeled, names: NDArray[np.str_], cards: dict[str, ClassifierCard]) -> dict[str, Any]:
+    group = seen.group if len(np.unique(seen.group)) >= 5 else np.arange(len(seen)).astype(str)
+    blast, named = seen.truth == BLAST, names != UNCLASSIFIED
+    classes = np.array(cards["differential"].classes)
+    own = np.isin(seen.truth, classes)
+    sure, right = seen.probs.max(axis=1), classes[seen.probs.argmax(axis=1)] == seen.truth
+    result: dict[str, Any] = {
+        "right_of_named": over_groups(lambda i: _share(names[i] == seen.truth[i], named[i]), group),
+        "unclassified": over_groups(lambda i: float((~named[i]).mean()), group),
+        "false_blasts": over_groups(lambda i: _share(names[i] == BLAST, ~blast[i]), group),
+    }
+    if blast.any():
+        result["blasts_called"] = over_groups(lambda i: _share(names[i] == BLAST, blast[i]), group)
+    for net, confidence, correct in (
+        ("blast", seen.blast_probs, blast),
+        ("differential", sure[own], right[own]),
+    ):
+        if len(confidence):
+            result[f"calibration_error_{net}"] = round(calibration_error(confidence, correct), 4)
+            result[f"reliability_{net}"] = _points(confidence, correct)
+    return result
+
+
+def folds_of(cells: Labeled, folds: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Rows to learn from and rows to judge, by slide where there are enough, else by cell."""
+    if len(np.unique(cells.group)) >= folds:
+        yield from GroupKFold(folds).split(cells.truth, groups=cells.group)
+    else:
+        yield from KFold(min(folds, len(cells)), shuffle=True, random_state=0).split(cells.truth)
+
+
+def _points(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> list[dict[str, float]]:
+    return [{k: round(v, 4) for k, v in p.items()} for p in reliability(confidence, correct)]
+
+
+def _share(hit: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
+    return float(hit[among].mean()) if among.any() else float("nan")

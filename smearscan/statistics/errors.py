@@ -1,0 +1,216 @@
+"""How cells are misnamed: a confusion matrix that knows how few cells it rests on and how slides differ.
+
+Row t says what a leukocyte of true class t is called. Two things make it uncertain for the slide at hand:
+the labeled cells are a sample, and slides (patients, stains, cameras) differ in their own rows. Both enter
+as one Dirichlet distribution per row, :attr:`NamingErrors.concentration`.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smearscan.taxonomy import BLAST, OUTSIDE, UNCLASSIFIED
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+_LEAST_SPREAD = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class NamingErrors:
+    """What labeled cells were called.
+
+    Attributes
+    ----------
+    classes : tuple of str, (T,)
+        True classes.
+    counts : ndarray, (T, T + 1) int64
+        Labeled cells by true class (row) and by name (column): `classes`, then ``unclassified``.
+    spread : ndarray, (T,) float64
+        Intraclass correlation of each row, 0 to 1: how much one slide's own row differs from the mean row.
+    groups : ndarray, (T,) int64
+        Slides or patients that the cells of a row come from.
+    pairs : ndarray, (T,) float64
+        Sum of squared cells a group, over the squared sum: how unevenly groups contribute, 1 / groups at
+        best.
+    found : ndarray, (T, 2) int64
+        Cells of the class that the detector found, and cells there were; (0, 0) where not measured.
+    variation : float
+        Relative variance of a new slide's false-blast rate around what its composition lets expect: slides
+        differ in stain and focus, and one with many false blasts among its lymphocytes has many among its
+        monocytes.
+    site : ndarray, (T, T + 1) int64
+        Labeled cells of the site in use, counted as `counts`; zeros where none is labeled.
+    """
+
+    classes: tuple[str, ...]
+    counts: Counts
+    spread: Floats
+    groups: Counts
+    pairs: Floats
+    found: Counts
+    variation: float
+    site: Counts
+
+    def __post_init__(self) -> None:
+        t = len(self.classes)
+        arrays = self.counts, self.site, self.spread, self.groups, self.pairs, self.found
+        shapes = tuple(a.shape for a in arrays)
+        if shapes != ((t, t + 1), (t, t + 1), (t,), (t,), (t,), (t, 2)):
+            raise ValueError(f"{t} classes do not fit naming errors of shapes {shapes}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What cells can be called, (T + 1,)."""
+        return (*self.classes, UNCLASSIFIED)
+
+    @property
+    def labeled(self) -> Counts:
+        """Labeled cells of each class, (T,) int64."""
+        return np.asarray((self.counts + self.site).sum(axis=1), np.int64)
+
+    @property
+    def mean(self) -> Floats:
+        """Mean rows, (T, T + 1), of a slide of the site.
+
+        The published cells give a mean row, with one cell's weight of ignorance spread evenly (Perks'
+        prior). For a site of its own it weighs as many cells as it says about a slide it was not counted on,
+        its concentration; the site's cells come on top (conjugate Dirichlet-multinomial). Hence a hundred
+        cells outweigh a row that differs much from slide to slide, and hardly move one that is the same
+        everywhere.
+        """
+        n = len(self.names)
+        known = (self.counts + 1 / n) / (self.counts.sum(axis=1, keepdims=True) + 1)
+        weight = self._concentration(self.counts.sum(axis=1))[:, None]
+        return np.asarray((weight * known + self.site) / (weight + self.site.sum(axis=1, keepdims=True)))
+
+    @property
+    def concentration(self) -> Floats:
+        """Dirichlet concentration, (T,), of one new slide's row around :attr:`mean`.
+
+        The variance of a share p is ``p (1 - p) / (concentration + 1)``: the slide's own deviation (`spread`)
+        plus the error of the mean, which falls with cells (first term) and with groups (second term).
+        """
+        return self._concentration(self.labeled)
+
+    def _concentration(self, cells: Counts) -> Floats:
+        variance = self.spread + (1 - self.spread) / (cells + 1) + self.spread * self.pairs
+        return np.asarray(1 / np.clip(variance, _LEAST_SPREAD, 0.999) - 1, np.float64)
+
+    def rows(self, draws: int, rng: np.random.Generator) -> Floats:
+        """Draw `draws` possible matrices of one slide, (draws, T, T + 1); rows sum to 1."""
+        shape = np.maximum(self.mean * self.concentration[:, None], 1e-6)
+        gammas = rng.standard_gamma(shape, (draws, *shape.shape))
+        gammas += 1e-300  # a row of which every gamma underflows stays a row
+        return np.asarray(gammas / gammas.sum(axis=2, keepdims=True), np.float64)
+
+    @property
+    def found_or_pooled(self) -> Counts:
+        """Cells found and cells there were, (T, 2); of all classes where a class was not measured."""
+        return np.where(self.found[:, 1:] > 0, self.found, self.found.sum(axis=0))
+
+    def recall(self, draws: int, rng: np.random.Generator) -> Floats:
+        """Draw the detector's recall of each class, (draws, T); 1 where no class was measured."""
+        hit, there = self.found_or_pooled.T
+        drawn = rng.beta(hit + 0.5, there - hit + 0.5, (draws, len(self.classes)))
+        return np.where(there > 0, drawn, 1.0)
+
+    @property
+    def mean_recall(self) -> Floats:
+        """Mean recall of each class, (T,)."""
+        hit, there = self.found_or_pooled.T
+        return np.where(there > 0, (hit + 0.5) / (there + 1), 1.0)
+
+    def updated(self, counts: Counts, found: Counts) -> "NamingErrors":
+        """Add labeled cells of one new site, (T, T + 1) and (T, 2); see :attr:`mean` for how they weigh."""
+        return replace(self, site=self.site + counts, found=self.found + found)
+
+
+def naming_errors(
+    classes: tuple[str, ...], truth: NDArray[np.str_], called: NDArray[np.str_], group: NDArray[np.str_],
+    found: Counts | None = None,
+) -> NamingErrors:  # fmt: skip
+    """Count labeled cells.
+
+    Parameters
+    ----------
+    classes : tuple of str, (T,)
+    truth, called : ndarray, (N,) str
+        What each cell is, and what it was called: one of `classes` or ``unclassified``.
+    group : ndarray, (N,) str
+        The slide or patient of each cell.
+    found : ndarray, (T, 2) int64, optional
+
+    Returns
+    -------
+    NamingErrors
+
+    Notes
+    -----
+    The spread is the analysis-of-variance estimator of the intraclass correlation, summed over names (Weir
+    and Cockerham, Evolution 38:1358, 1984; Ridout et al., Biometrics 55:137, 1999, for a single name).
+    """
+    names = (*classes, UNCLASSIFIED)
+    ids, code = np.unique(group, return_inverse=True)
+    table = np.zeros((len(ids), len(classes), len(names)), np.int64)
+    row = {name: i for i, name in enumerate(names)}
+    true = np.array([row[t] for t in truth], np.int64)
+    np.add.at(table, (code, true, np.array([row[c] for c in called], np.int64)), 1)
+    size = table.sum(axis=2)  # cells by group and class
+    total = np.maximum(size.sum(axis=0), 1)
+    return NamingErrors(
+        classes,
+        table.sum(axis=0),
+        np.array([_spread(table[:, t]) for t in range(len(classes))], np.float64),
+        np.asarray((size > 0).sum(axis=0), np.int64),
+        np.asarray((size.astype(np.float64) ** 2).sum(axis=0) / total.astype(np.float64) ** 2),
+        np.zeros((len(classes), 2), np.int64) if found is None else found,
+        _variation(classes, table),
+        np.zeros((len(classes), len(names)), np.int64),
+    )
+
+
+def healthy_rows(classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """Rows of leukocytes that are no blasts."""
+    outside = (*OUTSIDE, BLAST)
+    return np.array([k for k, name in enumerate(classes) if name not in outside], np.int64)
+
+
+def _variation(classes: tuple[str, ...], table: Counts) -> float:
+    """Relative variance of a new group's false-blast rate, from counts (G, T, names).
+
+    Moments: the squared excess of each group's false blasts over what its composition lets expect, less
+    binomial noise, over the squared expectation; then what the mean rate itself is uncertain by, through few
+    groups and few false blasts.
+    """
+    if BLAST not in classes:
+        return 0.0
+    healthy = table[:, healthy_rows(classes)]
+    blast = classes.index(BLAST)
+    named = healthy[:, :, :-1].sum(axis=2)
+    rate = (healthy[:, :, blast].sum(axis=0) + 1 / (len(classes) + 1)) / (named.sum(axis=0) + 1)
+    seen, expected, n = healthy[:, :, blast].sum(axis=1), named @ rate, named.sum(axis=1)
+    seen, expected, n = seen[n > 0], expected[n > 0], n[n > 0]
+    if not len(n):
+        return 0.0
+    squares = float((expected**2).sum())
+    noise = expected * (1 - expected / n)
+    between = max(float(((seen - expected) ** 2 - noise).sum()) / squares, 0.0)
+    return between * (1 + squares / float(expected.sum()) ** 2) + 1 / float(expected.sum())
+
+
+def _spread(table: Counts) -> float:
+    """Intraclass correlation of a row from its counts by group, (G, names); 0 where nothing tells."""
+    n = table.sum(axis=1).astype(np.float64)
+    table, n = table[n > 0], n[n > 0]
+    cells, groups = n.sum(), len(n)
+    if groups < 2 or cells <= groups:
+        return 0.0
+    share, mean = table / n[:, None], table.sum(axis=0) / cells
+    between = float((n[:, None] * (share - mean) ** 2).sum()) / (groups - 1)
+    within = float((n[:, None] * share * (1 - share)).sum()) / (cells - groups)
+    typical = (cells - (n**2).sum() / cells) / (groups - 1)
+    whole = between + (typical - 1) * within
+    return float(np.clip((between - within) / whole, 0.0, 0.9)) if whole > 0 else 0.0
