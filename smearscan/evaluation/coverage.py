@@ -10,25 +10,11 @@ from smearscan.differential import NOT_COUNTED
 from smearscan.evaluation.intervals import share
 from smearscan.flag import FlagRule
 from smearscan.statistics.correction import corrected_percent, unidentified
-from smearscan.statistics.errors import NamingErrors, healthy_rows
-from smearscan.statistics.excess import Excess, excess
+from smearscan.statistics.errors import NamingErrors
+from smearscan.statistics.excess import REFERENCE_PERCENT, Excess, excess
 from smearscan.statistics.intervals import clopper_pearson
 from smearscan.statistics.reading import Looks
 from smearscan.taxonomy import BLAST
-
-TYPICAL = {
-    "neutrophil": 58.0,
-    "lymphocyte": 30.0,
-    "monocyte": 7.0,
-    "eosinophil": 3.0,
-    "basophil": 0.5,
-    "immature_granulocyte": 0.5,
-    "erythroblast": 0.5,
-    "smudge_cell": 2.0,
-    "platelet": 1.0,
-}
-"""Composition of simulated slides without blasts, percent: about the middles of adult reference ranges (Bain,
-Blood Cells, 5th ed.), with a few cells outside the denominator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,40 +37,13 @@ class Simulation:
 
 
 def simulate(
-    errors: NamingErrors,
-    n: int,
-    blast_share: float,
-    slides: int,
-    rng: np.random.Generator,
-    together: bool = False,
+    errors: NamingErrors, n: int, blast_share: float, slides: int, rng: np.random.Generator
 ) -> Simulation:
-    """Draw slides of `n` leukocytes; each slide has naming errors of its own, see :func:`slide_rows`."""
+    """Draw slides of `n` leukocytes; each has naming errors of its own, see :meth:`NamingErrors.rows`."""
     percent, mix = _mix(errors, blast_share)
-    rows = slide_rows(errors, slides, rng, together)
+    rows = errors.rows(slides, rng)
     drawn = rng.multinomial(n, mix, slides)
     return Simulation(_called(drawn, rows, rng), drawn, percent)
-
-
-def slide_rows(
-    errors: NamingErrors, slides: int, rng: np.random.Generator, together: bool
-) -> NDArray[np.float64]:
-    """Naming errors of each slide, (S, T, T + 1).
-
-    Each row is drawn by itself; with `together` the false-blast rates of a slide's healthy types are instead
-    those of the mean rows times one factor, as the flag's test supposes (gamma-distributed,
-    :attr:`NamingErrors.variation`).
-    """
-    rows = errors.rows(slides, rng)
-    if together and errors.variation:
-        blast, healthy = errors.classes.index(BLAST), healthy_rows(errors.classes)
-        factor = rng.gamma(1 / errors.variation, errors.variation, (slides, 1))
-        rate = np.minimum(errors.mean[healthy, blast] * factor, 0.95)
-        others = rows[:, healthy]
-        others[:, :, blast] = 0
-        others *= ((1 - rate) / others.sum(axis=2))[:, :, None]
-        others[:, :, blast] = rate
-        rows[:, healthy] = others
-    return rows
 
 
 def _called(
@@ -97,7 +56,7 @@ def _called(
 
 def _mix(errors: NamingErrors, blast_share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Percentages of the counted classes (the others per 100 of them), and shares of all that is found."""
-    mix = np.array([TYPICAL.get(name, 0.0) for name in errors.classes])
+    mix = np.array([REFERENCE_PERCENT.get(name, 0.0) for name in errors.classes])
     mix *= (1 - blast_share) / mix[_inside(errors)].sum()
     mix[errors.classes.index(BLAST)] = blast_share
     return 100 * mix, mix / mix.sum()
@@ -124,11 +83,9 @@ def measure_coverage(
     rows = []
     for n in sizes:
         for blast_share in shares:
-            kinds = {}
-            for kind, together in (("each_row", False), ("one_factor", True)):
-                made = simulate(errors, n, blast_share, slides, rng, together)
-                kinds[kind] = _judged(made, errors, level)
-            rows.append({"cells": n, "blast_percent": 100 * blast_share, "slides": slides, **kinds})
+            made = simulate(errors, n, blast_share, slides, rng)
+            told = {"cells": n, "blast_percent": 100 * blast_share, "slides": slides}
+            rows.append(told | _judged(made, errors, level))
     return rows
 
 
@@ -193,9 +150,7 @@ def _read_until(
     inside, blast = _inside(errors), errors.classes.index(BLAST)
     counted = tuple(np.array(errors.classes)[inside])
     percent, mix = _mix(errors, blast_share)
-    own_rows = slide_rows(
-        errors, slides, rng, together=True
-    )  # a slide keeps its rows while its cells come in
+    own_rows = errors.rows(slides, rng)  # a slide keeps its rows while its cells come in
     drawn = np.zeros((slides, len(mix)), np.int64)
     called = drawn.copy()
     reading, flagged = np.ones(slides, bool), np.zeros(slides, bool)

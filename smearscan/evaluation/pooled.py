@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 from smearscan.calibration import Calibration
 from smearscan.differential import NOT_COUNTED
 from smearscan.evaluation.calibrate import count_errors, rule_of
-from smearscan.evaluation.coverage import TYPICAL
 from smearscan.evaluation.intervals import over_groups
 from smearscan.evaluation.labeled import Labeled
 from smearscan.flag import FlagRule
 from smearscan.statistics.correction import corrected_percent
 from smearscan.statistics.errors import NamingErrors
-from smearscan.statistics.excess import excess
+from smearscan.statistics.excess import REFERENCE_PERCENT, excess
 from smearscan.statistics.intervals import clopper_pearson
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
 from smearscan.weights import ClassifierCard
@@ -104,7 +103,7 @@ def _pool(
 def _as_in_blood(truth: NDArray[np.str_]) -> NDArray[np.float64]:
     """Chance of each healthy cell: a group's types are mixed as in healthy blood, as far as it has them."""
     kinds, count = np.unique(truth, return_counts=True)
-    wanted = {k: TYPICAL.get(str(k), 0.5) / c for k, c in zip(kinds, count, strict=True)}
+    wanted = {k: REFERENCE_PERCENT.get(str(k), 0.5) / c for k, c in zip(kinds, count, strict=True)}
     chance = np.array([wanted[k] for k in truth])
     return np.asarray(chance / chance.sum(), np.float64)
 

@@ -127,26 +127,23 @@ def _calibration(figures: Figures | None) -> Iterator[str]:
         )
 
 
-_KINDS = {"each_row": "in each row", "one_factor": "by one factor"}
-
-
 def _coverage(figures: Figures | None) -> Iterator[str]:
     if not figures:
         return
     yield "\n**Simulated slides of known truth**: share of 95 % intervals that hold the true blast percentage\n"
-    yield "| cells | blasts | slides | slides differ | counting alone | raw, of the nets' names | corrected | bias raw | bias corrected | mean width | detectable | flagged |"
-    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
-    for row, kind, f in [(r, k, r[k]) for r in figures["fixed"] for k in ("each_row", "one_factor")]:
+    yield "| cells | blasts | slides | counting alone | raw, of the nets' names | corrected | bias raw | bias corrected | mean width | detectable | flagged |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
+    for f in figures["fixed"]:
         shown = " | ".join(
             f"{f[k]['value']:.3f}" for k in ("raw_of_true_names", "raw_of_nets_names", "corrected")
         )
         found = f"{f['detectable_percent']:.1f} %" if f["detectable_percent"] else "-"
         yield (
-            f"| {row['cells']} | {row['blast_percent']:g} % | {row['slides']} | {_KINDS[kind]} | {shown} | "
+            f"| {f['cells']} | {f['blast_percent']:g} % | {f['slides']} | {shown} | "
             f"{f['bias_raw']:+.2f} | {f['bias_corrected']:+.2f} | {f['width_corrected']:.1f} | {found} | "
             f"{f['excess_found']['value']:.4f} |"
         )
-    covers = [v for row in figures["fixed"] for k in _KINDS for v in row[k]["corrected_by_class"].values()]
+    covers = [v for f in figures["fixed"] for v in f["corrected_by_class"].values()]
     yield f"\nOver all classes and rows the corrected intervals cover {min(covers):.3f} to {max(covers):.3f}."
     yield f"\n**The same, read until settled** (flag level {figures['level']:g})\n"
     yield "| blasts | slides | flagged | counting alone | corrected | cells read, median |\n|---|---|---|---|---|---|"

@@ -85,13 +85,14 @@ def corrected_percent(
     Notes
     -----
     Cells left unclassified carry no name; each row is taken given that a name was said, and the resulting
-    shares are weighed up by how often that class gets a name and is found at all. Negative solutions mean a
+    shares are weighed up by how often that class gets a name and is found at all. Classes whose errors are
+    not known are taken as named. Negative solutions mean a
     class that is not there: they are set to 0, and shares sum to 100 again.
     """
     rng = np.random.default_rng(seed)
-    rows, recall = errors.rows(draws, rng), errors.recall(draws, rng)
+    rows, recall = _as_named(errors.rows(draws, rng), errors), errors.recall(draws, rng)
     inverse, weight = _inverse(rows, recall)
-    mean_inverse, mean_weight = _inverse(errors.mean[None], errors.mean_recall[None])
+    mean_inverse, mean_weight = _inverse(_as_named(errors.mean[None], errors), errors.mean_recall[None])
     inside = np.array([name in counted for name in errors.classes])
     n_slides = len(counts)
     percent = _shares(_start(counts), mean_inverse[0], mean_weight[0], inside)
@@ -111,6 +112,16 @@ def corrected_percent(
     low, high = np.minimum(low, percent), np.maximum(high, percent)
     reasons = _withhold(counts, errors, counted, percent, low, high, above, of)
     return Corrected(errors.classes, percent, low, high, above, reasons)
+
+
+def _as_named(rows: Floats, errors: NamingErrors) -> Floats:
+    """Take the classes that cannot be corrected as they are named: the others keep their numbers."""
+    rows = rows.copy()
+    for name in unidentified(errors):
+        k = errors.classes.index(name)
+        rows[:, k] = 0
+        rows[:, k, k] = 1
+    return rows
 
 
 def _inverse(rows: Floats, recall: Floats) -> tuple[Floats, Floats]:

@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 _LEAST_SPREAD = 1e-4
+_MOST_FALSE = 0.95
+_FEW = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class NamingErrors:
     counts : ndarray, (T, T + 1) int64
         Labeled cells by true class (row) and by name (column): `classes`, then ``unclassified``.
     spread : ndarray, (T,) float64
-        Intraclass correlation of each row, 0 to 1: how much one slide's own row differs from the mean row.
+        Intraclass correlation of each row, 0 to 1: how much one slide's own row differs from the mean row,
+        false blasts apart.
     groups : ndarray, (T,) int64
         Slides or patients that the cells of a row come from.
     pairs : ndarray, (T,) float64
@@ -87,6 +90,12 @@ class NamingErrors:
         return np.asarray((weight * known + self.site) / (weight + self.site.sum(axis=1, keepdims=True)))
 
     @property
+    def called_blast(self) -> Floats:
+        """Share of each class called blast, of its cells that get a name, (T,)."""
+        mean = self.mean
+        return np.asarray(mean[:, self.classes.index(BLAST)] / np.maximum(1 - mean[:, -1], 1e-9), np.float64)
+
+    @property
     def concentration(self) -> Floats:
         """Dirichlet concentration, (T,), of one new slide's row around :attr:`mean`.
 
@@ -100,11 +109,31 @@ class NamingErrors:
         return np.asarray(1 / np.clip(variance, _LEAST_SPREAD, 0.999) - 1, np.float64)
 
     def rows(self, draws: int, rng: np.random.Generator) -> Floats:
-        """Draw `draws` possible matrices of one slide, (draws, T, T + 1); rows sum to 1."""
+        """Draw `draws` possible matrices of one slide, (draws, T, T + 1); rows sum to 1.
+
+        The share of false blasts among named cells is drawn apart from the other names: each row's rate as
+        its labeled cells leave it uncertain, times one factor for the whole slide (gamma-distributed, mean
+        1, variance `variation`). What a cell is called else follows the row's Dirichlet distribution.
+        """
         shape = np.maximum(self.mean * self.concentration[:, None], 1e-6)
         gammas = rng.standard_gamma(shape, (draws, *shape.shape))
         gammas += 1e-300  # a row of which every gamma underflows stays a row
+        if BLAST in self.classes:
+            self._share_factor(gammas, rng)
         return np.asarray(gammas / gammas.sum(axis=2, keepdims=True), np.float64)
+
+    def _share_factor(self, gammas: Floats, rng: np.random.Generator) -> None:
+        """Replace, in place, the false blasts of drawn rows."""
+        blast = self.classes.index(BLAST)
+        others = np.array([k for k in range(len(self.classes)) if k != blast])
+        cells = self.labeled[others] + 1
+        false = self.called_blast[others] * cells
+        rate = rng.beta(false, cells - false, (len(gammas), len(others)))
+        if self.variation:
+            rate *= rng.gamma(1 / self.variation, self.variation, (len(gammas), 1))
+        rate = np.minimum(rate, _MOST_FALSE)
+        rest = gammas[:, others, :-1].sum(axis=2) - gammas[:, others, blast]
+        gammas[:, others, blast] = np.maximum(rest, 1e-300) * rate / (1 - rate)
 
     @property
     def found_or_pooled(self) -> Counts:
@@ -163,7 +192,7 @@ def naming_errors(
     return NamingErrors(
         classes,
         table.sum(axis=0),
-        np.array([_spread(table[:, t]) for t in range(len(classes))], np.float64),
+        _spreads([_without_false(table[:, t], classes, t) for t in range(len(classes))]),
         np.asarray((size > 0).sum(axis=0), np.int64),
         np.asarray((size.astype(np.float64) ** 2).sum(axis=0) / total.astype(np.float64) ** 2),
         np.zeros((len(classes), 2), np.int64) if found is None else found,
@@ -182,8 +211,7 @@ def _variation(classes: tuple[str, ...], table: Counts) -> float:
     """Relative variance of a new group's false-blast rate, from counts (G, T, names).
 
     Moments: the squared excess of each group's false blasts over what its composition lets expect, less
-    binomial noise, over the squared expectation; then what the mean rate itself is uncertain by, through few
-    groups and few false blasts.
+    binomial noise, over the squared expectation; and the same again for the mean of so few groups.
     """
     if BLAST not in classes:
         return 0.0
@@ -198,19 +226,42 @@ def _variation(classes: tuple[str, ...], table: Counts) -> float:
     squares = float((expected**2).sum())
     noise = expected * (1 - expected / n)
     between = max(float(((seen - expected) ** 2 - noise).sum()) / squares, 0.0)
-    return between * (1 + squares / float(expected.sum()) ** 2) + 1 / float(expected.sum())
+    return between * (1 + squares / float(expected.sum()) ** 2)
 
 
-def _spread(table: Counts) -> float:
-    """Intraclass correlation of a row from its counts by group, (G, names); 0 where nothing tells."""
+def _without_false(row: Counts, classes: tuple[str, ...], t: int) -> Counts:
+    """Leave out the false blasts of a row, (G, names); `variation` holds how these differ."""
+    return (
+        row if BLAST not in classes or classes[t] == BLAST else np.delete(row, classes.index(BLAST), axis=1)
+    )
+
+
+def _spreads(rows: list[Counts]) -> Floats:
+    """Intraclass correlation of each row, (T,), drawn toward that of all rows where cells are few."""
+    parts = np.array([_mean_squares(row) for row in rows])
+    cells = np.array([row.sum() for row in rows], np.float64)
+    own = _correlation(parts.T)
+    shared = _correlation((parts * cells[:, None]).sum(axis=0) / max(cells.sum(), 1.0))
+    weight = cells / (cells + _FEW)
+    return np.asarray(weight * own + (1 - weight) * shared, np.float64)
+
+
+def _correlation(parts: Floats) -> Floats:
+    """Intraclass correlation from (numerator, denominator, ...); 0 where nothing tells."""
+    over, under = parts
+    ratio = np.divide(over, under, out=np.zeros_like(over), where=under > 0)
+    return np.asarray(np.clip(ratio, 0.0, 0.9), np.float64)
+
+
+def _mean_squares(table: Counts) -> tuple[float, float]:
+    """Numerator and denominator of the intraclass correlation, from counts by group, (G, names)."""
     n = table.sum(axis=1).astype(np.float64)
     table, n = table[n > 0], n[n > 0]
     cells, groups = n.sum(), len(n)
     if groups < 2 or cells <= groups:
-        return 0.0
+        return 0.0, 0.0
     share, mean = table / n[:, None], table.sum(axis=0) / cells
     between = float((n[:, None] * (share - mean) ** 2).sum()) / (groups - 1)
     within = float((n[:, None] * share * (1 - share)).sum()) / (cells - groups)
     typical = (cells - (n**2).sum() / cells) / (groups - 1)
-    whole = between + (typical - 1) * within
-    return float(np.clip((between - within) / whole, 0.0, 0.9)) if whole > 0 else 0.0
+    return between - within, between + (typical - 1) * within

@@ -17,6 +17,21 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
+REFERENCE_PERCENT = {
+    "neutrophil": 58.0,
+    "lymphocyte": 30.0,
+    "monocyte": 7.0,
+    "eosinophil": 3.0,
+    "basophil": 0.5,
+    "immature_granulocyte": 0.5,
+    "erythroblast": 0.5,
+    "smudge_cell": 2.0,
+    "platelet": 1.0,
+}
+"""Healthy adult blood, percent of leukocytes: about the middles of reference ranges (Bain, Blood Cells, 5th
+ed.), with a few cells outside the denominator."""
+
+
 @dataclass(frozen=True, slots=True)
 class Excess:
     """The test of S slides.
@@ -66,7 +81,8 @@ def excess(
     Notes
     -----
     Under the null hypothesis the count is beta-binomial: the false-blast rate of one slide follows a beta
-    distribution whose mean is the mixture of the types' rates, in the slide's own composition, and whose
+    distribution whose mean is the mixture of the types' rates, in the slide's own composition (one standard
+    error more, because that composition is a count), and whose
     variance is that of slides around such a mean, see :func:`null_rate`. Given blasts in share s, a
     counted cell is called blast with probability ``s * sensitivity + (1 - s) * rate``, again with its
     variance.
@@ -74,8 +90,8 @@ def excess(
     blast = errors.classes.index(of)
     healthy = np.array([name in counted and name != of for name in errors.classes])
     n = counts[:, [name in counted for name in errors.classes]].sum(axis=1)
-    mean, deviation = null_rate(counts, errors, healthy, blast)
-    a, b = beta_of(mean, deviation**2)
+    mean, error, deviation = null_rate(counts, errors, healthy, blast)
+    a, b = beta_of(mean + error, deviation**2)
     observed = counts[:, blast]
     below = cumulative(n, a, b, np.maximum(observed, 1).max(initial=1))
     p_value = 1 - np.where(observed > 0, np.take_along_axis(below, observed[:, None] - 1, 1)[:, 0], 0.0)
@@ -91,27 +107,46 @@ def excess(
 
 def null_rate(
     counts: Counts, errors: NamingErrors, healthy: NDArray[np.bool_], blast: int
-) -> tuple[Floats, Floats]:
-    """Mean and standard deviation, (S,), of a slide's false-blast rate, by its own healthy composition.
+) -> tuple[Floats, Floats, Floats]:
+    """Mean false-blast rate of a slide by its own composition, (S,), the mean's error, and the deviation.
 
-    Two variances add up: that of the types' rows, each by itself, and that of a factor common to all rows of
-    a slide. Patients show something of both; the sum is the cautious choice.
+    Each cell that is called something else stands for the false blasts that its like became: the odds of
+    being called blast, of each true class that it may be (by the naming errors and the reference composition;
+    a cell called immature granulocyte is in healthy blood mostly a neutrophil), weighed by how likely it is
+    that class.
+
+    The mean's error is the composition's: it is a count, and slides misname the classes among each other
+    unlike the mean row. It is not an error to either side alike, for where many of a class are called blast,
+    fewer of it are left to tell. The deviation of the slide's own rate holds it, too, and the variance of
+    slides around such a mean, one factor for all classes, and what the labeled cells leave uncertain of each
+    class's rate.
     """
-    rate = _named_rate(errors, blast)
-    # a type of which many are called blast shows fewer of its own: weigh it up again
-    weight = np.where(healthy, counts / np.maximum(1 - rate, 0.05), 0.0)
-    none = weight.sum(axis=1) == 0
-    weight[none] = np.where(healthy, errors.labeled + 1.0, 0.0)
-    weight /= weight.sum(axis=1, keepdims=True)
-    mean = weight @ rate
-    rows = (weight**2) @ (rate * (1 - rate) / (errors.concentration + 1))
-    return mean, np.sqrt(rows + mean**2 * errors.variation)
+    others = np.arange(len(errors.classes)) != blast
+    odds = errors.called_blast / np.maximum(1 - errors.called_blast, 0.05)
+    joint = errors.mean[:, :-1] * _reference(errors, blast)[:, None]
+    is_class = joint / np.maximum(joint.sum(axis=0), 1e-12)  # (true, called)
+    false = np.where(others, odds @ is_class, 0.0)
+    seen = np.where(others, counts, 0).astype(np.float64)
+    none = (seen @ healthy) == 0
+    seen[none] = np.where(healthy, errors.labeled + 1.0, 0.0)
+    whole = seen @ healthy + seen @ false
+    rate = errors.called_blast
+    error = rate * (1 - rate) / (errors.labeled + 2) / np.maximum(1 - rate, 0.05) ** 4
+    called = np.where(others, errors.mean[:, :-1], 0.0)
+    called /= np.maximum(called.sum(axis=1, keepdims=True), 1e-12)
+    misnamed = (called @ false**2 - (called @ false) ** 2) / (errors.concentration + 1)
+    cells = seen @ is_class.T  # likely true classes of the cells seen
+    unsure = cells**2 @ np.where(others, error, 0.0) / whole**2
+    mean = seen @ false / whole
+    composition = (seen @ false**2 + cells**2 @ np.where(others, np.maximum(misnamed, 0), 0.0)) / whole**2
+    return mean, np.sqrt(composition), np.sqrt(mean**2 * errors.variation + unsure + composition)
 
 
-def _named_rate(errors: NamingErrors, blast: int) -> Floats:
-    """Share of each class called blast, of those that get a name, (T,)."""
-    mean = errors.mean
-    return np.asarray(mean[:, blast] / np.maximum(1 - mean[:, -1], 1e-9), np.float64)
+def _reference(errors: NamingErrors, blast: int) -> Floats:
+    """Shares of the classes in healthy blood, (T,); a class that is not in the reference is rare."""
+    share = np.array([REFERENCE_PERCENT.get(name, 0.5) for name in errors.classes])
+    share[blast] = 0
+    return np.asarray(share / share.sum(), np.float64)
 
 
 def beta_of(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
@@ -158,7 +193,7 @@ def _detectable(
     power: float,
 ) -> Floats:
     """Least blast share, (S,), that reaches the critical count with this power; NaN where none does."""
-    hit = float(_named_rate(errors, blast)[blast])
+    hit = float(errors.called_blast[blast])
     hit_deviation = np.sqrt(hit * (1 - hit) / (errors.concentration[blast] + 1))
     last = critical[:, None] - 1
 

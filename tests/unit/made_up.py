@@ -61,8 +61,8 @@ def perfect(labeled: int = 10_000_000, classes: tuple[str, ...] = CLASSES) -> Na
 
 def net_card(task: str, classes: tuple[str, ...], **more: object) -> ClassifierCard:
     return ClassifierCard(
-        name=task, task=task, architecture="none", classes=classes, crop_um=20, crop_px=32,
-        mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2), **{"sha256": task[0] * 64, **more},
+        name=task, task=task, classes=classes, crop_um=20, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2),
+        **{"architecture": "none", "crop_px": 32, "sha256": task[0] * 64, **more},
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
@@ -26,6 +26,7 @@ def test_interval_is_the_published_one(count: int, total: int, low: float, high:
     assert tuple(round(v, 1) for v in found) == (low, high)
 
 
+@settings(max_examples=50)
 @given(table=tables(), level=LEVELS)
 def test_many_at_once_are_one_by_one_are_scipys(table: tuple[list[int], list[int]], level: float) -> None:
     low, high = clopper_pearson(*table, level)

@@ -1,0 +1,182 @@
+"""``smearscan calibrate`` and what it writes, from the table to the card."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from made_up import CLASSES, KINDS, calibration, errors, labeled, saved_pairs, written
+
+from smearscan.calibration import load_calibration, save_calibration
+from smearscan.cli import main
+from smearscan.evaluation import last_layer
+from smearscan.weights import ClassifierCard, load_card
+
+
+def ask(*args: object) -> Result:
+    return CliRunner().invoke(main, ["calibrate", *map(str, args)])
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> list[object]:
+    return [part for path in saved_pairs(tmp_path).values() for part in ("--weights", path)]
+
+
+@pytest.fixture
+def networks(tmp_path: Path, pairs: list[object]) -> dict[str, str]:
+    return {t: load_card(tmp_path / t, ClassifierCard).sha256 for t in ("blast", "differential")}
+
+
+@pytest.fixture
+def base(tmp_path: Path, networks: dict[str, str]) -> Path:
+    card = calibration(errors(spread=0.02, variation=0.3), networks=networks, name="base")
+    save_calibration(tmp_path / "base.yaml", card.model_copy(update={"unclassified_below": 0.45}))
+    return tmp_path / "base.yaml"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return written(labeled(150), tmp_path / "labeled.csv")
+
+
+def test_a_site_is_calibrated_from_table_to_card(
+    tmp_path: Path, table: Path, base: Path, pairs: list[object], networks: dict[str, str]
+) -> None:
+    out, told, drawn = tmp_path / "new" / "site.yaml", tmp_path / "figures.json", tmp_path / "d" / "plot.png"
+    done = ask("--cells", table, "--base", base, "--out", out, *pairs, "--json", told, "--plot", drawn)
+    assert done.exit_code == 0, done.output
+    card = load_calibration(out)
+    assert (card.name, card.classes, card.networks) == ("site", CLASSES, networks)
+    assert card.confusion == load_calibration(base).confusion
+    assert np.array(card.site_confusion).sum() == 150
+    assert card.unclassified_below == 0.45
+    assert card.data == {"cells": 150, "slides": 12, "table": "labeled.csv"}
+    assert set(card.scaling) == {"blast", "differential"}
+    written_figures = json.loads(told.read_text())
+    assert {"before", "after", "judged"} <= set(written_figures)
+    assert card.metrics == written_figures
+    assert drawn.read_bytes().startswith(b"\x89PNG")
+    shown = json.loads(done.stdout)  # results on stdout, the rest on stderr
+    assert shown["after"]["false_blasts"] == written_figures["after"]["false_blasts"]
+    assert "reliability_blast" not in shown["after"]
+    assert "reliability_blast" in written_figures["after"]
+    assert f"written: {out}" in done.stderr.replace("\n", "")
+    assert "never a diagnosis" in " ".join(done.stderr.split())
+
+
+def test_a_card_from_scratch(tmp_path: Path, pairs: list[object], networks: dict[str, str]) -> None:
+    table, out = written(labeled(1500, slides=30), tmp_path / "many.csv"), tmp_path / "scratch.yaml"
+    done = ask("--cells", table, "--from-scratch", "--out", out, *pairs, "--error-rate", 0.2)
+    assert done.exit_code == 0, done.output
+    card = load_calibration(out)
+    assert (card.name, card.networks, card.unclassified_rate) == ("scratch", networks, 0.2)
+    assert np.array(card.confusion).sum() == 1500
+    assert set(card.metrics) == {"fitted"}
+
+
+def test_from_scratch_needs_slides(tmp_path: Path, pairs: list[object]) -> None:
+    table = written(labeled(200, slides=3), tmp_path / "few.csv")
+    refused = ask("--cells", table, "--from-scratch", "--out", tmp_path / "c.yaml", *pairs)
+    assert refused.exit_code == 2
+    assert "3 slides cannot promise a rate of wrong names of 0.1" in " ".join(refused.output.split())
+    assert not (tmp_path / "c.yaml").exists()
+
+
+def test_a_base_of_other_networks_is_refused_with_the_cure(
+    tmp_path: Path, table: Path, pairs: list[object]
+) -> None:
+    save_calibration(tmp_path / "other.yaml", calibration())
+    refused = ask("--cells", table, "--base", tmp_path / "other.yaml", "--out", tmp_path / "c.yaml", *pairs)
+    assert refused.exit_code == 2
+    told = " ".join(refused.output.split())
+    assert "other.yaml: was made with other networks than these" in told
+    assert "--from-scratch" in told
+
+
+def test_a_base_that_changes_probabilities_is_refused(
+    tmp_path: Path, table: Path, base: Path, pairs: list[object]
+) -> None:
+    first = ask("--cells", table, "--base", base, "--out", tmp_path / "one.yaml", *pairs)
+    assert first.exit_code == 0, first.output
+    again = ask("--cells", table, "--base", tmp_path / "one.yaml", "--out", tmp_path / "two.yaml", *pairs)
+    assert again.exit_code == 2
+    assert "already changes probabilities" in " ".join(again.output.split())
+
+
+def test_a_table_scanned_under_another_card_is_refused(
+    tmp_path: Path, table: Path, base: Path, pairs: list[object]
+) -> None:
+    head, *rows = table.read_text().splitlines()
+    for card, code in (("base", 0), ("", 0), ("site", 2)):
+        table.write_text("\n".join([f"{head},calibration", *(f"{row},{card}" for row in rows)]) + "\n")
+        done = ask("--cells", table, "--base", base, "--out", tmp_path / "c.yaml", *pairs)
+        assert done.exit_code == code, done.output
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--last-layer", "x"], "--last-layer and --slides go together"),
+        (["--slides", "x"], "--last-layer and --slides go together"),
+        (["--last-layer", "x", "--slides", "y", "--from-scratch"], "not with --from-scratch"),
+        (["--base", "none.yaml"], "none.yaml: the calibration card cannot be read"),
+    ],
+)
+def test_wrong_usage(tmp_path: Path, table: Path, pairs: list[object], options: list[str], told: str) -> None:
+    refused = ask("--cells", table, "--out", tmp_path / "c.yaml", *pairs, *options)
+    assert refused.exit_code == 2
+    assert told in " ".join(refused.output.split())
+
+
+@pytest.mark.parametrize("label", ["unicorn", "promyelocyte"])
+def test_a_label_that_cannot_be_used_is_named(
+    tmp_path: Path, table: Path, base: Path, pairs: list[object], label: str
+) -> None:
+    table.write_text(table.read_text().replace("monocyte", label).replace(f"p_{label}", "p_monocyte"))
+    refused = ask("--cells", table, "--base", base, "--out", tmp_path / "c.yaml", *pairs)
+    assert refused.exit_code == 2
+    assert label in refused.output
+    assert "Traceback" not in refused.output
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_table_of_missed_cells_is_refused_in_words(
+    tmp_path: Path, base: Path, pairs: list[object], n: int
+) -> None:
+    cells = labeled(10)
+    cells.probs[n:], cells.blast_probs[n:] = np.nan, np.nan
+    table = written(cells, tmp_path / "missed.csv")
+    refused = ask("--cells", table, "--base", base, "--out", tmp_path / "c.yaml", *pairs)
+    assert refused.exit_code == 2, refused.output
+    assert isinstance(refused.exception, SystemExit)
+
+
+def test_the_last_layer_goes_with_its_new_pair(
+    tmp_path: Path, table: Path, base: Path, pairs: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The card belongs to the new pair; its cells are named by it."""
+    new = load_card(tmp_path / "differential", ClassifierCard).model_copy(
+        update={"name": "refitted", "sha256": "f" * 64}
+    )
+
+    def refitted(rows: object, slides: Path, pair: Path, out: Path, folds: object) -> object:
+        assert (slides, pair, out) == (
+            tmp_path / "slides",
+            tmp_path / "differential.safetensors",
+            tmp_path / "o",
+        )
+        return new, labeled(150).probs[:, ::-1].copy()
+
+    monkeypatch.setattr(last_layer, "refit_last_layer", refitted)
+    out = tmp_path / "site.yaml"
+    layer = ["--last-layer", tmp_path / "o", "--slides", tmp_path / "slides"]
+    done = ask("--cells", table, "--base", base, "--out", out, *pairs, *layer)
+    assert done.exit_code == 0, done.output
+    card = load_calibration(out)
+    assert card.networks["differential"] == "f" * 64
+    assert card.networks["blast"] == load_calibration(base).networks["blast"]
+    assert card.metrics["last_layer"]["pair"] == "refitted"
+    worse = card.metrics["last_layer"]
+    assert worse["after"]["right_of_named"]["value"] < worse["before"]["right_of_named"]["value"]
+    assert set(KINDS) <= set(card.classes)
