@@ -63,6 +63,7 @@ class Calibration(_Strict):
     pairs: list[Share]
     found: list[tuple[int, int]]
     variation: Annotated[float, Field(ge=0)]
+    variation_high: Annotated[float, Field(ge=0)]
     site_confusion: list[list[Annotated[int, Field(ge=0)]]] = []
     data: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
@@ -92,6 +93,7 @@ class Calibration(_Strict):
             np.array(self.pairs, np.float64),
             np.array(self.found, np.int64).reshape(-1, 2),
             self.variation,
+            self.variation_high,
             np.array(self.site_confusion or np.zeros_like(self.confusion), np.int64),
         )
 
@@ -109,6 +111,7 @@ class Calibration(_Strict):
                 "pairs": [round(float(v), 6) for v in errors.pairs],
                 "found": [tuple(map(int, v)) for v in errors.found],
                 "variation": round(errors.variation, 6),
+                "variation_high": round(errors.variation_high, 6),
                 "site_confusion": errors.site.tolist() if errors.site.any() else [],
             }
         )

@@ -24,6 +24,11 @@ from smearscan.cli.options import PATH as _PATH
     help="From scratch: share of a slide's cells that may get a wrong name; the rest stays unclassified.",
 )  # fmt: skip
 @click.option("--split", "splits", multiple=True, help="Only rows with this in a column 'split'; repeatable.")
+@click.option("--site", "sites", multiple=True, help="Only rows with this in a column 'site'; repeatable.")
+@click.option(
+    "--judge-split", "judged", multiple=True,
+    help="Judge before and after on the rows with this in 'split', in place of cross-validation; repeatable.",
+)  # fmt: skip
 @click.option("--json", "written", type=_PATH, help="Write the figures before and after to this file, too.")
 @click.option("--plot", type=_PATH, help="Reliability diagram to write, .png.")
 @click.option(
@@ -33,8 +38,8 @@ from smearscan.cli.options import PATH as _PATH
 @click.option("--slides", type=_PATH, help="With --last-layer: the folder that was scanned.")
 def command(
     table: Path, out: Path, pairs: tuple[Path, ...], base: Path | None, from_scratch: bool, error_rate: float,
-    splits: tuple[str, ...], written: Path | None, plot: Path | None, last_layer: Path | None,
-    slides: Path | None,
+    splits: tuple[str, ...], sites: tuple[str, ...], judged: tuple[str, ...], written: Path | None,
+    plot: Path | None, last_layer: Path | None, slides: Path | None,
 ) -> None:  # fmt: skip
     """Fit probabilities, naming errors and the false-blast rate to labeled cells of your site.
 
@@ -59,7 +64,8 @@ def command(
     paths = {task: given.get(task, shipped(task)) for task in ("blast", "differential")}
     cards = {task: load_card(path, ClassifierCard) for task, path in paths.items()}
     start = None if from_scratch else load_calibration(base or shipped_calibration())
-    cells = read_labeled(table, cards["differential"].classes, splits, start.name if start else "")
+    classes, under = cards["differential"].classes, start.name if start else ""
+    cells = read_labeled(table, classes, splits, under, sites)
     told: dict[str, Any] = {}
     if start is None:
         card = new_calibration(out.stem, cells, cards, error_rate)
@@ -82,7 +88,11 @@ def command(
                 table, splits, slides, paths["differential"], last_layer, start, cells, cards
             )
         card = recalibrated(out.stem, start, cells, cards)
-        told |= crossed(start, cells, cards)
+        if judged:
+            others = read_labeled(table, classes, judged, under, sites)
+            told |= {"before": figures(others, start, cards), "after": figures(others, card, cards)}
+        else:
+            told |= crossed(start, cells, cards)
     data = {"cells": len(cells), "slides": len(set(cells.group.tolist())), "table": table.name}
     save_calibration(out, card.model_copy(update={"data": data, "metrics": told}))
     click.echo(json.dumps({k: _short(v) for k, v in told.items()}, indent=1))

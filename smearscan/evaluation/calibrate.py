@@ -12,17 +12,20 @@ from sklearn.model_selection import GroupKFold, KFold
 
 from smearscan import __version__
 from smearscan.calibration import Calibration, Scaling
+from smearscan.differential import NOT_COUNTED
 from smearscan.errors import DatasetError
 from smearscan.evaluation.intervals import over_groups
 from smearscan.evaluation.labeled import Labeled
 from smearscan.naming import NamingRule, Rescaling
 from smearscan.statistics.conformal import unclassified_limit
 from smearscan.statistics.errors import NamingErrors, naming_errors
+from smearscan.statistics.excess import REFERENCE_PERCENT, excess
 from smearscan.statistics.scaling import calibration_error, fit_scaling, reliability
 from smearscan.taxonomy import BLAST, HEALTHY, UNCLASSIFIED
 from smearscan.weights import ClassifierCard
 
 _BLAST_NET = (HEALTHY, BLAST)
+_TYPICAL_SLIDE = 200
 
 
 def new_calibration(name: str, cells: Labeled, cards: dict[str, ClassifierCard], rate: float) -> Calibration:
@@ -44,35 +47,66 @@ def new_calibration(name: str, cells: Labeled, cards: dict[str, ClassifierCard],
         If so few slides cannot promise that rate.
     """
     classes = (*cards["differential"].classes, BLAST)
-    limit = named_limit(cells, cards, rate)
+    threshold = best_threshold(cells, cards)
+    limit = named_limit(cells, cards, threshold, rate)
     if limit is None:
         groups = len(np.unique(cells.group[cells.found]))
         raise DatasetError(
-            f"{groups} slides cannot promise a rate of wrong names of {rate:g}; label cells of at least "
-            f"{int(np.ceil(1 / rate - 1))} slides, or allow a higher rate"
+            f"the cells of {groups} slides cannot promise a rate of wrong names of {rate:g}: label at "
+            f"least {int(np.ceil(1 / rate - 1))} slides, or allow more"
         )
-    rule = NamingRule(cards["differential"].classes, cards["blast"].threshold, limit)
-    errors = count_errors(classes, cells, rule)
-    return Calibration(
+    rule = NamingRule(cards["differential"].classes, threshold, limit)
+    t = len(classes)
+    empty = Calibration(
         name=name,
         smearscan_version=__version__,
         made=date.today(),
         networks={task: card.sha256 for task, card in cards.items()},
+        threshold=threshold,
         unclassified_below=limit,
         unclassified_rate=rate,
         classes=classes,
-        confusion=[], spread=[], groups=[], pairs=[], found=[], variation=0.0,  
-    ).with_errors(errors)  # fmt: skip
+        confusion=[[0] * (t + 1)] * t,
+        spread=[0.0] * t,
+        groups=[0] * t,
+        pairs=[0.0] * t,
+        found=[(0, 0)] * t,
+        variation=0.0,
+        variation_high=0.0,
+    )
+    return empty.with_errors(count_errors(classes, cells, rule))
 
 
-def named_limit(cells: Labeled, cards: dict[str, ClassifierCard], rate: float) -> float | None:
+def best_threshold(cells: Labeled, cards: dict[str, ClassifierCard]) -> float:
+    """Blast threshold, in steps of 0.05, with which few blasts are found on a slide of healthy mixture.
+
+    A low one calls more blasts, and more false ones, which hide few blasts; see
+    :attr:`smearscan.statistics.excess.Excess.detectable_percent`. Taken is the lowest that is within one
+    percentage point of the best. The one of the net's card where no blast is labeled.
+    """
+    classes = (*cards["differential"].classes, BLAST)
+    if not (cells.found & (cells.truth == BLAST)).any():
+        return cards["blast"].threshold
+    slide = np.array([[round(_TYPICAL_SLIDE * REFERENCE_PERCENT.get(name, 0.0) / 100) for name in classes]])
+    counted = tuple(name for name in classes if name not in NOT_COUNTED)
+    least: dict[float, float] = {}
+    for threshold in np.arange(6, 20) / 20:
+        rule = NamingRule(classes[:-1], float(threshold), cards["differential"].unclassified_below)
+        found = excess(slide, count_errors(classes, cells, rule), counted).detectable_percent[0]
+        least[float(threshold)] = float(np.nan_to_num(found, nan=100.0))
+    return min(t for t, found in least.items() if found <= min(least.values()) + 1)
+
+
+def named_limit(
+    cells: Labeled, cards: dict[str, ClassifierCard], threshold: float, rate: float
+) -> float | None:
     """Probability below which a cell stays unclassified; see :mod:`smearscan.statistics.conformal`.
 
     Cells that the blast net calls blast get their name from it; blasts that it misses count as wrong whatever
     they are named.
     """
     classes = np.array(cards["differential"].classes)
-    kept = cells.where(cells.found & ~(cells.blast_probs >= cards["blast"].threshold))
+    kept = cells.where(cells.found & ~(cells.blast_probs >= threshold))
     wrong = classes[kept.probs.argmax(axis=1)] != kept.truth
     return unclassified_limit(kept.probs.max(axis=1), wrong, kept.group, rate)
 
@@ -178,6 +212,8 @@ def crossed(
 ) -> dict[str, Any]:
     """Figures before and after re-fitting, each cell judged by a fit that saw neither it nor its slide."""
     cells = cells.where(cells.found)
+    if len(cells) < 2:
+        raise DatasetError(f"{len(cells)} labeled cells were found by the detector; label some hundred cells")
     parts, names = [], []
     for taught, judged in folds_of(cells, folds):
         card = recalibrated(base.name, base, cells.where(taught), cards)

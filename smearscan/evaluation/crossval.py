@@ -45,6 +45,7 @@ def cross_validate(
     dict
         Figures over all out-of-fold cells of a learned class, and of each fold.
     """
+    table = table.assign(cell=np.arange(len(table)))
     whole = table[table["site"] == site].reset_index(drop=True)
     taught, classes = prepared(table, config)
     own = taught[taught["site"] == site].reset_index(drop=True)
@@ -52,7 +53,7 @@ def cross_validate(
         raise DatasetError(f"site {site!r} has {own['group'].nunique()} groups, fewer than {folds} folds")
     helpers = taught[(taught["site"] != site) & (taught["split"] == "train")]
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=config.seed)
-    whole = whole.merge(own[["image", "target"]], on="image", how="left")
+    whole = whole.merge(own[["cell", "target"]], on="cell", how="left").drop(columns="cell")
     probs, limits = np.full((len(whole), len(classes)), np.nan), np.full(len(whole), np.nan)
     each = []
     for k, (rest, test) in enumerate(splitter.split(own, own["target"], own["group"])):

@@ -22,7 +22,7 @@ def over_groups(
     groups: NDArray[np.generic],
     seed: int = 0,
     rounds: int = 1000,
-) -> dict[str, float | int | list[float]]:
+) -> dict[str, float | int | list[float] | list[None] | None]:
     """Give a figure with its 95 % percentile interval from a bootstrap that draws whole groups.
 
     Cells of one patient resemble each other; drawing cells alone would make the interval too narrow
@@ -43,11 +43,12 @@ def over_groups(
         measure(np.concatenate([rows[g] for g in rng.integers(len(names), size=len(names))]))
         for _ in range(rounds)
     ]
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    value = measure(np.arange(len(groups)))
+    value = float(measure(np.arange(len(groups))))
+    known = np.array(drawn)[~np.isnan(drawn)]
+    limits = np.percentile(known, [2.5, 97.5]) if len(known) else []
     return {
-        "value": round(float(value), 4),
-        "interval_95": [round(float(low), 4), round(float(high), 4)],
+        "value": None if np.isnan(value) else round(value, 4),
+        "interval_95": [round(float(limit), 4) for limit in limits] or None,
         "cells": len(groups),
         "groups": len(names),
     }

@@ -59,10 +59,14 @@ class Labeled:
 
 
 def read_labeled(
-    path: Path, classes: tuple[str, ...], splits: tuple[str, ...] = (), card: str = ""
+    path: Path,
+    classes: tuple[str, ...],
+    splits: tuple[str, ...] = (),
+    card: str = "",
+    sites: tuple[str, ...] = (),
 ) -> Labeled:
     """Read ``cells.csv`` with one column more, ``truth``; see :func:`labeled_rows`."""
-    table = labeled_rows(path, classes, splits, card)
+    table = labeled_rows(path, classes, splits, card, sites)
     return Labeled(
         table["truth"].to_numpy(str), table["slide"].to_numpy(str), table["site"].to_numpy(str),
         table[[f"p_{name}" for name in classes]].to_numpy(np.float64),
@@ -71,7 +75,11 @@ def read_labeled(
 
 
 def labeled_rows(
-    path: Path, classes: tuple[str, ...], splits: tuple[str, ...] = (), card: str = ""
+    path: Path,
+    classes: tuple[str, ...],
+    splits: tuple[str, ...] = (),
+    card: str = "",
+    sites: tuple[str, ...] = (),
 ) -> pd.DataFrame:
     """Read the labeled rows of a table of cells.
 
@@ -83,8 +91,8 @@ def labeled_rows(
     path : Path
     classes : tuple of str, (K,)
         Of the differential net; each needs its column ``p_CLASS``.
-    splits : tuple of str
-        Only rows with one of these in the column ``split``; empty takes all.
+    splits, sites : tuple of str
+        Only rows with one of these in the column ``split`` or ``site``; empty takes all.
     card : str
         Name of the calibration that the table may have been scanned under.
 
@@ -101,7 +109,7 @@ def labeled_rows(
         Naming the column, row and value that cannot be used, and the cure.
     """
     try:
-        table = pd.read_csv(path, dtype={"truth": str, "slide": str, "site": str})
+        table = pd.read_csv(path, dtype=dict.fromkeys(("truth", "slide", "site", "calibration"), str))
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: cannot be read as CSV ({error})") from error
     numbers = ["blast_probability", *(f"p_{name}" for name in classes)]
@@ -119,8 +127,10 @@ def labeled_rows(
         )
     truth = table["truth"].fillna("").map(fold_name)
     keep = (truth != "") & ~truth.isin(NOT_A_CELL)
-    if splits:
-        keep &= table["split"].isin(splits) if "split" in table else False
+    for column, wanted in (("split", splits), ("site", sites)):
+        if wanted and (column not in table or not table[column].isin(wanted).any()):
+            raise DatasetError(f"{path}: no row has {' or '.join(wanted)} in a column {column!r}")
+        keep &= table[column].isin(wanted) if wanted else True
     table = table.assign(truth=truth)[keep]
     if table.empty:
         raise DatasetError(f"{path}: no row has a truth; name cells in the column 'truth'")

@@ -194,5 +194,7 @@ def _share(f: Figures) -> str:
 
 
 def _value(f: Figures) -> str:
+    if f["value"] is None:
+        return "-"
     low, high = f["interval_95"]
     return f"{f['value']:.3f} ({low:.3f} to {high:.3f})"

@@ -33,7 +33,7 @@ def unclassified_limit(
     """
     _, code = np.unique(group, return_inverse=True)
     cells = np.bincount(code)
-    for limit in np.arange(0, 1.001, 0.01):
+    for limit in np.arange(101) / 100:
         losses = np.bincount(code, weights=wrong & (confidence >= limit)) / cells
         if (losses.sum() + 1) / (len(cells) + 1) <= rate:
             return round(float(limit), 2)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import chi2
 
 from smearscan.taxonomy import BLAST, OUTSIDE, UNCLASSIFIED
 
@@ -18,6 +20,7 @@ Counts = NDArray[np.int64]
 _LEAST_SPREAD = 1e-4
 _MOST_FALSE = 0.95
 _FEW = 100
+_WIDEST = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class NamingErrors:
         Relative variance of a new slide's false-blast rate around what its composition lets expect: slides
         differ in stain and focus, and one with many false blasts among its lymphocytes has many among its
         monocytes.
+    variation_high : float
+        Upper 95 % limit of `variation`, which so few slides leave uncertain.
     site : ndarray, (T, T + 1) int64
         Labeled cells of the site in use, counted as `counts`; zeros where none is labeled.
     """
@@ -55,6 +60,7 @@ class NamingErrors:
     pairs: Floats
     found: Counts
     variation: float
+    variation_high: float
     site: Counts
 
     def __post_init__(self) -> None:
@@ -196,7 +202,7 @@ def naming_errors(
         np.asarray((size > 0).sum(axis=0), np.int64),
         np.asarray((size.astype(np.float64) ** 2).sum(axis=0) / total.astype(np.float64) ** 2),
         np.zeros((len(classes), 2), np.int64) if found is None else found,
-        _variation(classes, table),
+        *_variations(classes, table),
         np.zeros((len(classes), len(names)), np.int64),
     )
 
@@ -207,26 +213,37 @@ def healthy_rows(classes: tuple[str, ...]) -> NDArray[np.int64]:
     return np.array([k for k, name in enumerate(classes) if name not in outside], np.int64)
 
 
-def _variation(classes: tuple[str, ...], table: Counts) -> float:
-    """Relative variance of a new group's false-blast rate, from counts (G, T, names).
+def _variations(classes: tuple[str, ...], table: Counts) -> tuple[float, float]:
+    """Relative variance of a group's false-blast rate and its upper 95 % limit, from counts (G, T, names).
 
-    Moments: the squared excess of each group's false blasts over what its composition lets expect, less
-    binomial noise, over the squared expectation; and the same again for the mean of so few groups.
+    The variance at which the squared excesses of the groups over what their composition lets expect, each
+    over its own variance (binomial, and the one sought), sum up to their degrees of freedom (Paule and
+    Mandel, J. Res. Natl. Bur. Stand. 87:377, 1982); at the limit they sum up to the 5 % quantile of
+    chi-square (Viechtbauer, Stat. Med. 26:37, 2007).
     """
     if BLAST not in classes:
-        return 0.0
+        return 0.0, 0.0
     healthy = table[:, healthy_rows(classes)]
     blast = classes.index(BLAST)
     named = healthy[:, :, :-1].sum(axis=2)
     rate = (healthy[:, :, blast].sum(axis=0) + 1 / (len(classes) + 1)) / (named.sum(axis=0) + 1)
     seen, expected, n = healthy[:, :, blast].sum(axis=1), named @ rate, named.sum(axis=1)
     seen, expected, n = seen[n > 0], expected[n > 0], n[n > 0]
-    if not len(n):
-        return 0.0
-    squares = float((expected**2).sum())
-    noise = expected * (1 - expected / n)
-    between = max(float(((seen - expected) ** 2 - noise).sum()) / squares, 0.0)
-    return between * (1 + squares / float(expected.sum()) ** 2)
+    if len(n) < 2:
+        return 0.0, 0.0
+
+    def above(variance: float, wanted: float) -> float:
+        spread = expected * (1 - expected / n) + variance * expected**2
+        return float(((seen - expected) ** 2 / spread).sum()) - wanted
+
+    def solved(wanted: float) -> float:
+        return (
+            float(brentq(above, 0.0, _WIDEST, (wanted,)))
+            if above(0.0, wanted) > 0 > above(_WIDEST, wanted)
+            else (0.0 if above(0.0, wanted) <= 0 else _WIDEST)
+        )
+
+    return solved(len(n) - 1), solved(float(chi2.ppf(0.05, len(n) - 1)))
 
 
 def _without_false(row: Counts, classes: tuple[str, ...], t: int) -> Counts:

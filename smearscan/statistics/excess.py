@@ -17,6 +17,11 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
+_UPPER = 1.645
+"""Standard errors by which the mean is raised before the test: its upper limit, one-sided 95 %."""
+_PRIOR_CELLS = 100
+"""Weight of the reference composition, in cells, against the slide's own cells."""
+
 REFERENCE_PERCENT = {
     "neutrophil": 58.0,
     "lymphocyte": 30.0,
@@ -81,8 +86,8 @@ def excess(
     Notes
     -----
     Under the null hypothesis the count is beta-binomial: the false-blast rate of one slide follows a beta
-    distribution whose mean is the mixture of the types' rates, in the slide's own composition (one standard
-    error more, because that composition is a count), and whose
+    distribution whose mean is the mixture of the types' rates, in the slide's own composition (the upper
+    95 % limit, because that composition is itself a count), and whose
     variance is that of slides around such a mean, see :func:`null_rate`. Given blasts in share s, a
     counted cell is called blast with probability ``s * sensitivity + (1 - s) * rate``, again with its
     variance.
@@ -91,7 +96,7 @@ def excess(
     healthy = np.array([name in counted and name != of for name in errors.classes])
     n = counts[:, [name in counted for name in errors.classes]].sum(axis=1)
     mean, error, deviation = null_rate(counts, errors, healthy, blast)
-    a, b = beta_of(mean + error, deviation**2)
+    a, b = beta_of(mean + _UPPER * error, deviation**2)
     observed = counts[:, blast]
     below = cumulative(n, a, b, np.maximum(observed, 1).max(initial=1))
     p_value = 1 - np.where(observed > 0, np.take_along_axis(below, observed[:, None] - 1, 1)[:, 0], 0.0)
@@ -111,9 +116,9 @@ def null_rate(
     """Mean false-blast rate of a slide by its own composition, (S,), the mean's error, and the deviation.
 
     Each cell that is called something else stands for the false blasts that its like became: the odds of
-    being called blast, of each true class that it may be (by the naming errors and the reference composition;
-    a cell called immature granulocyte is in healthy blood mostly a neutrophil), weighed by how likely it is
-    that class.
+    being called blast, of each true class that it may be (by the naming errors, the slide and the reference
+    composition; a cell called immature granulocyte is in healthy blood mostly a neutrophil), weighed by how
+    likely it is that class.
 
     The mean's error is the composition's: it is a count, and slides misname the classes among each other
     unlike the mean row. It is not an error to either side alike, for where many of a class are called blast,
@@ -122,24 +127,25 @@ def null_rate(
     class's rate.
     """
     others = np.arange(len(errors.classes)) != blast
-    odds = errors.called_blast / np.maximum(1 - errors.called_blast, 0.05)
-    joint = errors.mean[:, :-1] * _reference(errors, blast)[:, None]
-    is_class = joint / np.maximum(joint.sum(axis=0), 1e-12)  # (true, called)
-    false = np.where(others, odds @ is_class, 0.0)
+    rate = np.where(others, errors.called_blast, 0.0)
+    odds = rate / np.maximum(1 - rate, 0.05)
     seen = np.where(others, counts, 0).astype(np.float64)
+    prior = _PRIOR_CELLS * _reference(errors, blast) + seen
+    joint = prior[:, :, None] * np.where(others, errors.mean[:, :-1], 0.0)  # (slide, true, called)
+    is_class = joint / np.maximum(joint.sum(axis=1, keepdims=True), 1e-12)
     none = (seen @ healthy) == 0
     seen[none] = np.where(healthy, errors.labeled + 1.0, 0.0)
-    whole = seen @ healthy + seen @ false
-    rate = errors.called_blast
+    false = np.einsum("t,stc->sc", odds, is_class)
+    whole = seen @ healthy + (seen * false).sum(axis=1)
+    mean = (seen * false).sum(axis=1) / whole
+    cells = np.einsum("sc,stc->st", seen, is_class)  # likely true classes of the cells seen
     error = rate * (1 - rate) / (errors.labeled + 2) / np.maximum(1 - rate, 0.05) ** 4
     called = np.where(others, errors.mean[:, :-1], 0.0)
     called /= np.maximum(called.sum(axis=1, keepdims=True), 1e-12)
-    misnamed = (called @ false**2 - (called @ false) ** 2) / (errors.concentration + 1)
-    cells = seen @ is_class.T  # likely true classes of the cells seen
-    unsure = cells**2 @ np.where(others, error, 0.0) / whole**2
-    mean = seen @ false / whole
-    composition = (seen @ false**2 + cells**2 @ np.where(others, np.maximum(misnamed, 0), 0.0)) / whole**2
-    return mean, np.sqrt(composition), np.sqrt(mean**2 * errors.variation + unsure + composition)
+    misnamed = np.maximum(false**2 @ called.T - (false @ called.T) ** 2, 0) / (errors.concentration + 1)
+    composition = ((seen * false**2).sum(axis=1) + (cells**2 * misnamed).sum(axis=1)) / whole**2
+    unsure = cells**2 @ error / whole**2
+    return mean, np.sqrt(composition), np.sqrt(mean**2 * errors.variation_high + unsure + composition)
 
 
 def _reference(errors: NamingErrors, blast: int) -> Floats:
