@@ -51,6 +51,10 @@ class FlagRule:
     min_cells: int = 100
     blast_percent: float = 20.0
 
+    def look_power(self, share: float) -> float:
+        """Power of one look that may spend a share of the error of missing `must_find_percent`."""
+        return 1 - (1 - self.power) * share
+
 
 @dataclass(frozen=True, slots=True)
 class Flag:
@@ -74,7 +78,7 @@ class Flag:
 
 def decide(
     count: DifferentialCount, rule: FlagRule, test: Excess | None = None, corrected: Corrected | None = None,
-    level: float = 0.95,
+    share: float = 1.0,
 ) -> Flag:  # fmt: skip
     """Decide about one slide.
 
@@ -85,9 +89,10 @@ def decide(
     rule : FlagRule
     test, corrected : Excess, Corrected, optional
         Of this slide alone, with the levels and tiers of `rule`. Without them the rule by percentage decides.
-    level : float
-        Of the interval: above 95 % where the slide may be looked at several times, so that all looks
-        together keep 95 %.
+    share : float
+        Of the error that this look at the slide may spend; below 1 where a slide may be looked at several
+        times, so that all looks together keep the level, the power and the 95 % of the interval. `test` is
+        then to be made with the power of the look, see :meth:`FlagRule.look_power`.
 
     Returns
     -------
@@ -97,20 +102,22 @@ def decide(
         return Flag("insufficient", "the blast net did not run")
     if count.total == 0:
         return Flag("insufficient", "no leukocyte was counted")
-    low, high = count.interval(BLAST, level)
+    low, high = count.interval(BLAST, 1 - 0.05 * share)
     told = (
         f"{count.count(BLAST)} of {count.total} leukocytes look like blasts: "
         f"{100 * count.count(BLAST) / count.total:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"
     )
     if test is None or corrected is None:
         return _by_percentage(count, rule, told, low)
-    return _by_test(count, rule, told, test, corrected)
+    return _by_test(count, rule, told, test, corrected, share)
 
 
-def _by_test(count: DifferentialCount, rule: FlagRule, told: str, test: Excess, corrected: Corrected) -> Flag:
+def _by_test(
+    count: DifferentialCount, rule: FlagRule, told: str, test: Excess, corrected: Corrected, share: float
+) -> Flag:
     p_value = float(test.p_value[0])
     told += f"; {test.expected[0]:.1f} are expected in such a slide without blasts ({_chance(p_value)})"
-    if p_value <= rule.level:
+    if p_value <= rule.level * share:
         tier, words = _tier(rule, corrected)
         few = f"; only {count.total} cells, count more" if count.total < rule.min_cells else ""
         return Flag("flagged", f"{told}: an excess{words}{few}", tier, p_value)
@@ -124,6 +131,8 @@ def _by_test(count: DifferentialCount, rule: FlagRule, told: str, test: Excess, 
         return Flag(
             "insufficient", f"{told}; {count.total} cells are fewer than {rule.min_cells}", "", p_value
         )
+    if p_value <= rule.level:
+        return Flag("insufficient", f"{told}; an excess for one look, not yet for several", "", p_value)
     if not found <= rule.must_find_percent:
         return Flag("insufficient", f"{told}, but {rule.must_find_percent:g} % must be", "", p_value)
     return Flag("not flagged", f"{told}: no excess", "", p_value)

@@ -109,6 +109,11 @@ class SmearScanner:
         named = [f"{card.name}:{card.short_hash}" for card in cards]
         return (*named, f"calibration:{self.calibration.name}") if self.calibration else tuple(named)
 
+    @property
+    def rescaled_by(self) -> str:
+        """Name of the calibration card that changes the nets' probabilities; empty where none does."""
+        return self.calibration.name if self.calibration and self.calibration.scaling else ""
+
     def analyze(self, image: Picture) -> FieldResult:
         """Scan one field.
 

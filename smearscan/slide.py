@@ -230,12 +230,10 @@ def report_slide(
     reading = reading or Reading()
     known = () if task == "blast" else names
     if errors is None or task != "both":
-        flag = decide(count, rule, level=1 - 0.05 * reading.share)
+        flag = decide(count, rule, share=reading.share)
         return SlideReport(tally, count, flag, rule, scale, weights, known, reading)
     seen = np.array([[tally.types[name] for name in errors.classes]], np.int64)
-    rule = replace(rule, level=rule.level * reading.share)
-    level = 1 - 0.05 * reading.share
-    test = excess(seen, errors, classes, rule.level, rule.power)
-    corrected = corrected_percent(seen, errors, classes, level, rule.tiers)
-    flag = decide(count, rule, test, corrected, level)
+    test = excess(seen, errors, classes, rule.level, rule.look_power(reading.share))
+    corrected = corrected_percent(seen, errors, classes, 1 - 0.05 * reading.share, rule.tiers)
+    flag = decide(count, rule, test, corrected, reading.share)
     return SlideReport(tally, count, flag, rule, scale, weights, known, reading, corrected, test)

@@ -58,14 +58,18 @@ def command(
     from smearscan.taxonomy import NOTICE
     from smearscan.weights import ClassifierCard, load_card, shipped
 
-    if (last_layer is None) != (slides is None) or (last_layer and from_scratch):
-        raise click.UsageError("--last-layer and --slides go together, and not with --from-scratch")
+    if (last_layer is None) != (slides is None) or (last_layer and (from_scratch or judged)):
+        raise click.UsageError(
+            "--last-layer and --slides go together, and not with --from-scratch or --judge-split"
+        )
+    if from_scratch and (base or judged):
+        raise click.UsageError("--from-scratch goes with neither --base nor --judge-split")
     given = stages(pairs)
     paths = {task: given.get(task, shipped(task)) for task in ("blast", "differential")}
     cards = {task: load_card(path, ClassifierCard) for task, path in paths.items()}
     start = None if from_scratch else load_calibration(base or shipped_calibration())
-    classes, under = cards["differential"].classes, start.name if start else ""
-    cells = read_labeled(table, classes, splits, under, sites)
+    classes = cards["differential"].classes
+    cells = read_labeled(table, classes, splits, sites)
     told: dict[str, Any] = {}
     if start is None:
         card = new_calibration(out.stem, cells, cards, error_rate)
@@ -76,20 +80,20 @@ def command(
                 f"{base or 'the shipped card'}: was made with other networks than these; "
                 "give their --weights, another --base, or --from-scratch"
             )
-        if start.scaling:
+        if start.scaling or start.site_confusion:
             raise ConfigError(
-                f"{base}: already changes probabilities; start from one that does not, as the shipped one, "
-                "with a table that was scanned under it"
+                f"{base}: is the card of a site already; start from the one it was made from, as the "
+                "shipped one, with all labeled cells of the site"
             )
         if last_layer and slides:
             from smearscan.evaluation.last_layer import with_new_layer
 
             told["last_layer"], start, cells, cards = with_new_layer(
-                table, splits, slides, paths["differential"], last_layer, start, cells, cards
+                table, splits, sites, slides, paths["differential"], last_layer, start, cells, cards
             )
         card = recalibrated(out.stem, start, cells, cards)
         if judged:
-            others = read_labeled(table, classes, judged, under, sites)
+            others = read_labeled(table, classes, judged, sites)
             told |= {"before": figures(others, start, cards), "after": figures(others, card, cards)}
         else:
             told |= crossed(start, cells, cards)

@@ -28,7 +28,7 @@ def command(directory: Path, fields: int, seed: int) -> None:
             reports.append(report)
             results += scanned
     write_csv(report_frame(reports), out)
-    card = scanner.calibration.name if scanner.calibration else ""
+    card = scanner.rescaled_by
     write_csv(cells_frame(results, slides, card), directory / "cells.csv")
     summary(reports, out)
     err.print(

@@ -145,9 +145,11 @@ def classifier(
 @_SPLIT
 @_DATA
 @_JSON
+@_CARD
 def pipeline(
-    cells: Path, site: str, config_file: Path | None, split: str, data: Path, out: Path | None
-) -> None:
+    cells: Path, site: str, config_file: Path | None, split: str, data: Path, out: Path | None,
+    write_card: bool,
+) -> None:  # fmt: skip
     """Measure the whole way, each field on its own, on fields with one leukocyte of known type."""
     from smearscan.config import scan_config
     from smearscan.evaluation.pipeline import measure_pipeline
@@ -158,7 +160,16 @@ def pipeline(
     scanner = SmearScanner(scan_config(config_file))
     table = read_manifest(cells)
     table = table[(table["site"] == site) & (table["split"] == split)]
-    _show(measure_pipeline(scanner, table, data, dict(DIFFERENTIAL_SYNONYMS)), out)
+    figures = measure_pipeline(scanner, table, data, dict(DIFFERENTIAL_SYNONYMS))
+    _show(figures, out)
+    if write_card and scanner.differential:
+        _write_card(
+            scanner.config.differential,
+            "differential",
+            scanner.differential.card,
+            f"pipeline_{site}",
+            figures,
+        )
 
 
 @command.command("crossval")
@@ -170,16 +181,11 @@ def pipeline(
 @click.option("--runs", type=_PATH, required=True, help="Folder of the folds; an interrupted run goes on.")
 @_DATA
 @_JSON
+@_CARD
 def crossval(
-    cells: Path,
-    config_file: Path,
-    site: str,
-    folds: int,
-    start: Path | None,
-    runs: Path,
-    data: Path,
-    out: Path | None,
-) -> None:
+    cells: Path, config_file: Path, site: str, folds: int, start: Path | None, runs: Path, data: Path,
+    out: Path | None, write_card: bool,
+) -> None:  # fmt: skip
     """Train and score a classifier so that every patient of a site is scored by a net that never saw them."""
     from smearscan.cli.console import training
     from smearscan.evaluation.crossval import cross_validate
@@ -191,6 +197,11 @@ def crossval(
     with training(config.epochs * folds) as report:
         figures = cross_validate(config, table, data, start, site, folds, runs, report)
     _show(figures, out)
+    if write_card:
+        from smearscan.weights import ClassifierCard, load_card, shipped
+
+        card = load_card(shipped(config.name), ClassifierCard)
+        _write_card(None, config.name, card, "crossval", figures)
 
 
 @command.command("table")

@@ -68,7 +68,7 @@ def command(
     from smearscan.scanner import SmearScanner
 
     scanner = SmearScanner(config)
-    named = scanner.calibration.name if scanner.calibration else ""
+    named = scanner.rescaled_by
     reports, results = [], []
     try:
         with progress("Scanning", sum(len(s.paths) for s in slides_found)) as advance:

@@ -155,7 +155,7 @@ def _read_until(
     called = drawn.copy()
     reading, flagged = np.ones(slides, bool), np.zeros(slides, bool)
     hit, read = np.zeros((slides, 2), bool), np.zeros(slides, int)
-    looks, there = Looks(), 0
+    looks, there, rule = Looks(), 0, FlagRule(level=level)
     while reading.any():
         there, more = min(looks.first << looks.taken, most), there
         fresh = rng.multinomial(there - more, mix, slides)
@@ -163,8 +163,8 @@ def _read_until(
         called += _called(fresh, own_rows, rng)
         looks = looks.next(0)
         part = looks.error(1.0)
-        test = excess(called, errors, counted, level * part)
-        now = reading & (_settled(called, test, level * part, part, width, inside) | (there >= most))
+        test = excess(called, errors, counted, rule.level, rule.look_power(part))
+        now = reading & (_settled(called, test, rule, part, width, inside) | (there >= most))
         fixed = corrected_percent(called[now], errors, counted, 1 - 0.05 * part)
         low, high = clopper_pearson(drawn[now, blast], drawn[now][:, inside].sum(axis=1), 1 - 0.05 * part)
         hit[now, 0] = (low <= percent[blast] + 1e-9) & (high >= percent[blast] - 1e-9)
@@ -188,7 +188,7 @@ def _read_until(
 def _settled(
     called: NDArray[np.int64],
     test: Excess,
-    level: float,
+    rule: FlagRule,
     part: float,
     width: float,
     inside: NDArray[np.bool_],
@@ -196,7 +196,6 @@ def _settled(
     """As the scanner decides: the flag decided, every interval narrow enough."""
     total = called[:, inside].sum(axis=1)
     low, high = clopper_pearson(called[:, inside], np.maximum(total, 1)[:, None], 1 - 0.05 * part)
-    rule = FlagRule()
-    cleared = (test.detectable_percent <= rule.must_find_percent) & (total >= rule.min_cells)
-    decided = (test.p_value <= level) | cleared
+    found = (test.detectable_percent <= rule.must_find_percent) & (total >= rule.min_cells)
+    decided = (test.p_value <= rule.level * part) | (found & (test.p_value > rule.level))
     return np.asarray(decided & ((high - low).max(axis=1) <= width), np.bool_)

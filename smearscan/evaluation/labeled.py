@@ -59,14 +59,10 @@ class Labeled:
 
 
 def read_labeled(
-    path: Path,
-    classes: tuple[str, ...],
-    splits: tuple[str, ...] = (),
-    card: str = "",
-    sites: tuple[str, ...] = (),
+    path: Path, classes: tuple[str, ...], splits: tuple[str, ...] = (), sites: tuple[str, ...] = ()
 ) -> Labeled:
     """Read ``cells.csv`` with one column more, ``truth``; see :func:`labeled_rows`."""
-    table = labeled_rows(path, classes, splits, card, sites)
+    table = labeled_rows(path, classes, splits, sites)
     return Labeled(
         table["truth"].to_numpy(str), table["slide"].to_numpy(str), table["site"].to_numpy(str),
         table[[f"p_{name}" for name in classes]].to_numpy(np.float64),
@@ -75,11 +71,7 @@ def read_labeled(
 
 
 def labeled_rows(
-    path: Path,
-    classes: tuple[str, ...],
-    splits: tuple[str, ...] = (),
-    card: str = "",
-    sites: tuple[str, ...] = (),
+    path: Path, classes: tuple[str, ...], splits: tuple[str, ...] = (), sites: tuple[str, ...] = ()
 ) -> pd.DataFrame:
     """Read the labeled rows of a table of cells.
 
@@ -93,8 +85,6 @@ def labeled_rows(
         Of the differential net; each needs its column ``p_CLASS``.
     splits, sites : tuple of str
         Only rows with one of these in the column ``split`` or ``site``; empty takes all.
-    card : str
-        Name of the calibration that the table may have been scanned under.
 
     Returns
     -------
@@ -119,10 +109,10 @@ def labeled_rows(
             f"{path}: the column {missing[0]!r} is missing; label the table that 'smearscan run --cells' "
             "wrote with the same nets, in a new column 'truth'"
         )
-    under = set(table["calibration"].dropna()) - {card} if "calibration" in table else set()
-    if under:
+    under = table["calibration"].dropna() if "calibration" in table else pd.Series(dtype=str)
+    if len(under):
         raise DatasetError(
-            f"{path}: was scanned under the calibration {min(under)!r}, which may change probabilities; "
+            f"{path}: was scanned under the calibration {under.iloc[0]!r}, which changes probabilities; "
             "scan again without it and label that table"
         )
     truth = table["truth"].fillna("").map(fold_name)

@@ -30,8 +30,8 @@ HOLDS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
 def with_new_layer(
-    table: Path, splits: tuple[str, ...], slides: Path, pair: Path, out: Path, base: Calibration,
-    cells: Labeled, cards: dict[str, ClassifierCard],
+    table: Path, splits: tuple[str, ...], sites: tuple[str, ...], slides: Path, pair: Path, out: Path,
+    base: Calibration, cells: Labeled, cards: dict[str, ClassifierCard],
 ) -> tuple[dict[str, Any], Calibration, Labeled, dict[str, ClassifierCard]]:  # fmt: skip
     """Re-fit the layer, and bring what a calibration is fitted to in line with the new net.
 
@@ -42,7 +42,7 @@ def with_new_layer(
     base, cells, cards
         As given, with the new net in place of the old one.
     """
-    rows = labeled_rows(table, cards["differential"].classes, splits, base.name)
+    rows = labeled_rows(table, cards["differential"].classes, splits, sites)
     card, probs = refit_last_layer(rows, slides, pair, out, list(folds_of(cells, 5)))
     changed = replace(cells, probs=probs)
     new = {**cards, "differential": card}

@@ -38,7 +38,7 @@ def cells_frame(
     root : Path, optional
         ``field`` is the picture's path relative to it, where it lies below.
     calibration : str
-        Name of the card that the probabilities are given under.
+        Name of the card that changed the probabilities; empty where none did.
 
     Returns
     -------

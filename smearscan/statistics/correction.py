@@ -52,9 +52,9 @@ def unidentified(errors: NamingErrors) -> dict[str, str]:
     kept = np.diag(errors.mean)
     for name, n, own in zip(errors.classes, errors.labeled, kept, strict=True):
         if n < MIN_LABELED:
-            told[name] = f"only {n} labeled cells of class {name}, {MIN_LABELED} are needed"
+            told[name] = f"class {name} has only {n} labeled cells, {MIN_LABELED} are needed"
         elif own < MIN_KEPT:
-            told[name] = f"a {name} is called so in {100 * own:.0f} % only"
+            told[name] = f"class {name} is called by its name in {100 * own:.0f} % only"
     return told
 
 

@@ -265,4 +265,5 @@ def calibrated_card(
         threshold=threshold,
         unclassified_below=config.unclassified_below if config.task != "blast" else 0.0,
         confusion=confusion.tolist(),
+        limits=config.limits,
     )

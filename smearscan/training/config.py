@@ -69,6 +69,7 @@ class DetectorTraining(_Strict):
     weight_decay: float = 5e-4
     warmup_steps: Count = 60
     clumps: ClumpSource | None = None
+    limits: list[str] = []
     wide_scale_share: Share = 0.3
     final_wide_scale_share: Share = 0.15
     solid_red_cells_share: Share = 0.0
@@ -80,7 +81,7 @@ class ClassifierTraining(_Strict):
     `synonyms` maps a data set's class names (folded, or ``site/name``) to `classes`, or to null to leave them
     out. `sites` limits the manifest; `exclude_sites` leaves sites out (for measuring on an unseen site).
     `epoch_cells` cells are drawn an epoch, sites by the root of their size times `site_weights`, classes
-    alike.
+    alike. `limits`, what the net is known not to do, goes into its card.
     """
 
     name: str
@@ -101,6 +102,7 @@ class ClassifierTraining(_Strict):
     weight_decay: float = 0.02
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
     warmup_steps: Count = 100
+    limits: list[str] = []
     target_specificity: Annotated[float, Field(gt=0, lt=1)] = 0.95
     unclassified_below: Annotated[float, Field(ge=0, lt=1)] = 0.5
 

@@ -132,6 +132,7 @@ def train(
         smearscan_version=__version__,
         working_red_cell_px=config.working_red_cell_px,
         thresholds=config.thresholds,
+        limits=config.limits,
         training={
             "command": "smearscan train detector",
             "config": config.model_dump(mode="json", exclude_defaults=True),

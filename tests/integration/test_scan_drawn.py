@@ -16,8 +16,9 @@ from smearscan import boxes
 from smearscan.cli import main
 from smearscan.images import read_image, write_image
 from smearscan.scanner import SmearScanner
+from smearscan.slide import COUNTED
 from smearscan.synthetic import BEIGE, HEALTHY, LEUKEMIC, write_slides
-from smearscan.taxonomy import DIFFERENTIAL_CLASSES
+from smearscan.taxonomy import DIFFERENTIAL_CLASSES, OUTSIDE
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
 
@@ -70,7 +71,9 @@ def test_the_files_are_written_with_their_columns(scanned: tuple[Result, Path], 
     assert report["n_fields"].tolist() == [N_FIELDS, N_FIELDS]
     assert report["n_failed_fields"].tolist() == [0, 0]
     assert {"blast_percent", "flag", "flag_reason", "um_per_px", "ruler", "weights"} <= set(report)
-    assert [c for c in cells if c.startswith("p_")] == [f"p_{name}" for name in DIFFERENTIAL_CLASSES]
+    assert [c for c in cells if c.startswith("p_")] == [
+        f"p_{name}" for name in DIFFERENTIAL_CLASSES if name != "other"
+    ]
     assert set(cells["field"]) <= {p.relative_to(drawn).as_posix() for p in drawn.rglob("*.jpg")}
 
 
@@ -83,8 +86,9 @@ def test_the_report_is_the_count_of_its_cells(scanned: tuple[Result, Path]) -> N
         assert row["n_leukocytes"] == len(own)
         assert row["n_unclassified"] == types.get("unclassified", 0)
         assert row["blast_count"] == types.get("blast", 0)
-        assert all(row[name] == types.get(name, 0) for name in DIFFERENTIAL_CLASSES)
-        percent = [row[c] for c in row.index if c.endswith("_percent")]
+        assert all(row[name] == types.get(name, 0) for name in DIFFERENTIAL_CLASSES if name != "other")
+        assert row["other"] == sum(types.get(name, 0) for name in OUTSIDE)
+        percent = [row[f"{name}_percent"] for name in (*COUNTED, "blast")]
         assert sum(percent) == pytest.approx(100, abs=0.1)
     probabilities = cells[[c for c in cells if c.startswith("p_")]]
     assert probabilities.sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-3)

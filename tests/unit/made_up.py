@@ -49,6 +49,7 @@ def errors(
         np.full(t, 1 / groups),
         np.zeros((t, 2), np.int64) if found is None else found,
         variation,
+        variation,
         np.zeros((t, t + 1), np.int64),
     )
 
@@ -88,7 +89,8 @@ def calibration(own: NamingErrors | None = None, **more: object) -> Calibration:
     networks = {task: card.sha256 for task, card in cards().items()}
     shapes = {"confusion": own.counts.tolist(), "spread": own.spread.tolist(), "groups": own.groups.tolist()}
     shapes |= {"pairs": own.pairs.tolist(), "found": own.found.tolist()}
-    shapes |= {"variation": own.variation, "site_confusion": own.site.tolist() if own.site.any() else []}
+    shapes |= {"variation": own.variation, "variation_high": own.variation_high}
+    shapes |= {"site_confusion": own.site.tolist() if own.site.any() else []}
     return Calibration(**{"name": "made-up", "networks": networks, "classes": own.classes, **shapes, **more})
 
 

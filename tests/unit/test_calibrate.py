@@ -12,6 +12,7 @@ from made_up import CLASSES, KINDS, calibration, cards, errors, labeled
 from smearscan.calibration import Calibration, Scaling
 from smearscan.errors import DatasetError
 from smearscan.evaluation.calibrate import (
+    best_threshold,
     count_errors,
     crossed,
     figures,
@@ -101,9 +102,10 @@ def test_a_card_from_scratch_keeps_the_rate_of_wrong_names() -> None:
     assert card.classes == CLASSES
     assert card.networks == {task: own.sha256 for task, own in CARDS.items()}
     assert card.unclassified_rate == 0.1
-    assert card.unclassified_below == named_limit(cells, CARDS, 0.1)
+    assert card.threshold == best_threshold(cells, CARDS)
+    assert card.unclassified_below == named_limit(cells, CARDS, card.threshold, 0.1)
     assert card.errors.counts.sum() == 3000
-    assert card.errors.variation > 0
+    assert card.errors.variation_high >= card.errors.variation >= 0
     assert card.scaling == {}
     assert Calibration.model_validate(card.model_dump()) == card
     strict = new_calibration("new", cells, CARDS, 0.05)
@@ -115,16 +117,24 @@ def test_a_card_from_scratch_keeps_the_rate_of_wrong_names() -> None:
 
 def test_a_card_from_few_slides_is_refused_with_the_number_needed() -> None:
     with pytest.raises(
-        DatasetError, match=r"4 slides cannot promise a rate .* of 0\.1; .* at least 9 slides"
+        DatasetError, match=r"4 slides cannot promise a rate of wrong names of 0\.1: label at least 9 slides"
     ):
         new_calibration("new", labeled(500, slides=4), CARDS, 0.1)
-    assert named_limit(labeled(500, slides=4), CARDS, 0.1) is None
+    assert named_limit(labeled(500, slides=4), CARDS, 0.6, 0.1) is None
+
+
+def test_the_threshold_is_the_lowest_that_hides_few_blasts() -> None:
+    cells = labeled(4000, slides=40)
+    found = best_threshold(cells, CARDS)
+    assert 0.3 <= found <= 0.95
+    healthy = cells.where(cells.truth != "blast")
+    assert best_threshold(healthy, CARDS) == CARDS["blast"].threshold  # nothing to choose it by
 
 
 def test_the_limit_is_of_cells_that_get_their_name_from_the_differential() -> None:
     cells = labeled(2000, slides=40)
     surely = replace(cells, blast_probs=np.where(cells.truth == "blast", 0.99, 0.01))
-    limit, before = named_limit(surely, CARDS, 0.1), named_limit(cells, CARDS, 0.1)
+    limit, before = named_limit(surely, CARDS, 0.6, 0.1), named_limit(cells, CARDS, 0.6, 0.1)
     assert limit is not None
     assert before is not None
     assert limit <= before  # no blast is named wrongly any more

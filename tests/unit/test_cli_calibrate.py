@@ -101,14 +101,14 @@ def test_a_base_that_changes_probabilities_is_refused(
     assert first.exit_code == 0, first.output
     again = ask("--cells", table, "--base", tmp_path / "one.yaml", "--out", tmp_path / "two.yaml", *pairs)
     assert again.exit_code == 2
-    assert "already changes probabilities" in " ".join(again.output.split())
+    assert "is the card of a site already" in " ".join(again.output.split())
 
 
 def test_a_table_scanned_under_another_card_is_refused(
     tmp_path: Path, table: Path, base: Path, pairs: list[object]
 ) -> None:
     head, *rows = table.read_text().splitlines()
-    for card, code in (("base", 0), ("", 0), ("site", 2)):
+    for card, code in (("", 0), ("site", 2)):
         table.write_text("\n".join([f"{head},calibration", *(f"{row},{card}" for row in rows)]) + "\n")
         done = ask("--cells", table, "--base", base, "--out", tmp_path / "c.yaml", *pairs)
         assert done.exit_code == code, done.output
@@ -120,6 +120,7 @@ def test_a_table_scanned_under_another_card_is_refused(
         (["--last-layer", "x"], "--last-layer and --slides go together"),
         (["--slides", "x"], "--last-layer and --slides go together"),
         (["--last-layer", "x", "--slides", "y", "--from-scratch"], "not with --from-scratch"),
+        (["--from-scratch", "--judge-split", "test"], "goes with neither"),
         (["--base", "none.yaml"], "none.yaml: the calibration card cannot be read"),
     ],
 )

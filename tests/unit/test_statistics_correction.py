@@ -185,7 +185,7 @@ def test_a_class_of_few_labeled_cells_is_withheld_with_the_reason() -> None:
         assert np.isnan(table[:, 3]).all()
         assert np.isfinite(table[:3, :3]).all()
     assert np.isnan(found.above).all()
-    assert set(found.reasons) == {"only 19 labeled cells of class blast, 20 are needed"}
+    assert set(found.reasons) == {"class blast has only 19 labeled cells, 20 are needed"}
     own.counts[3, 3] = 19
     assert unidentified(own) == {}
 
@@ -197,12 +197,12 @@ def test_a_class_mostly_called_otherwise_is_withheld() -> None:
     assert np.isnan(found.percent[:, 1]).all()
     assert np.isfinite(found.percent[:, 0]).all()
     assert np.isfinite(found.above).all()  # of blasts, which are known
-    assert found.reasons[0] == "a monocyte is called so in 30 % only"
+    assert found.reasons[0] == "class monocyte is called by its name in 30 % only"
 
 
 def test_the_reason_of_every_counted_class_is_told() -> None:
     assert set(unidentified(errors(labeled=10))) == set(CLASSES)
-    assert corrected(SLIDES, errors(labeled=10)).reasons[0].count("labeled cells of class") == 3
+    assert corrected(SLIDES, errors(labeled=10)).reasons[0].count("labeled cells, 20 are needed") == 3
 
 
 def test_a_slide_without_counted_cells_says_so() -> None:

@@ -139,7 +139,7 @@ def test_slides_alike_in_false_blasts_hardly_vary() -> None:
 @pytest.mark.parametrize("variation", [0.1, 0.4])
 def test_a_known_variation_of_false_blasts_is_recovered(variation: float) -> None:
     factor = np.random.default_rng(2).gamma(1 / variation, variation, 500)
-    assert false_blasts(factor, 100).variation == pytest.approx(variation, rel=0.25)
+    assert false_blasts(factor, 100).variation == pytest.approx(variation, rel=0.3)
 
 
 def test_where_no_class_is_a_blast_nothing_varies() -> None:
