@@ -17,10 +17,12 @@ import numpy as np
 from smearscan.differential import DifferentialCount
 from smearscan.statistics.correction import Corrected
 from smearscan.statistics.excess import Excess
+from smearscan.statistics.intervals import exact_interval
 from smearscan.taxonomy import BLAST
 
 FlagState = Literal["flagged", "not flagged", "insufficient"]
 ANY_EXCESS = "any excess"
+POSSIBLE = "possible blasts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,9 @@ class FlagRule:
     min_cells : int
         Fewer counted leukocytes never clear a slide (100 is the smallest usual manual count).
     blast_percent : float
-        Limit of the rule by percentage, used where the nets have no calibration.
+        Guide: a slide of which so many percent may be blasts, by the blast net's sensitive threshold, is
+        flagged without an excess, too; and the limit of the rule by percentage, used where the nets have no
+        calibration.
     """
 
     level: float = 0.01
@@ -65,7 +69,8 @@ class Flag:
     state : str
     reason : str
     tier : str
-        ``any excess``, ``>= 10 %``, ``>= 20 %`` (as of the rule); empty where not flagged.
+        ``any excess``, ``>= 10 %``, ``>= 20 %`` (as of the rule); ``possible blasts`` where the guide alone
+        flags; empty where not flagged.
     p_value : float
         Of the test for any excess; NaN where the nets have no calibration.
     """
@@ -78,7 +83,7 @@ class Flag:
 
 def decide(
     count: DifferentialCount, rule: FlagRule, test: Excess | None = None, corrected: Corrected | None = None,
-    share: float = 1.0,
+    share: float = 1.0, possible: tuple[int, int] = (0, 0),
 ) -> Flag:  # fmt: skip
     """Decide about one slide.
 
@@ -93,6 +98,9 @@ def decide(
         Of the error that this look at the slide may spend; below 1 where a slide may be looked at several
         times, so that all looks together keep the level, the power and the 95 % of the interval. `test` is
         then to be made with the power of the look, see :meth:`FlagRule.look_power`.
+    possible : tuple of int
+        Cells that may be blasts at the blast net's own, sensitive threshold; leukocytes asked, with the
+        unclassified.
 
     Returns
     -------
@@ -109,7 +117,8 @@ def decide(
     )
     if test is None or corrected is None:
         return _by_percentage(count, rule, told, low)
-    return _by_test(count, rule, told, test, corrected, share)
+    found = _by_test(count, rule, told, test, corrected, share)
+    return found if found.state == "flagged" else _by_guide(found, rule, share, possible)
 
 
 def _by_test(
@@ -136,6 +145,21 @@ def _by_test(
     if not found <= rule.must_find_percent:
         return Flag("insufficient", f"{told}, but {rule.must_find_percent:g} % must be", "", p_value)
     return Flag("not flagged", f"{told}: no excess", "", p_value)
+
+
+def _by_guide(found: Flag, rule: FlagRule, share: float, possible: tuple[int, int]) -> Flag:
+    """Flag a slide without an excess, of which the guide's share may be blasts: the net knows few patients.
+
+    The blasts of some patients look to the net like other cells; on their slides hardly any reaches the
+    threshold of the test, and many reach the sensitive one.
+    """
+    cells, n = possible
+    # of a slide that may be looked at several times the whole interval is to lie above the guide
+    percent = exact_interval(cells, n, 1 - 0.05 * share)[0] if share < 1 else 100 * cells / max(n, 1)
+    if n < rule.min_cells or percent < rule.blast_percent:
+        return found
+    told = f"; but {cells} of {n} may be blasts, {rule.blast_percent:g} % or more: have the slide read"
+    return Flag("flagged", found.reason + told, POSSIBLE, found.p_value)
 
 
 def _tier(rule: FlagRule, corrected: Corrected) -> tuple[str, str]:

@@ -20,11 +20,21 @@ class NamingRule:
         Blast probability from which a cell is a blast; None where the blast net did not run.
     unclassified_below : float
         Least probability of the likeliest class that gives a name.
+    possible_from : float or None
+        Blast probability from which a cell may be a blast: lower than `blast_threshold`, so that few are
+        missed.
     """
 
     classes: tuple[str, ...]
     blast_threshold: float | None
     unclassified_below: float
+    possible_from: float | None = None
+
+    def possible(self, blast_probs: NDArray[np.floating]) -> int:
+        """Count the cells that may be blasts, (N,) probabilities; 0 where the blast net did not run."""
+        if self.possible_from is None:
+            return 0
+        return int((blast_probs >= np.float32(self.possible_from)).sum())
 
     def names(self, probs: NDArray[np.floating], blast_probs: NDArray[np.floating]) -> tuple[str, ...]:
         """Name cells: blast where the blast net says so at its threshold, else the likeliest class.

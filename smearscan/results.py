@@ -160,6 +160,9 @@ class FieldResult:
         Scale used and the ruler it comes from.
     n_red_cells, n_platelets : int
         Other cells found, as an account of the field's quality.
+    n_possible_blasts : int
+        Cells whose blast probability reaches the blast net's own, sensitive threshold, whatever they are
+        called.
     """
 
     slide_id: str
@@ -173,6 +176,7 @@ class FieldResult:
     scale: Scale
     n_red_cells: int = 0
     n_platelets: int = 0
+    n_possible_blasts: int = 0
 
     def __post_init__(self) -> None:
         n, k = len(self.detections), len(self.classes)

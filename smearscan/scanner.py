@@ -85,12 +85,15 @@ class SmearScanner:
 
     def _naming_rule(self) -> NamingRule:
         own = self.calibration
-        threshold = self.blast.card.threshold if self.blast else None
+        possible = threshold = self.blast.card.threshold if self.blast else None
         limit = self.differential.card.unclassified_below if self.differential else 0.0
         if own is not None:
             threshold = threshold if own.threshold is None else own.threshold
             limit = limit if own.unclassified_below is None else own.unclassified_below
-        return NamingRule(self.differential.card.classes if self.differential else (), threshold, limit)
+        classes = self.differential.card.classes if self.differential else ()
+        if possible is not None and threshold is not None:
+            possible = min(possible, threshold)
+        return NamingRule(classes, threshold, limit, possible)
 
     def _classifier(self, task: str) -> Classifier | None:
         if self.config.task not in (task, "both"):
@@ -322,6 +325,7 @@ class SmearScanner:
             scale=scale,
             n_red_cells=found.count("red_cell"),
             n_platelets=found.count("platelet"),
+            n_possible_blasts=self._rule.possible(blast),
         )
 
 

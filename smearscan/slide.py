@@ -32,7 +32,7 @@ class SlideTally:
         Fields read and fields that could not be.
     types : Counter
         Leukocytes by what they were called.
-    n_red_cells : int
+    n_red_cells, n_possible_blasts : int
     failures : tuple of FieldFailure
     """
 
@@ -41,6 +41,7 @@ class SlideTally:
     n_failed: int = 0
     types: Counter[str] = field(default_factory=Counter)
     n_red_cells: int = 0
+    n_possible_blasts: int = 0
     failures: tuple[FieldFailure, ...] = ()
 
     @classmethod
@@ -60,6 +61,7 @@ class SlideTally:
             n_fields=self.n_fields + 1,
             types=self.types + Counter(item.types),
             n_red_cells=self.n_red_cells + item.n_red_cells,
+            n_possible_blasts=self.n_possible_blasts + item.n_possible_blasts,
         )
 
     @property
@@ -74,6 +76,7 @@ class SlideTally:
             self.n_failed + more.n_failed,
             self.types + more.types,
             self.n_red_cells + more.n_red_cells,
+            self.n_possible_blasts + more.n_possible_blasts,
             self.failures + more.failures,
         )
 
@@ -235,5 +238,6 @@ def report_slide(
     seen = np.array([[tally.types[name] for name in errors.classes]], np.int64)
     test = excess(seen, errors, classes, rule.level, rule.look_power(reading.share))
     corrected = corrected_percent(seen, errors, classes, 1 - 0.05 * reading.share, rule.tiers)
-    flag = decide(count, rule, test, corrected, reading.share)
+    asked = tally.n_counted + tally.types[UNCLASSIFIED]
+    flag = decide(count, rule, test, corrected, reading.share, (tally.n_possible_blasts, asked))
     return SlideReport(tally, count, flag, rule, scale, weights, known, reading, corrected, test)

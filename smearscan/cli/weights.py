@@ -7,28 +7,47 @@ import click
 
 @click.group("weights")
 def command() -> None:
-    """Look after weights pairs, NAME.safetensors + NAME.yaml."""
+    """Look after weights pairs, NAME.safetensors + NAME.yaml, and the shipped calibration card."""
 
 
 @command.command("list")
 def list_() -> None:
     """List the shipped weights."""
+    from smearscan.calibration import load_calibration, shipped_calibration
     from smearscan.weights import load_any_card, shipped_folder
 
-    for path in sorted(shipped_folder("weights").glob("*.yaml")):
+    for path in sorted(shipped_folder("weights").glob("*.safetensors")):
         card = load_any_card(path)
         click.echo(
             f"{card.name:14s} {card.stage:10s} {card.architecture:16s} {card.short_hash}  "
             f"{', '.join(card.classes)}"
         )
+    own = load_calibration(shipped_calibration())
+    nets = ", ".join(f"{task}:{sha256[:12]}" for task, sha256 in own.networks.items())
+    click.echo(f"{own.name:14s} calibration of {nets}")
 
 
 @command.command("verify")
 @click.argument("pairs", nargs=-1, type=click.Path(path_type=Path))
 def verify(pairs: tuple[Path, ...]) -> None:
     """Check each pair (default: the shipped ones) against the hash of its card."""
-    from smearscan.weights import load_any_card, load_weights, shipped_folder
+    from smearscan.calibration import load_calibration, shipped_calibration
+    from smearscan.errors import WeightsError
+    from smearscan.weights import (
+        ClassifierCard,
+        load_any_card,
+        load_card,
+        load_weights,
+        shipped,
+        shipped_folder,
+    )
 
-    for pair in pairs or sorted(shipped_folder("weights").glob("*.yaml")):
+    for pair in pairs or sorted(shipped_folder("weights").glob("*.safetensors")):
         card, _ = load_weights(pair, type(load_any_card(pair)))
         click.echo(f"{card.name}: intact, sha256 {card.sha256}")
+    if not pairs:
+        nets = {task: load_card(shipped(task), ClassifierCard).sha256 for task in ("blast", "differential")}
+        own = load_calibration(shipped_calibration())
+        if not own.belongs_to(nets):
+            raise WeightsError(f"{shipped_calibration()}: was made with other networks than the shipped ones")
+        click.echo(f"{own.name}: belongs to the shipped nets")

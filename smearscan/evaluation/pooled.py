@@ -69,17 +69,19 @@ def measure_pooled(
         errors = count_errors(card.classes, cells.where(member != k), rule)
         for group in (g for g in groups if part[g] == k):
             for blast_share in shares:
-                called = _pool(cells, code, member == k, group, blast_share, n, slides, inside, card, rng)
-                if called is not None:
-                    rows[blast_share] += _judge(called, 100 * blast_share, errors, inside, group)
+                drawn = _pool(cells, member == k, group, blast_share, n, slides, inside, card, rng)
+                if drawn is not None:
+                    called = np.stack([np.bincount(c, minlength=len(index)) for c in code[drawn]])
+                    maybe = (cells.blast_probs[drawn] >= cards["blast"].threshold).sum(axis=1)
+                    rows[blast_share] += _judge(called, maybe, 100 * blast_share, errors, inside, group)
     return [{"cells": n, "blast_percent": 100 * s, **_summed(found)} for s, found in rows.items() if found]
 
 
 def _pool(
-    cells: Labeled, code: NDArray[np.int64], fold: NDArray[np.bool_], group: str, blast_share: float, n: int,
+    cells: Labeled, fold: NDArray[np.bool_], group: str, blast_share: float, n: int,
     slides: int, inside: NDArray[np.bool_], card: Calibration, rng: np.random.Generator,
 ) -> NDArray[np.int64] | None:  # fmt: skip
-    """Draw slides with the healthy cells of `group`, (S, T) by name; None where it has too few."""
+    """Draw slides with the healthy cells of `group`, (S, n) cell numbers; None where it has too few."""
     leukocyte = np.isin(cells.truth, np.array(card.classes)[inside])
     healthy = np.flatnonzero((cells.group == group) & leukocyte & (cells.truth != BLAST))
     blasts = {
@@ -89,15 +91,15 @@ def _pool(
     if len(healthy) < FEWEST or (blast_share and not donors):
         return None
     chance = _as_in_blood(cells.truth[healthy])
-    called = np.zeros((slides, len(card.classes) + 1), np.int64)
+    made = np.empty((slides, n), np.int64)
     for i in range(slides):
         n_blasts = rng.binomial(n, blast_share)
         drawn = rng.choice(healthy, n - n_blasts, p=chance)
         if n_blasts:
             donor = group if group in donors else rng.choice(donors)
             drawn = np.concatenate([drawn, rng.choice(blasts[donor], n_blasts)])
-        called[i] = np.bincount(code[drawn], minlength=called.shape[1])
-    return called[:, :-1]
+        made[i] = drawn
+    return made
 
 
 def _as_in_blood(truth: NDArray[np.str_]) -> NDArray[np.float64]:
@@ -109,14 +111,18 @@ def _as_in_blood(truth: NDArray[np.str_]) -> NDArray[np.float64]:
 
 
 def _judge(
-    called: NDArray[np.int64], truth: float, errors: NamingErrors, inside: NDArray[np.bool_], group: str
-) -> list[dict[str, Any]]:
+    named: NDArray[np.int64], maybe: NDArray[np.int64], truth: float, errors: NamingErrors,
+    inside: NDArray[np.bool_], group: str,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Judge slides, (S, T + 1) cells by name, with the numbers of possible blasts, (S,)."""
+    called = named[:, :-1]
     rule, blast = FlagRule(), errors.classes.index(BLAST)
     counted = tuple(np.array(errors.classes)[inside])
     fixed = corrected_percent(called, errors, counted, limits=rule.tiers)
     test = excess(called, errors, counted, rule.level, rule.power)
     total = called[:, inside].sum(axis=1)
     low, high = clopper_pearson(called[:, blast], total)
+    guided = 100 * maybe >= rule.blast_percent * (total + named[:, -1])
     raw = 100 * called[:, blast] / np.maximum(total, 1)
     return [
         {
@@ -126,9 +132,12 @@ def _judge(
             "raw_bias": raw[i] - truth,
             "corrected_bias": fixed.percent[i, blast] - truth,
             "width": fixed.high[i, blast] - fixed.low[i, blast],
-            "flagged": test.p_value[i] <= rule.level,
+            "excess": test.p_value[i] <= rule.level,
+            "flagged": test.p_value[i] <= rule.level or guided[i],
             "tier_20": test.p_value[i] <= rule.level and fixed.above[i, -1] >= rule.tier_probability,
-            "cleared": test.p_value[i] > rule.level and test.detectable_percent[i] <= rule.must_find_percent,
+            "cleared": test.p_value[i] > rule.level
+            and not guided[i]
+            and test.detectable_percent[i] <= rule.must_find_percent,
             "naive_20": raw[i] >= rule.blast_percent,
             "naive_any": called[i, blast] > 0,
         }

@@ -157,7 +157,7 @@ def _coverage(figures: Figures | None) -> Iterator[str]:
 
 _POOLED = (
     ("raw_covered", "raw covers"), ("corrected_covered", "corrected covers"), ("raw_bias", "bias raw"),
-    ("corrected_bias", "bias corrected"), ("width", "width corrected"), ("flagged", "flagged"),
+    ("corrected_bias", "bias corrected"), ("width", "width corrected"), ("flagged", "flagged"), ("excess", "excess alone"),
     ("tier_20", "tier 20 %"), ("cleared", "cleared"), ("naive_20", "20 % rule"), ("naive_any", "one blast rule"),
 )  # fmt: skip
 

@@ -153,6 +153,7 @@ def _certainty(report: SlideReport) -> dict[str, object]:
     return row | {
         "interval_level": round(report.level, 6),
         "detection_limit": report.detection_limit,
+        "possible_blasts": report.tally.n_possible_blasts if BLAST in count.classes else None,
         "flag_tier": flag.tier,
         "flag_p_value": _digits(flag.p_value),
         "expected_false_blasts": _rounded(test.expected[0]) if test else None,

@@ -128,3 +128,10 @@ def test_a_card_of_other_networks_is_refused(drawn: Path, scanned: Path, tmp_pat
     assert done.exit_code == 2
     assert "was made with other networks" in done.output
     assert not (tmp_path / "report.csv").exists()
+
+
+def test_the_shipped_weights_are_intact_and_their_calibration_is_theirs() -> None:
+    told = smearscan("weights", "verify").stdout
+    assert told.count("intact, sha256") == 3
+    assert "calibration: belongs to the shipped nets" in told
+    assert "calibration of blast:" in smearscan("weights", "list").stdout

@@ -219,3 +219,41 @@ def test_a_slide_of_monocytes_is_judged_by_the_errors_of_monocytes() -> None:
 
     assert found([191, 0, 0, 9]).state == "flagged"
     assert found([0, 191, 0, 9]).state != "flagged"
+
+
+# ---------------------------------------------------------------- the guide
+
+
+@pytest.mark.parametrize(
+    ("possible", "asked", "share", "flagged"),
+    [
+        (60, 300, 1.0, True),  # exactly a fifth
+        (59, 300, 1.0, False),
+        (19, 90, 1.0, False),  # fewer cells than decide anything
+        (60, 300, 0.5, False),  # looked at several times: the whole interval is to lie above
+        (90, 300, 0.5, True),
+    ],
+)
+def test_many_possible_blasts_flag_a_slide_without_an_excess(
+    possible: int, asked: int, share: float, flagged: bool
+) -> None:
+    seen = np.array([[150, 30, 0, 0]])
+    test = excess(seen, OWN, COUNTED, 0.01, 0.95)
+    corrected = corrected_percent(seen, OWN, COUNTED, limits=(10.0, 20.0))
+    count = DifferentialCount(COUNTED, np.array([150, 30, 0]))
+    without = decide(count, FlagRule(), test, corrected, share)
+    found = decide(count, FlagRule(), test, corrected, share, (possible, asked))
+    assert without.state != "flagged"
+    assert (found.state == "flagged") == flagged
+    if flagged:
+        assert found.tier == "possible blasts"
+        assert f"but {possible} of {asked} may be blasts, 20 % or more" in found.reason
+        assert found.p_value == without.p_value
+    else:
+        assert found == without
+
+
+def test_an_excess_goes_before_the_guide() -> None:
+    found = by_test(60, 200)
+    assert found.state == "flagged"
+    assert found.tier != "possible blasts"
