@@ -4,6 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DATA   ?= ../shared/data
 START  ?= ../shared/weights
+UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
 .PHONY: demo test lint types unit integration weights calibration measure measure-unseen bench wheel clean
@@ -90,8 +91,13 @@ measure-unseen: $(VENV)/.installed
 	$(BIN)/smearscan evaluate classifier build/located.csv --weights runs/differential_unseen/differential.safetensors \
 	  --config configs/differential.yaml --data $(DATA) --site jtsc --site cellavision --site txl_raabin --all-splits \
 	  --out docs/results/differential_unseen.json > /dev/null
-	$(BIN)/smearscan evaluate crossval build/located.csv --config configs/blast.yaml --data $(DATA) --start $(RESNET) \
-	  --site jhu_aml --runs runs/blast_crossval --out docs/results/blast_crossval.json > /dev/null
+	$(BIN)/smearscan evaluate labeled build/located.csv --data $(DATA) --weights $(UNSEEN) --unseen jtsc \
+	  --unseen cellavision --unseen txl_raabin --out build/unseen.csv
+	$(BIN)/smearscan calibrate --cells build/unseen.csv --weights $(UNSEEN) --from-scratch --site bccd --site jhu_aml \
+	  --site munich_lmu --site pbc --split val --error-rate 0.2 --out build/seen_sites.yaml > /dev/null
+	$(BIN)/smearscan calibrate --cells build/unseen.csv --weights $(UNSEEN) --base build/seen_sites.yaml --site jtsc \
+	  --split test --judge-split train --judge-split val --out build/jtsc.yaml \
+	  --json docs/results/calibrate_site.json --plot docs/reliability_site.png > /dev/null
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds
