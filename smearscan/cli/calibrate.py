@@ -1,5 +1,6 @@
 """``smearscan calibrate``."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from smearscan.cli.options import PATH as _PATH
     "--judge-split", "judged", multiple=True,
     help="Judge before and after on the rows with this in 'split', in place of cross-validation; repeatable.",
 )  # fmt: skip
+@click.option("--limit", "limits", multiple=True, help="Known limit to write into the card; repeatable.")
 @click.option("--json", "written", type=_PATH, help="Write the figures before and after to this file, too.")
 @click.option("--plot", type=_PATH, help="Reliability diagram to write, .png.")
 @click.option(
@@ -38,8 +40,8 @@ from smearscan.cli.options import PATH as _PATH
 @click.option("--slides", type=_PATH, help="With --last-layer: the folder that was scanned.")
 def command(
     table: Path, out: Path, pairs: tuple[Path, ...], base: Path | None, from_scratch: bool, error_rate: float,
-    splits: tuple[str, ...], sites: tuple[str, ...], judged: tuple[str, ...], written: Path | None,
-    plot: Path | None, last_layer: Path | None, slides: Path | None,
+    splits: tuple[str, ...], sites: tuple[str, ...], judged: tuple[str, ...], limits: tuple[str, ...],
+    written: Path | None, plot: Path | None, last_layer: Path | None, slides: Path | None,
 ) -> None:  # fmt: skip
     """Fit probabilities, naming errors and the false-blast rate to labeled cells of your site.
 
@@ -98,7 +100,8 @@ def command(
         else:
             told |= crossed(start, cells, cards)
     data = {"cells": len(cells), "slides": len(set(cells.group.tolist())), "table": table.name}
-    save_calibration(out, card.model_copy(update={"data": data, "metrics": told}))
+    data |= {"sites": dict(sorted(Counter(cells.site.tolist()).items()))}
+    save_calibration(out, card.model_copy(update={"data": data, "metrics": told, "limits": list(limits)}))
     click.echo(json.dumps({k: _short(v) for k, v in told.items()}, indent=1))
     if written:
         written.parent.mkdir(parents=True, exist_ok=True)

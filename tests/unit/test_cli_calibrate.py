@@ -51,7 +51,7 @@ def test_a_site_is_calibrated_from_table_to_card(
     assert card.confusion == load_calibration(base).confusion
     assert np.array(card.site_confusion).sum() == 150
     assert card.unclassified_below == 0.45
-    assert card.data == {"cells": 150, "slides": 12, "table": "labeled.csv"}
+    assert card.data == {"cells": 150, "slides": 12, "table": "labeled.csv", "sites": {"labeled": 150}}
     assert set(card.scaling) == {"blast", "differential"}
     written_figures = json.loads(told.read_text())
     assert {"before", "after", "judged"} <= set(written_figures)

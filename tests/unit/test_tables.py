@@ -29,7 +29,8 @@ n_counted n_red_cells failures notice
 erythroblast smudge_cell platelet erythroblast_per_100 smudge_cell_per_100 platelet_per_100
 neutrophil_low neutrophil_high lymphocyte_low lymphocyte_high monocyte_low monocyte_high
 eosinophil_low eosinophil_high basophil_low basophil_high immature_granulocyte_low immature_granulocyte_high
-interval_level detection_limit possible_blasts flag_tier flag_p_value expected_false_blasts detectable_blast_percent
+interval_level detection_limit possible_blasts flag_tier flag_p_value expected_false_blasts
+detectable_blast_percent
 blast_at_least_10 blast_at_least_20 n_fields_available stopped
 """.split()  # noqa: SIM905
 CORRECTED = [
