@@ -34,7 +34,7 @@ class ScanConfig(BaseModel):
     calibration : Path or None
         Calibration card; None takes the shipped one if it belongs to the nets in use.
     flag_level, flag_tiers, flag_tier_probability, flag_power, flag_must_find_percent, flag_min_cells,
-    flag_blast_percent
+    flag_blast_percent, flag_most_unclassified_percent
         The flag's levels, see :class:`smearscan.flag.FlagRule`.
     until_resolved : bool
         Read fields of a slide, in a random order, only until flag and intervals are settled.
@@ -65,6 +65,7 @@ class ScanConfig(BaseModel):
     flag_must_find_percent: Percent = 20.0
     flag_min_cells: Annotated[int, Field(ge=1)] = 100
     flag_blast_percent: Percent = 20.0
+    flag_most_unclassified_percent: Percent = 33.0
     until_resolved: bool = False
     resolve_width_percent: Annotated[float, Field(ge=1, le=100)] = 15.0
     first_look: Annotated[int, Field(ge=20)] = 100

@@ -9,7 +9,7 @@ several genetic entities do (ICC, Arber et al., Blood 140:1200, 2022). Blasts in
 percentage: hence ``any excess``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -45,6 +45,8 @@ class FlagRule:
         Guide: a slide of which so many percent may be blasts, by the blast net's sensitive threshold, is
         flagged without an excess, too; and the limit of the rule by percentage, used where the nets have no
         calibration.
+    most_unclassified_percent : float
+        A slide of which more leukocytes have no name is never cleared: it is unlike the labeled ones.
     """
 
     level: float = 0.01
@@ -54,6 +56,7 @@ class FlagRule:
     must_find_percent: float = 20.0
     min_cells: int = 100
     blast_percent: float = 20.0
+    most_unclassified_percent: float = 33.0
 
     def look_power(self, share: float) -> float:
         """Power of one look that may spend a share of the error of missing `must_find_percent`."""
@@ -118,7 +121,9 @@ def decide(
     if test is None or corrected is None:
         return _by_percentage(count, rule, told, low)
     found = _by_test(count, rule, told, test, corrected, share)
-    return found if found.state == "flagged" else _by_guide(found, rule, share, possible)
+    if found.state != "flagged":
+        found = _by_guide(found, rule, share, possible)
+    return _by_likeness(found, rule, count.total, possible[1])
 
 
 def _by_test(
@@ -160,6 +165,19 @@ def _by_guide(found: Flag, rule: FlagRule, share: float, possible: tuple[int, in
         return found
     told = f"; but {cells} of {n} may be blasts, {rule.blast_percent:g} % or more: have the slide read"
     return Flag("flagged", found.reason + told, POSSIBLE, found.p_value)
+
+
+def _by_likeness(found: Flag, rule: FlagRule, named: int, asked: int) -> Flag:
+    """Clear no slide of which many cells have no name: what is known of the nets may not hold for it."""
+    unnamed = 100 * (asked - named) / max(asked, 1)
+    if unnamed <= rule.most_unclassified_percent:
+        return found
+    told = (
+        f"; {unnamed:.0f} % of the leukocytes have no name: "
+        "the nets do not know such slides, calibrate to your site"
+    )
+    state: FlagState = "insufficient" if found.state == "not flagged" else found.state
+    return replace(found, state=state, reason=found.reason + told)
 
 
 def _tier(rule: FlagRule, corrected: Corrected) -> tuple[str, str]:

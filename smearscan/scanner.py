@@ -231,6 +231,7 @@ class SmearScanner:
         rule = FlagRule(
             own.flag_level, own.flag_tiers, own.flag_tier_probability, own.flag_power,
             own.flag_must_find_percent, own.flag_min_cells, own.flag_blast_percent,
+            own.flag_most_unclassified_percent,
         )  # fmt: skip
         names = self.differential.card.classes if self.differential else ()
         errors = self.calibration.errors if self.calibration else None

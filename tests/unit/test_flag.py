@@ -237,10 +237,10 @@ def test_a_slide_of_monocytes_is_judged_by_the_errors_of_monocytes() -> None:
 def test_many_possible_blasts_flag_a_slide_without_an_excess(
     possible: int, asked: int, share: float, flagged: bool
 ) -> None:
-    seen = np.array([[150, 30, 0, 0]])
+    seen = np.array([[250, 30, 0, 0]])
     test = excess(seen, OWN, COUNTED, 0.01, 0.95)
     corrected = corrected_percent(seen, OWN, COUNTED, limits=(10.0, 20.0))
-    count = DifferentialCount(COUNTED, np.array([150, 30, 0]))
+    count = DifferentialCount(COUNTED, np.array([250, 30, 0]))
     without = decide(count, FlagRule(), test, corrected, share)
     found = decide(count, FlagRule(), test, corrected, share, (possible, asked))
     assert without.state != "flagged"
@@ -257,3 +257,20 @@ def test_an_excess_goes_before_the_guide() -> None:
     found = by_test(60, 200)
     assert found.state == "flagged"
     assert found.tier != "possible blasts"
+
+
+@pytest.mark.parametrize(
+    ("asked", "state"), [(200, "not flagged"), (298, "not flagged"), (299, "insufficient")]
+)
+def test_a_slide_with_many_nameless_cells_is_never_cleared(asked: int, state: str) -> None:
+    found = decide(*judged(0, 200), 1.0, (0, asked))
+    assert found.state == state
+    assert ("have no name" in found.reason) == (state == "insufficient")
+
+
+def test_nameless_cells_take_no_flag_back() -> None:
+    found = decide(*judged(120, 200), 1.0, (0, 1000))
+    assert (found.state, found.tier) == ("flagged", ">= 20 %")
+    assert found.reason.endswith(
+        "80 % of the leukocytes have no name: the nets do not know such slides, calibrate to your site"
+    )
