@@ -122,6 +122,7 @@ def _judge(
     test = excess(called, errors, counted, rule.level, rule.power)
     total = called[:, inside].sum(axis=1)
     low, high = clopper_pearson(called[:, blast], total)
+    unlike = 100 * named[:, -1] > rule.most_unclassified_percent * (total + named[:, -1])
     guided = 100 * maybe >= rule.blast_percent * (total + named[:, -1])
     raw = 100 * called[:, blast] / np.maximum(total, 1)
     return [
@@ -137,6 +138,7 @@ def _judge(
             "tier_20": test.p_value[i] <= rule.level and fixed.above[i, -1] >= rule.tier_probability,
             "cleared": test.p_value[i] > rule.level
             and not guided[i]
+            and not unlike[i]
             and test.detectable_percent[i] <= rule.must_find_percent,
             "naive_20": raw[i] >= rule.blast_percent,
             "naive_any": called[i, blast] > 0,
