@@ -90,7 +90,7 @@ measure-unseen: $(VENV)/.installed
 	    --weights runs/without_$$1/detector.safetensors --out docs/results/detector_without_$$1.json > /dev/null || exit 1; done
 	$(BIN)/smearscan train classifier build/located.csv --config configs/differential.yaml --data $(DATA) --start $(RESNET) \
 	  --exclude-site jtsc --exclude-site cellavision --exclude-site txl_raabin --epochs 6 --out runs/differential_unseen
-	$(BIN)/smearscan evaluate classifier build/located.csv --weights runs/differential_unseen/differential.safetensors \
+	$(BIN)/smearscan evaluate classifier build/located.csv --weights $(UNSEEN) \
 	  --config configs/differential.yaml --data $(DATA) --site jtsc --site cellavision --site txl_raabin --all-splits \
 	  --out docs/results/differential_unseen.json > /dev/null
 	$(BIN)/smearscan evaluate labeled build/located.csv --data $(DATA) --weights $(UNSEEN) --unseen jtsc \

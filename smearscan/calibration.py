@@ -13,10 +13,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from smearscan.errors import WeightsError
-from smearscan.naming import Rescaling
+from smearscan.naming import NamingRule, Rescaling
 from smearscan.statistics.errors import NamingErrors
 from smearscan.taxonomy import NOTICE
-from smearscan.weights import shipped_folder
+from smearscan.weights import ClassifierCard, shipped_folder
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -115,6 +115,28 @@ class Calibration(_Strict):
                 "site_confusion": errors.site.tolist() if errors.site.any() else [],
             }
         )
+
+
+def naming_rule(
+    differential: ClassifierCard | None, blast: ClassifierCard | None, own: Calibration | None
+) -> NamingRule:
+    """Rule by which a pair of nets names cells, under a calibration card where there is one.
+
+    Parameters
+    ----------
+    differential, blast : ClassifierCard or None
+        None where that net does not run.
+    own : Calibration or None
+        Its threshold and limit go before those of the nets' cards.
+    """
+    threshold = possible = blast.threshold if blast else None
+    limit = differential.unclassified_below if differential else 0.0
+    if own is not None:
+        threshold = threshold if own.threshold is None else own.threshold
+        limit = limit if own.unclassified_below is None else own.unclassified_below
+    if possible is not None and threshold is not None:
+        possible = min(possible, threshold)
+    return NamingRule(differential.classes if differential else (), threshold, limit, possible)
 
 
 def shipped_calibration() -> Path:

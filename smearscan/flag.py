@@ -3,10 +3,10 @@
 Where no calibration belongs to the nets in use, the older rule by percentage stands in. A flag is a reason
 to look at the slide, never a diagnosis.
 
-The tiers follow the classifications: 20 % blasts (with blast equivalents) in blood or marrow define acute
-myeloid leukemia in most entities (WHO, 5th ed., Khoury et al., Leukemia 36:1703, 2022); from 10 % on,
-several genetic entities do (ICC, Arber et al., Blood 140:1200, 2022). Blasts in blood are not normal at any
-percentage: hence ``any excess``.
+The tiers follow the classifications, which count blasts with their equivalents. 10 % is the limit of the ICC
+for acute myeloid leukemia with most of its defining genetic changes (Arber et al., Blood 140:1200, 2022); 20
+% that of both where no such change defines the disease (WHO, 5th ed.: Khoury et al., Leukemia 36:1703,
+2022). Blasts in blood are not normal at any percentage: hence ``any excess``.
 """
 
 from dataclasses import dataclass, replace
@@ -18,6 +18,7 @@ from smearscan.differential import DifferentialCount
 from smearscan.statistics.correction import Corrected
 from smearscan.statistics.excess import Excess
 from smearscan.statistics.intervals import exact_interval
+from smearscan.statistics.reading import look_level
 from smearscan.taxonomy import BLAST
 
 FlagState = Literal["flagged", "not flagged", "insufficient"]
@@ -113,7 +114,7 @@ def decide(
         return Flag("insufficient", "the blast net did not run")
     if count.total == 0:
         return Flag("insufficient", "no leukocyte was counted")
-    low, high = count.interval(BLAST, 1 - 0.05 * share)
+    low, high = count.interval(BLAST, look_level(share))
     told = (
         f"{count.count(BLAST)} of {count.total} leukocytes look like blasts: "
         f"{100 * count.count(BLAST) / count.total:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"
@@ -160,7 +161,7 @@ def _by_guide(found: Flag, rule: FlagRule, share: float, possible: tuple[int, in
     """
     cells, n = possible
     # of a slide that may be looked at several times the whole interval is to lie above the guide
-    percent = exact_interval(cells, n, 1 - 0.05 * share)[0] if share < 1 else 100 * cells / max(n, 1)
+    percent = exact_interval(cells, n, look_level(share))[0] if share < 1 else 100 * cells / max(n, 1)
     if n < rule.min_cells or percent < rule.blast_percent:
         return found
     told = f"; but {cells} of {n} may be blasts, {rule.blast_percent:g} % or more: have the slide read"

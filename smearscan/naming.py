@@ -30,11 +30,10 @@ class NamingRule:
     unclassified_below: float
     possible_from: float | None = None
 
-    def possible(self, blast_probs: NDArray[np.floating]) -> int:
-        """Count the cells that may be blasts, (N,) probabilities; 0 where the blast net did not run."""
-        if self.possible_from is None:
-            return 0
-        return int((blast_probs >= np.float32(self.possible_from)).sum())
+    def may_be_blast(self, blast_probs: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Tell which cells may be blasts, bool of the shape given; none where the blast net did not run."""
+        limit = np.inf if self.possible_from is None else self.possible_from
+        return np.asarray(blast_probs, np.float32) >= np.float32(limit)
 
     def names(self, probs: NDArray[np.floating], blast_probs: NDArray[np.floating]) -> tuple[str, ...]:
         """Name cells: blast where the blast net says so at its threshold, else the likeliest class.
@@ -56,7 +55,7 @@ class NamingRule:
             named = np.array(self.classes, dtype=object)[probs.argmax(axis=1)]
             named[probs.max(axis=1, initial=0) < self.unclassified_below] = UNCLASSIFIED
         if self.blast_threshold is not None:
-            named[blast_probs >= np.float32(self.blast_threshold)] = BLAST
+            named[np.asarray(blast_probs, np.float32) >= np.float32(self.blast_threshold)] = BLAST
         return tuple(named.tolist())
 
 

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smearscan import scale as ruler
-from smearscan.calibration import Calibration, load_calibration, shipped_calibration
+from smearscan.calibration import Calibration, load_calibration, naming_rule, shipped_calibration
 from smearscan.classifier import Classifier
 from smearscan.config import ScanConfig, scan_config
 from smearscan.detector import Detector
 from smearscan.errors import ConfigError, ImageError, WeightsError
 from smearscan.flag import FlagRule
 from smearscan.images import as_rgb, read_image
-from smearscan.naming import NamingRule, Rescaling
+from smearscan.naming import Rescaling
 from smearscan.results import Detections, Field, FieldFailure, FieldResult, Scale
 from smearscan.slide import Reading, SlideReport, SlideTally, report_slide
 from smearscan.sources import Slide, find_slides
@@ -61,7 +61,11 @@ class SmearScanner:
         self.differential = self._classifier("differential")
         self.blast = self._classifier("blast")
         self.calibration = self._calibration()
-        self._rule = self._naming_rule()
+        self._rule = naming_rule(
+            self.differential.card if self.differential else None,
+            self.blast.card if self.blast else None,
+            self.calibration,
+        )
 
     def _calibration(self) -> Calibration | None:
         """Find the card of the nets in use; None where their errors are not known."""
@@ -82,18 +86,6 @@ class SmearScanner:
                 )
             return None
         return card
-
-    def _naming_rule(self) -> NamingRule:
-        own = self.calibration
-        possible = threshold = self.blast.card.threshold if self.blast else None
-        limit = self.differential.card.unclassified_below if self.differential else 0.0
-        if own is not None:
-            threshold = threshold if own.threshold is None else own.threshold
-            limit = limit if own.unclassified_below is None else own.unclassified_below
-        classes = self.differential.card.classes if self.differential else ()
-        if possible is not None and threshold is not None:
-            possible = min(possible, threshold)
-        return NamingRule(classes, threshold, limit, possible)
 
     def _classifier(self, task: str) -> Classifier | None:
         if self.config.task not in (task, "both"):
@@ -326,7 +318,7 @@ class SmearScanner:
             scale=scale,
             n_red_cells=found.count("red_cell"),
             n_platelets=found.count("platelet"),
-            n_possible_blasts=self._rule.possible(blast),
+            n_possible_blasts=int(self._rule.may_be_blast(blast).sum()),
         )
 
 

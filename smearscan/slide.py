@@ -13,6 +13,7 @@ from smearscan.results import FieldFailure, FieldResult, Scale
 from smearscan.statistics.correction import Corrected, corrected_percent
 from smearscan.statistics.errors import NamingErrors
 from smearscan.statistics.excess import Excess, excess
+from smearscan.statistics.reading import look_level
 from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, HEALTHY, NOTICE, OUTSIDE, UNCLASSIFIED
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class SlideReport:
     @property
     def level(self) -> float:
         """Confidence of each interval; above 95 % where the slide may be looked at several times."""
-        return 1 - 0.05 * self.reading.share
+        return look_level(self.reading.share)
 
     @property
     def blast_percent(self) -> float:
@@ -237,7 +238,7 @@ def report_slide(
         return SlideReport(tally, count, flag, rule, scale, weights, known, reading)
     seen = np.array([[tally.types[name] for name in errors.classes]], np.int64)
     test = excess(seen, errors, classes, rule.level, rule.look_power(reading.share))
-    corrected = corrected_percent(seen, errors, classes, 1 - 0.05 * reading.share, rule.tiers)
+    corrected = corrected_percent(seen, errors, classes, look_level(reading.share), rule.tiers)
     asked = tally.n_counted + tally.types[UNCLASSIFIED]
     flag = decide(count, rule, test, corrected, reading.share, (tally.n_possible_blasts, asked))
     return SlideReport(tally, count, flag, rule, scale, weights, known, reading, corrected, test)

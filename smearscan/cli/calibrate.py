@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from smearscan.cli.options import PATH as _PATH
+from smearscan.cli.options import stages
 
 
 @click.command("calibrate")
@@ -53,7 +54,6 @@ def command(
 
     from smearscan.calibration import load_calibration, save_calibration, shipped_calibration
     from smearscan.cli.console import err
-    from smearscan.cli.run import stages
     from smearscan.errors import ConfigError
     from smearscan.evaluation.calibrate import crossed, figures, new_calibration, recalibrated
     from smearscan.evaluation.labeled import read_labeled

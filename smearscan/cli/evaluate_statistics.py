@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from smearscan.cli.options import JSON, PATH, show
+from smearscan.cli.options import JSON, PATH, show, stages
 
 
 @click.command("labeled")
@@ -30,7 +30,6 @@ def labeled(
     import pandas as pd
 
     from smearscan.classifier import Classifier
-    from smearscan.cli.run import stages
     from smearscan.detector import Detector
     from smearscan.evaluation.labeled import label_published
     from smearscan.report.tables import write_csv

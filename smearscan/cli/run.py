@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from smearscan.cli.options import stages
 from smearscan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -106,25 +107,6 @@ def _check_targets(out: Path, cells: Path | None, overlays: Path | None) -> None
         raise ConfigError(f"{out}: is given for --out and for --cells; give two files")
     if overlays is not None and overlays.exists() and not overlays.is_dir():
         raise ConfigError(f"{overlays}: is a file; --overlays is a folder")
-
-
-def stages(pairs: tuple[Path, ...]) -> dict[str, Path]:
-    """Tell by its card which stage each given weights pair is for."""
-    from smearscan.taxonomy import BLAST
-    from smearscan.weights import DetectorCard, load_any_card
-
-    found: dict[str, Path] = {}
-    for pair in pairs:
-        card = load_any_card(pair)
-        if isinstance(card, DetectorCard):
-            stage = "detector"
-        else:
-            knows_blasts = card.task == "blast" or (card.task == "custom" and BLAST in card.classes)
-            stage = "blast" if knows_blasts else "differential"
-        if stage in found:
-            raise ConfigError(f"--weights: {found[stage]} and {pair} are both for the {stage}; give one")
-        found[stage] = pair
-    return found
 
 
 def overlay_writer(folder: Path, root: Path) -> "OnField":

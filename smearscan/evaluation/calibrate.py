@@ -11,7 +11,7 @@ from scipy.special import expit
 from sklearn.model_selection import GroupKFold, KFold
 
 from smearscan import __version__
-from smearscan.calibration import Calibration, Scaling
+from smearscan.calibration import Calibration, Scaling, naming_rule
 from smearscan.differential import NOT_COUNTED
 from smearscan.errors import DatasetError
 from smearscan.evaluation.intervals import over_groups
@@ -115,7 +115,7 @@ def count_errors(classes: tuple[str, ...], cells: Labeled, rule: NamingRule) -> 
     """Count what labeled cells are called by a rule, and how many of each class were found."""
     own = cells.where(np.isin(cells.truth, classes))
     seen = own.where(own.found)
-    called = np.array(rule.names(seen.probs, seen.blast_probs.astype(np.float32)), dtype=str)
+    called = np.array(rule.names(seen.probs, seen.blast_probs), dtype=str)
     asked = own.where(own.asked)
     found = np.array(
         [[(asked.found & (asked.truth == name)).sum(), (asked.truth == name).sum()] for name in classes],
@@ -192,13 +192,8 @@ def rescaled(cells: Labeled, card: Calibration, cards: dict[str, ClassifierCard]
 
 
 def rule_of(card: Calibration, cards: dict[str, ClassifierCard]) -> NamingRule:
-    """Naming rule under a calibration card."""
-    limit, threshold = card.unclassified_below, card.threshold
-    return NamingRule(
-        cards["differential"].classes,
-        cards["blast"].threshold if threshold is None else threshold,
-        cards["differential"].unclassified_below if limit is None else limit,
-    )
+    """Naming rule of both nets under a calibration card."""
+    return naming_rule(cards["differential"], cards["blast"], card)
 
 
 def figures(cells: Labeled, card: Calibration, cards: dict[str, ClassifierCard]) -> dict[str, Any]:
@@ -229,7 +224,7 @@ def crossed(
 
 def _names(cells: Labeled, card: Calibration, cards: dict[str, ClassifierCard]) -> NDArray[np.str_]:
     rule = rule_of(card, cards)
-    return np.array(rule.names(cells.probs, cells.blast_probs.astype(np.float32)), dtype=str)
+    return np.array(rule.names(cells.probs, cells.blast_probs), dtype=str)
 
 
 def _judged(seen: Labeled, names: NDArray[np.str_], cards: dict[str, ClassifierCard]) -> dict[str, Any]:

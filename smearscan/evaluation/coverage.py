@@ -13,7 +13,7 @@ from smearscan.statistics.correction import corrected_percent, unidentified
 from smearscan.statistics.errors import NamingErrors
 from smearscan.statistics.excess import REFERENCE_PERCENT, Excess, excess
 from smearscan.statistics.intervals import clopper_pearson
-from smearscan.statistics.reading import Looks
+from smearscan.statistics.reading import Looks, look_level
 from smearscan.taxonomy import BLAST
 
 
@@ -165,8 +165,8 @@ def _read_until(
         part = looks.error(1.0)
         test = excess(called, errors, counted, rule.level, rule.look_power(part))
         now = reading & (_settled(called, test, rule, part, width, inside) | (there >= most))
-        fixed = corrected_percent(called[now], errors, counted, 1 - 0.05 * part)
-        low, high = clopper_pearson(drawn[now, blast], drawn[now][:, inside].sum(axis=1), 1 - 0.05 * part)
+        fixed = corrected_percent(called[now], errors, counted, look_level(part))
+        low, high = clopper_pearson(drawn[now, blast], drawn[now][:, inside].sum(axis=1), look_level(part))
         hit[now, 0] = (low <= percent[blast] + 1e-9) & (high >= percent[blast] - 1e-9)
         hit[now, 1] = (fixed.low[:, blast] <= percent[blast] + 1e-9) & (
             fixed.high[:, blast] >= percent[blast] - 1e-9
@@ -195,7 +195,7 @@ def _settled(
 ) -> NDArray[np.bool_]:
     """As the scanner decides: the flag decided, every interval narrow enough."""
     total = called[:, inside].sum(axis=1)
-    low, high = clopper_pearson(called[:, inside], np.maximum(total, 1)[:, None], 1 - 0.05 * part)
+    low, high = clopper_pearson(called[:, inside], np.maximum(total, 1)[:, None], look_level(part))
     found = (test.detectable_percent <= rule.must_find_percent) & (total >= rule.min_cells)
     decided = (test.p_value <= rule.level * part) | (found & (test.p_value > rule.level))
     return np.asarray(decided & ((high - low).max(axis=1) <= width), np.bool_)

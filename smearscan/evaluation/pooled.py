@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.calibration import Calibration
-from smearscan.differential import NOT_COUNTED
+from smearscan.differential import NOT_COUNTED, DifferentialCount
 from smearscan.evaluation.calibrate import count_errors, rule_of
 from smearscan.evaluation.intervals import over_groups
 from smearscan.evaluation.labeled import Labeled
-from smearscan.flag import FlagRule
+from smearscan.flag import FlagRule, decide
 from smearscan.statistics.correction import corrected_percent
 from smearscan.statistics.errors import NamingErrors
 from smearscan.statistics.excess import REFERENCE_PERCENT, excess
@@ -28,10 +28,10 @@ def measure_pooled(
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Pool slides of `n` leukocytes group by group and judge what is said of them.
 
-    The healthy cells of a slide all come from one group (patient, slide, or a site without ids), in that
-    group's own mixture of types; its blasts from one patient: the same where that one has blasts, else
-    another one at random. The naming errors that correct a slide are counted without the groups it is made
-    of (cross-fitting by group).
+    The healthy cells of a slide all come from one group (patient, slide, or a site without ids), mixed as in
+    healthy blood, as far as the group has the types; its blasts from one patient: the same where that one has
+    blasts, else another one at random. The naming errors that correct a slide are counted without the groups
+    it is made of (cross-fitting by group).
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def measure_pooled(
     rng = np.random.default_rng(seed)
     cells = cells.where(cells.found & np.isin(cells.truth, card.classes))
     rule = rule_of(card, cards)
-    named = rule.names(cells.probs, cells.blast_probs.astype(np.float32))
+    named = rule.names(cells.probs, cells.blast_probs)
     index = {name: i for i, name in enumerate((*card.classes, UNCLASSIFIED))}
     code = np.array([index[name] for name in named], np.int64)
     groups = np.array(sorted(np.unique(cells.group)))
@@ -72,7 +72,7 @@ def measure_pooled(
                 drawn = _pool(cells, member == k, group, blast_share, n, slides, inside, card, rng)
                 if drawn is not None:
                     called = np.stack([np.bincount(c, minlength=len(index)) for c in code[drawn]])
-                    maybe = (cells.blast_probs[drawn] >= cards["blast"].threshold).sum(axis=1)
+                    maybe = rule.may_be_blast(cells.blast_probs[drawn]).sum(axis=1)
                     rows[blast_share] += _judge(called, maybe, 100 * blast_share, errors, inside, group)
     return [{"cells": n, "blast_percent": 100 * s, **_summed(found)} for s, found in rows.items() if found]
 
@@ -122,29 +122,29 @@ def _judge(
     test = excess(called, errors, counted, rule.level, rule.power)
     total = called[:, inside].sum(axis=1)
     low, high = clopper_pearson(called[:, blast], total)
-    unlike = 100 * named[:, -1] > rule.most_unclassified_percent * (total + named[:, -1])
-    guided = 100 * maybe >= rule.blast_percent * (total + named[:, -1])
     raw = 100 * called[:, blast] / np.maximum(total, 1)
-    return [
-        {
-            "group": group,
-            "raw_covered": low[i] <= truth <= high[i],
-            "corrected_covered": fixed.low[i, blast] - 1e-9 <= truth <= fixed.high[i, blast] + 1e-9,
-            "raw_bias": raw[i] - truth,
-            "corrected_bias": fixed.percent[i, blast] - truth,
-            "width": fixed.high[i, blast] - fixed.low[i, blast],
-            "excess": test.p_value[i] <= rule.level,
-            "flagged": test.p_value[i] <= rule.level or guided[i],
-            "tier_20": test.p_value[i] <= rule.level and fixed.above[i, -1] >= rule.tier_probability,
-            "cleared": test.p_value[i] > rule.level
-            and not guided[i]
-            and not unlike[i]
-            and test.detectable_percent[i] <= rule.must_find_percent,
-            "naive_20": raw[i] >= rule.blast_percent,
-            "naive_any": called[i, blast] > 0,
-        }
-        for i in range(len(total))
-    ]
+    rows = []
+    for i in range(len(total)):
+        count = DifferentialCount(counted, called[i, inside])
+        possible = int(maybe[i]), int(total[i] + named[i, -1])
+        flag = decide(count, rule, test.one(i), fixed.one(i), possible=possible)
+        rows.append(
+            {
+                "group": group,
+                "raw_covered": low[i] <= truth <= high[i],
+                "corrected_covered": fixed.low[i, blast] - 1e-9 <= truth <= fixed.high[i, blast] + 1e-9,
+                "raw_bias": raw[i] - truth,
+                "corrected_bias": fixed.percent[i, blast] - truth,
+                "width": fixed.high[i, blast] - fixed.low[i, blast],
+                "excess": test.p_value[i] <= rule.level,
+                "flagged": flag.state == "flagged",
+                "tier_20": flag.tier == f">= {rule.tiers[-1]:g} %",
+                "cleared": flag.state == "not flagged",
+                "naive_20": raw[i] >= rule.blast_percent,
+                "naive_any": called[i, blast] > 0,
+            }
+        )
+    return rows
 
 
 def _summed(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -45,6 +45,11 @@ class Corrected:
     above: Floats
     reasons: tuple[str, ...]
 
+    def one(self, i: int) -> "Corrected":
+        """Return the correction of slide `i` alone."""
+        parts = (getattr(self, name)[i : i + 1] for name in self.__slots__[1:])
+        return Corrected(self.classes, *parts)
+
 
 def unidentified(errors: NamingErrors) -> dict[str, str]:
     """Classes whose share cannot be corrected, each with the reason in words."""
@@ -86,8 +91,8 @@ def corrected_percent(
     -----
     Cells left unclassified carry no name; each row is taken given that a name was said, and the resulting
     shares are weighed up by how often that class gets a name and is found at all. Classes whose errors are
-    not known are taken as named. Negative solutions mean a
-    class that is not there: they are set to 0, and shares sum to 100 again.
+    not known are taken as named. Negative solutions mean a class that is not there: they are set to 0, and
+    shares sum to 100 again.
     """
     rng = np.random.default_rng(seed)
     rows, recall = _as_named(errors.rows(draws, rng), errors), errors.recall(draws, rng)

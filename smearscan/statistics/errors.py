@@ -2,7 +2,7 @@
 
 Row t says what a leukocyte of true class t is called. Two things make it uncertain for the slide at hand:
 the labeled cells are a sample, and slides (patients, stains, cameras) differ in their own rows. Both enter
-as one Dirichlet distribution per row, :attr:`NamingErrors.concentration`.
+the rows that :meth:`NamingErrors.rows` draws.
 """
 
 from dataclasses import dataclass, replace
@@ -237,20 +237,18 @@ def _variations(classes: tuple[str, ...], table: Counts) -> tuple[float, float]:
         return float(((seen - expected) ** 2 / spread).sum()) - wanted
 
     def solved(wanted: float) -> float:
-        return (
-            float(brentq(above, 0.0, _WIDEST, (wanted,)))
-            if above(0.0, wanted) > 0 > above(_WIDEST, wanted)
-            else (0.0 if above(0.0, wanted) <= 0 else _WIDEST)
-        )
+        if above(0.0, wanted) <= 0:
+            return 0.0
+        return _WIDEST if above(_WIDEST, wanted) >= 0 else float(brentq(above, 0.0, _WIDEST, (wanted,)))
 
     return solved(len(n) - 1), solved(float(chi2.ppf(0.05, len(n) - 1)))
 
 
 def _without_false(row: Counts, classes: tuple[str, ...], t: int) -> Counts:
     """Leave out the false blasts of a row, (G, names); `variation` holds how these differ."""
-    return (
-        row if BLAST not in classes or classes[t] == BLAST else np.delete(row, classes.index(BLAST), axis=1)
-    )
+    if BLAST not in classes or classes[t] == BLAST:
+        return row
+    return np.delete(row, classes.index(BLAST), axis=1)
 
 
 def _spreads(rows: list[Counts]) -> Floats:

@@ -61,6 +61,10 @@ class Excess:
     critical: Counts
     detectable_percent: Floats
 
+    def one(self, i: int) -> "Excess":
+        """Return the test of slide `i` alone."""
+        return Excess(*(getattr(self, name)[i : i + 1] for name in self.__slots__))
+
 
 def excess(
     counts: Counts, errors: NamingErrors, counted: tuple[str, ...], level: float = 0.01, power: float = 0.95,
@@ -86,11 +90,10 @@ def excess(
     Notes
     -----
     Under the null hypothesis the count is beta-binomial: the false-blast rate of one slide follows a beta
-    distribution whose mean is the mixture of the types' rates, in the slide's own composition (the upper
-    95 % limit, because that composition is itself a count), and whose
-    variance is that of slides around such a mean, see :func:`null_rate`. Given blasts in share s, a
-    counted cell is called blast with probability ``s * sensitivity + (1 - s) * rate``, again with its
-    variance.
+    distribution whose mean is the mixture of the types' rates, in the slide's own composition (its upper 95 %
+    limit, because that composition is itself a count), and whose variance is that of slides around such a
+    mean, see :func:`null_rate`. Given blasts in share s, a counted cell is called blast with probability
+    ``s * sensitivity + (1 - s) * rate``, again with its variance.
     """
     blast = errors.classes.index(of)
     healthy = np.array([name in counted and name != of for name in errors.classes])

@@ -9,6 +9,14 @@ Bonferroni's inequality the whole then errs no more often than stated, whatever 
 
 from dataclasses import dataclass, replace
 
+ERROR = 0.05
+"""Share of slides whose interval, at the end of all looks, may miss the truth."""
+
+
+def look_level(share: float) -> float:
+    """Confidence of an interval at a look that may spend this share of :data:`ERROR`: 0.95 for all of it."""
+    return 1 - ERROR * share
+
 
 @dataclass(frozen=True, slots=True)
 class Looks:

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from smearscan import __version__
 from smearscan.classifier import Classifier
 from smearscan.cli import _COMMANDS, main
-from smearscan.cli.run import stages
+from smearscan.cli.options import stages
 from smearscan.detector import Detector
 from smearscan.errors import ConfigError
 from smearscan.images import write_image
