@@ -210,9 +210,9 @@ def test_missed_cells_tell_of_the_detector_alone() -> None:
 
 
 def test_the_rule_is_that_of_the_card_before_those_of_the_nets() -> None:
-    assert rule_of(calibration(), CARDS) == NamingRule(KINDS, 0.6, 0.4)
+    assert rule_of(calibration(), CARDS) == NamingRule(KINDS, 0.6, 0.4, 0.6)
     own = calibration(threshold=0.2, unclassified_below=0.7)
-    assert rule_of(own, CARDS) == NamingRule(KINDS, 0.2, 0.7)
+    assert rule_of(own, CARDS) == NamingRule(KINDS, 0.2, 0.7, 0.2)
 
 
 def test_rescaling_keeps_everything_but_probabilities() -> None:
