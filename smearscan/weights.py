@@ -58,7 +58,11 @@ class DetectorCard(Card):
 
 
 class ClassifierCard(Card):
-    """A classifier: how its crops are cut, and how its logits become probabilities and names."""
+    """A classifier: how its crops are cut, and how its logits become probabilities and names.
+
+    `head` and `norm` complete the architecture (see :func:`smearscan.backbones.build`); with `background`
+    ``remove`` the net sees crops without what surrounds the cell.
+    """
 
     stage: Literal["classifier"] = "classifier"
     task: Literal["blast", "differential", "custom"]
@@ -66,6 +70,9 @@ class ClassifierCard(Card):
     crop_px: Annotated[int, Field(gt=0)]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    head: Literal["linear", "own", "dense256", "leuknet", "soto_ayala"] = "linear"
+    norm: Literal["batch", "frozen", "group"] = "frozen"
+    background: Literal["keep", "remove"] = "keep"
     temperature: Positive = 1.0
     threshold: Share = 0.5
     unclassified_below: Share = 0.0

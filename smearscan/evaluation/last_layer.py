@@ -14,6 +14,7 @@ from torch import nn
 
 from smearscan import backbones
 from smearscan.calibration import Calibration
+from smearscan.classifier import as_seen
 from smearscan.crops import cut_crops
 from smearscan.errors import DatasetError
 from smearscan.evaluation.calibrate import figures, folds_of
@@ -76,9 +77,11 @@ def refit_last_layer(
         Of every row, by a layer that was not fitted on it; NaN for cells that were not found.
     """
     card, tensors = load_weights(pair, ClassifierCard)
-    network = backbones.build(card.architecture, len(card.classes))
+    network = backbones.build(card.architecture, len(card.classes), card.head, card.norm)
     network.load_state_dict(tensors)
-    layer = cast(nn.Linear, cast(nn.Sequential, network.head)[1])
+    *before, last = cast(nn.Sequential, network.head).named_children()
+    last_name, layer = f"head.{last[0]}", cast(nn.Linear, last[1])
+    network.head = nn.Sequential(*(part for _, part in before))
     start = np.column_stack([layer.weight.detach().numpy(), layer.bias.detach().numpy()]).astype(np.float64)
     start /= card.temperature  # the layer then gives calibrated logits, and learns on them
     found = rows["blast_probability"].notna().to_numpy()
@@ -93,8 +96,8 @@ def refit_last_layer(
         fitted = _fit(features[own], target[own], start, hold)
         probs[judged[found[judged]]] = softmax(features[judged[found[judged]]] @ fitted.T, axis=1)
     final = _fit(features[usable], target[usable], start, hold)
-    tensors["head.1.weight"] = torch.tensor(final[:, :-1], dtype=torch.float32)
-    tensors["head.1.bias"] = torch.tensor(final[:, -1], dtype=torch.float32)
+    tensors[f"{last_name}.weight"] = torch.tensor(final[:, :-1], dtype=torch.float32)
+    tensors[f"{last_name}.bias"] = torch.tensor(final[:, -1], dtype=torch.float32)
     told = {**card.training, "last_layer": {"cells": int(usable.sum()), "hold": hold, "of": card.short_hash}}
     name = f"{card.name}_refitted"
     new = card.model_copy(
@@ -104,12 +107,11 @@ def refit_last_layer(
 
 
 def _features(network: nn.Module, card: ClassifierCard, rows: pd.DataFrame, slides: Path) -> Floats:
-    """Features before the last layer, (N, F + 1), the last of them 1."""
+    """Run a network without its last layer: features (N, F + 1), the last of them 1."""
     if missing := [c for c in ("field", "x0", "y0", "x1", "y1", "um_per_px") if c not in rows]:
         raise DatasetError(
             f"the labeled table has no column {missing[0]!r}; label one that 'run --cells' wrote"
         )
-    network.head = nn.Identity()
     engine = TorchEngine(FromPixels(network.eval(), card.mean, card.std), torch.device("cpu"), 8)
     base = slides.parent if slides.is_file() else slides
     boxes = rows[["x0", "y0", "x1", "y1"]].to_numpy(np.float32)
@@ -117,7 +119,7 @@ def _features(network: nn.Module, card: ClassifierCard, rows: pd.DataFrame, slid
     for i, (field, um_per_px) in enumerate(zip(rows["field"], rows["um_per_px"], strict=True)):
         image = read_image(base / str(field))
         crops[i] = cut_crops(image, boxes[i : i + 1], float(um_per_px), card.crop_um, card.crop_px)[0]
-    seen = engine.run(crops)
+    seen = engine.run(as_seen(crops, card.background, card.crop_um))
     return np.column_stack([seen, np.ones(len(seen))]).astype(np.float64)
 
 

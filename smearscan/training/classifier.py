@@ -1,20 +1,20 @@
 """Training of stage two: fine-tunes a backbone on single cells cut by the scanning crop function."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import cast
 
-import cv2
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from smearscan import __version__, backbones
-from smearscan.crops import BACKGROUND
+from smearscan.classifier import as_seen
 from smearscan.errors import DatasetError
 from smearscan.runtime.engine import FromPixels, TorchEngine
 from smearscan.statistics.scaling import fit_temperature
@@ -25,71 +25,17 @@ from smearscan.taxonomy import (
     DIFFERENTIAL_CLASSES,
     DIFFERENTIAL_SYNONYMS,
 )
+from smearscan.training import regimes
+from smearscan.training.batches import Batches, crop_batches, feature_batches
 from smearscan.training.cells import load_crops, with_targets
 from smearscan.training.config import ClassifierTraining
-from smearscan.training.loop import Averaged, Checkpoint, Curves, learning_rate, precision
-from smearscan.training.stain import recolored, restained
+from smearscan.training.loop import Checkpoint, Run, learning_rate, precision
 from smearscan.weights import ClassifierCard, save_weights
 
 ROOM = 1.42
 """Cells are kept with this much surroundings (a square's diagonal), so that turning needs no filling."""
 
 Report = Callable[[dict[str, float]], None]
-
-
-class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
-    """Endless, seeded, augmented crops."""
-
-    def __init__(
-        self, windows: NDArray[np.uint8], table: pd.DataFrame, config: ClassifierTraining, seed: int
-    ) -> None:
-        self._windows, self._config, self._seed = windows, config, seed
-        self._target = table["target"].to_numpy()
-        self._share = _shares(table, config)
-
-    def __iter__(self) -> Iterator[tuple[NDArray[np.uint8], int]]:
-        worker = get_worker_info()
-        rng = np.random.default_rng([self._seed, worker.id if worker else 0])
-        while True:
-            for i in rng.choice(len(self._target), 1024, p=self._share):
-                yield augmented(self._windows[i], self._config.crop_px, rng), int(self._target[i])
-
-
-def _shares(table: pd.DataFrame, config: ClassifierTraining) -> NDArray[np.float64]:
-    """Chance of each cell: a site by weight and the root of its size; in it a class by the root of its."""
-    n = table.groupby(["site", "target"])["image"].transform("size").to_numpy(np.float64)
-    share = 1 / np.sqrt(n)
-    site = table["site"].to_numpy()
-    for name in np.unique(site):
-        own = site == name
-        share[own] *= config.site_weights.get(str(name), 1.0) * np.sqrt(own.sum()) / share[own].sum()
-    return np.asarray(share / share.sum(), np.float64)
-
-
-def augmented(window: NDArray[np.uint8], crop_px: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Turn, mirror, shift, resize, recolor and blur a window with room around it to a training crop."""
-    side = window.shape[0]
-    # shift of the box: detectors do not center as truth does
-    shift = rng.normal(0, 0.03 * crop_px, 2)
-    turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(0, 360), 2.0 ** rng.normal(0, 0.15))
-    turn[:, 2] += crop_px / 2 - side / 2 + shift
-    fill = (BACKGROUND, BACKGROUND, BACKGROUND)
-    crop = cv2.warpAffine(window, turn, (crop_px, crop_px), flags=cv2.INTER_LINEAR, borderValue=fill)
-    if rng.random() < 0.5:
-        crop = np.ascontiguousarray(crop[:, ::-1])
-    if rng.random() < 0.25:  # a camera of fewer pixels a cell
-        small = int(crop_px * rng.uniform(0.35, 0.9))
-        crop = cv2.resize(cv2.resize(crop, (small, small), interpolation=cv2.INTER_AREA), (crop_px, crop_px))
-    if rng.random() < 0.5:
-        crop = restained(np.asarray(crop, np.uint8), rng)
-    return recolored(np.asarray(crop, np.uint8), rng)
-
-
-def collate(batch: list[tuple[NDArray[np.uint8], int]]) -> tuple[Tensor, Tensor]:
-    """Join crops to (B, S, S, 3) uint8 and (B,) int64."""
-    return torch.from_numpy(np.stack([crop for crop, _ in batch])), torch.tensor(
-        [target for _, target in batch]
-    )
 
 
 def prepared(table: pd.DataFrame, config: ClassifierTraining) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -116,68 +62,92 @@ def fit(
     config: ClassifierTraining, cells: pd.DataFrame, n_classes: int, windows: NDArray[np.uint8],
     start: Path | None, out: Path, report: Report,
 ) -> nn.Module:  # fmt: skip
-    """Train a network on cells with their windows; resumes from ``out/checkpoint.pt``."""
+    """Train a network on cells by the configuration's regime; resumes from ``out/checkpoint.pt``.
+
+    Parameters
+    ----------
+    config : ClassifierTraining
+    cells : DataFrame
+        ``target``, ``site``, ``image``; one row a window.
+    n_classes : int
+    windows : ndarray, (N, W, W, 3) uint8 RGB
+        Cells with room around them, W = ROOM * crop_px rounded, from the crop function.
+    start : Path or None
+        Safetensors file of a pretrained backbone.
+    out : Path
+        Folder for checkpoint and curves.
+    report : callable
+        Called with each epoch's figures.
+
+    Returns
+    -------
+    Network
+        The averaged weights; see :func:`smearscan.backbones.build`.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(config.seed)
-    model = backbones.build(config.architecture, n_classes)
-    if start is not None:
-        backbones.start_from(model, start)
-    network = FromPixels(model, backbones.IMAGENET_MEAN, backbones.IMAGENET_STD)
-    averaged = Averaged(model)
-    head = [p for n, p in model.named_parameters() if n.startswith("head.")]
-    body = [p for n, p in model.named_parameters() if not n.startswith("head.")]
-    optimizer = torch.optim.AdamW(
-        [{"params": head, "factor": 3.0}, {"params": body, "factor": 1.0}],
-        lr=1.0,
-        weight_decay=config.weight_decay,
-    )
-    checkpoint = Checkpoint(out / "checkpoint.pt", config.model_dump_json() + str(len(cells)))
-    curves = Curves(out / "curves.csv")
-    steps = max(1, config.epoch_cells // config.batch)
-    first = 0
-    if state := checkpoint.load():
-        first = state["epoch"]
-        model.load_state_dict(state["model"])
-        averaged.model.load_state_dict(state["averaged"])
-        averaged.updates = state["updates"]
-        optimizer.load_state_dict(state["optimizer"])
-        curves.rows = state["curves"]
-    for epoch in range(first, config.epochs):
-        began, total = time.monotonic(), 0.0
-        stream = Cells(windows, cells, config, config.seed * 1000 + epoch)
-        loader = iter(DataLoader(stream, config.batch, collate_fn=collate, num_workers=1, prefetch_factor=4))
-        network.train()
-        if start is not None:  # from random weights there are no statistics worth holding
-            backbones.hold_normalization(model.modules())
-        for step in range(steps):
-            crops, targets = next(loader)
-            at = learning_rate(epoch * steps + step, config.epochs * steps, config.warmup_steps)
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * group["factor"] * at
-            with precision():
-                logits = network(crops)
-            loss = nn.functional.cross_entropy(
-                logits.float(), targets, label_smoothing=config.label_smoothing
-            )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            averaged.update(model)
-            total += float(loss.detach())
-        curves.add(epoch=epoch + 1, loss=total / steps, seconds=time.monotonic() - began)
-        checkpoint.save(
-            epoch=epoch + 1, model=model.state_dict(), averaged=averaged.model.state_dict(),
-            updates=averaged.updates, optimizer=optimizer.state_dict(), curves=curves.rows,
-        )  # fmt: skip
-        report(curves.rows[-1])
-    curves.draw()
-    return averaged.model
+    model = regimes.network(config, n_classes, start)
+    began = time.monotonic()  # what is computed once counts with the first epoch
+    windows = as_seen(windows, config.background, ROOM * config.crop_um)
+    forward: Callable[[Tensor], Tensor] = FromPixels(model, config.input.mean, config.input.std)
+    batches = partial(crop_batches, windows, cells, config, n_classes)
+    if config.how.cached:
+        forward, features = model.head, _features(model, _middle(windows, config.crop_px), config)
+        batches = partial(feature_batches, features, cells, config)
+    told = f"{config.model_dump_json()}{len(cells)}{start.name if start else ''}"
+    run = Run(regimes.learning_part(config, model), regimes.optimizer_of(config, model), out, told)
+    for epoch in range(run.resume(), config.epochs):
+        regimes.set_training(config, model, start)
+        loss = _epoch(config, epoch, forward, batches(epoch), run)
+        report(run.finish_epoch(epoch + 1, loss=loss, seconds=time.monotonic() - began))
+        began = time.monotonic()
+    run.curves.draw()
+    regimes.learning_part(config, model).load_state_dict(run.averaged.model.state_dict())
+    return model.eval().requires_grad_(False)
 
 
-def logits_of(model: nn.Module, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Logits (N, K) of crops (N, S, S, 3) uint8."""
-    whole = FromPixels(model, backbones.IMAGENET_MEAN, backbones.IMAGENET_STD)
-    return TorchEngine(whole, torch.device("cpu"), 64).run(crops)
+def _epoch(
+    config: ClassifierTraining, epoch: int, forward: Callable[[Tensor], Tensor], batches: Batches, run: Run
+) -> float:
+    """Train one epoch and tell its mean loss."""
+    steps, total = max(1, config.epoch_cells // config.batch), 0.0
+    for step in range(epoch * steps, (epoch + 1) * steps):
+        inputs, targets = next(batches)
+        at = learning_rate(step, config.epochs * steps, config.warmup_steps, config.schedule, config.decay)
+        with precision():
+            logits = forward(inputs)
+        loss = nn.functional.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing)
+        run.step(loss, config.learning_rate * at)
+        total += float(loss.detach())
+    return total / steps
+
+
+def logits_of(model: nn.Module, crops: NDArray[np.uint8], config: ClassifierTraining) -> NDArray[np.float32]:
+    """Logits (N, K) of crops (N, S, S, 3) uint8 RGB, as the crop function cuts them."""
+    return _run(model, as_seen(crops, config.background, config.crop_um), config)
+
+
+def features_of(
+    model: nn.Module, crops: NDArray[np.uint8], config: ClassifierTraining
+) -> NDArray[np.float32]:
+    """Features before the head (N, F) of crops (N, S, S, 3) uint8 RGB, as the crop function cuts them."""
+    return _features(model, as_seen(crops, config.background, config.crop_um), config)
+
+
+def _features(model: nn.Module, seen: NDArray[np.uint8], config: ClassifierTraining) -> NDArray[np.float32]:
+    return _run(backbones.FeaturesOf(cast(backbones.Network, model)), seen, config)
+
+
+def _run(network: nn.Module, seen: NDArray[np.uint8], config: ClassifierTraining) -> NDArray[np.float32]:
+    """Run a network on crops that are already as it sees them, in batches of about equal memory."""
+    whole = FromPixels(network, config.input.mean, config.input.std)
+    batch = min(64, max(1, 64 * 112**2 // seen.shape[1] ** 2))
+    return TorchEngine(whole, torch.device("cpu"), batch).run(seen)
+
+
+def _middle(windows: NDArray[np.uint8], crop_px: int) -> NDArray[np.uint8]:
+    """Crops (N, crop_px, crop_px, 3) in the middle of windows."""
+    edge = (windows.shape[1] - crop_px) // 2
+    return windows[:, edge : edge + crop_px, edge : edge + crop_px]
 
 
 def threshold_at(specificity: float, healthy_probs: NDArray[np.floating]) -> float:
@@ -214,16 +184,11 @@ def train(
     val_cells = table[table["split"] == "val"].reset_index(drop=True)
     if train_cells.empty or val_cells.empty:
         raise DatasetError("both the train and the val split need cells; see the manifest's column 'split'")
-    room_px = round(ROOM * config.crop_px)
-    windows = load_crops(train_cells, root, ROOM * config.crop_um, room_px)
-    model = fit(config, train_cells, len(classes), windows, start, out, report)
-    card = calibrated_card(
-        config, classes, model, val_cells, load_crops(val_cells, root, config.crop_um, config.crop_px)
-    )
+    model, card = trained(config, classes, train_cells, val_cells, root, start, out, report)
     training = {
         "command": "smearscan train classifier",
         "config": config.model_dump(mode="json", exclude_defaults=True),
-        "start": start.name if start else "random",
+        "start": given.name if (given := config.how.start(start)) else "random",
         "data": {
             f"{site}/{split}": {"cells": len(rows), "groups": int(rows["group"].nunique())}
             for (site, split), rows in table.groupby(["site", "split"])
@@ -236,13 +201,25 @@ def train(
     return signed
 
 
+def trained(
+    config: ClassifierTraining, classes: tuple[str, ...], train_cells: pd.DataFrame, val_cells: pd.DataFrame,
+    root: Path, start: Path | None, out: Path, report: Report,
+) -> tuple[nn.Module, ClassifierCard]:  # fmt: skip
+    """Train on cells and calibrate on others; parameters as of :func:`train`, both tables with ``target``."""
+    room_px = round(ROOM * config.crop_px)
+    windows = load_crops(train_cells, root, ROOM * config.crop_um, room_px)
+    model = fit(config, train_cells, len(classes), windows, start, out, report)
+    val_crops = load_crops(val_cells, root, config.crop_um, config.crop_px)
+    return model, calibrated_card(config, classes, model, val_cells, val_crops)
+
+
 def calibrated_card(
     config: ClassifierTraining, classes: tuple[str, ...], model: nn.Module,
     val_cells: pd.DataFrame, val_crops: NDArray[np.uint8],
 ) -> ClassifierCard:  # fmt: skip
     """Fit temperature and threshold on validation cells and describe the net."""
     target = val_cells["target"].to_numpy()
-    logits = logits_of(model, val_crops)
+    logits = logits_of(model, val_crops, config)
     temperature = fit_temperature(logits, target)
     probs = softmax(logits / temperature, axis=1)
     confusion = np.zeros((len(classes), len(classes)), int)
@@ -259,8 +236,11 @@ def calibrated_card(
         smearscan_version=__version__,
         crop_um=config.crop_um,
         crop_px=config.crop_px,
-        mean=backbones.IMAGENET_MEAN,
-        std=backbones.IMAGENET_STD,
+        mean=config.input.mean,
+        std=config.input.std,
+        head=config.head,
+        norm=config.norm,
+        background=config.background,
         temperature=temperature,
         threshold=threshold,
         unclassified_below=config.unclassified_below if config.task != "blast" else 0.0,

@@ -1,12 +1,23 @@
 """What a training run is told, read from YAML files and checked before anything is loaded."""
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from smearscan.errors import ConfigError
+from smearscan import backbones
+from smearscan.errors import ConfigError, WeightsError
+from smearscan.training import regimes
+from smearscan.training.augment import Augmentation
 from smearscan.weights import shipped_folder
 
 Positive = Annotated[float, Field(gt=0)]
@@ -75,6 +86,20 @@ class DetectorTraining(_Strict):
     solid_red_cells_share: Share = 0.0
 
 
+class Published(_Strict):
+    """What a published work tells of its own system, in words; nothing is computed from it.
+
+    `work` is authors and place, `result` and `schedule` what it printed, `start` where its weights came
+    from, `beware` why its figure is not to be set beside one measured otherwise.
+    """
+
+    work: str
+    result: str
+    schedule: str
+    start: str
+    beware: str = ""
+
+
 class ClassifierTraining(_Strict):
     """Everything ``smearscan train classifier`` needs.
 
@@ -82,6 +107,18 @@ class ClassifierTraining(_Strict):
     out. `sites` limits the manifest; `exclude_sites` leaves sites out (for measuring on an unseen site).
     `epoch_cells` cells are drawn an epoch, sites by the root of their size times `site_weights`, classes
     alike. `limits`, what the net is known not to do, goes into its card.
+
+    `architecture`, `head` and `norm` are those of :func:`smearscan.backbones.build`, `regime` one of
+    :data:`smearscan.training.regimes.REGIMES`. Left out or null, `crop_px` is the architecture's own size,
+    and `head` the regime's or the architecture's. ``norm: frozen`` holds the statistics that come with start
+    weights; from random weights there are none worth holding, and they are learned as with ``batch``.
+    With ``background: remove`` the net sees cells without their surroundings.
+
+    `published` is what the work that a system is taken from says of it, for ``smearscan compare``.
+
+    The body's learning rate is `learning_rate`, the head's `head_factor` times that. `momentum` is that of
+    ``sgd``; `weight_decay` is decoupled in ``adamw`` and a penalty on the squared weights in the others;
+    `schedule` and its `decay` are those of :func:`smearscan.training.loop.learning_rate`.
     """
 
     name: str
@@ -92,19 +129,74 @@ class ClassifierTraining(_Strict):
     exclude_sites: list[str] = []
     site_weights: dict[str, Positive] = {}
     architecture: str = "resnet18_stage3"
+    regime: regimes.Name = "full"
+    head: backbones.Head = "linear"
+    norm: backbones.Norm = "frozen"
     seed: int = 0
     crop_um: Positive = 20.0
     crop_px: Count = 112
+    background: Literal["keep", "remove"] = "keep"
+    augmentation: Augmentation = Augmentation()
     epochs: Count = 12
     epoch_cells: Count = 8000
     batch: Count = 32
+    optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"
     learning_rate: Positive = 4e-4
-    weight_decay: float = 0.02
+    head_factor: Positive = 3.0
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 0.02
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    warmup_steps: Count = 100
+    schedule: Literal["cosine", "constant", "inverse"] = "cosine"
+    decay: Annotated[float, Field(ge=0)] = 0.0
+    warmup_steps: Annotated[int, Field(ge=0)] = 100
+    published: Published | None = None
     limits: list[str] = []
     target_specificity: Annotated[float, Field(gt=0, lt=1)] = 0.95
     unclassified_below: Annotated[float, Field(ge=0, lt=1)] = 0.5
+
+    @property
+    def how(self) -> regimes.Regime:
+        """What the regime's name stands for."""
+        return regimes.REGIMES[self.regime]
+
+    @property
+    def input(self) -> backbones.Input:
+        """Size and normalization of the architecture."""
+        return backbones.input_of(self.architecture)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:
+        """Fill in what architecture and regime decide; what is wrong is left to the fields' checks."""
+        if not isinstance(given, dict):
+            return given
+        architecture, regime = given.get("architecture", "resnet18_stage3"), given.get("regime", "full")
+        try:
+            own = {
+                "crop_px": backbones.input_of(architecture).px,
+                "head": regimes.REGIMES[regime].head or backbones.default_head(architecture),
+            }
+        except (WeightsError, KeyError, AttributeError, TypeError):
+            own = {"crop_px": 112, "head": "linear"}
+        return {**given, **{key: value for key, value in own.items() if given.get(key) is None}}
+
+    @field_validator("architecture")
+    @classmethod
+    def _known(cls, architecture: str) -> str:
+        try:
+            backbones.input_of(architecture)
+        except WeightsError as error:
+            raise ValueError(str(error)) from error
+        return architecture
+
+    @field_validator("crop_px")
+    @classmethod
+    def _fits(cls, crop_px: int, info: ValidationInfo) -> int:
+        if "architecture" in info.data:
+            own = backbones.input_of(info.data["architecture"])
+            if own.fixed and crop_px != own.px:
+                raise ValueError(f"{info.data['architecture']} takes crops of {own.px} px only; leave it out")
+        return crop_px
 
 
 T = TypeVar("T", bound=BaseModel)

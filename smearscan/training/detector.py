@@ -20,7 +20,7 @@ from smearscan.training import canvas
 from smearscan.training.boxed import BoxedImage, read_site
 from smearscan.training.config import DetectorTraining
 from smearscan.training.cutouts import load_cut_outs
-from smearscan.training.loop import Averaged, Checkpoint, Curves, learning_rate, precision
+from smearscan.training.loop import Checkpoint, Run, learning_rate, precision
 from smearscan.training.redcells import fill_red_cells
 from smearscan.weights import DetectorCard, save_weights
 
@@ -161,25 +161,16 @@ def _fit(
         p.requires_grad_(True)
     # channels-last is what the processor's convolutions want; the answers are the same
     model.to(memory_format=torch.channels_last).train()
-    averaged, loss_of = Averaged(model), yolo.DetectionLoss(model)
     weights = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
         [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
         lr=config.learning_rate,
     )
-    curves, checkpoint = (
-        Curves(out / "curves.csv"),
-        Checkpoint(out / "checkpoint.pt", config.model_dump_json()),
-    )
+    run = Run(model, optimizer, out, config.model_dump_json())
+    loss_of = yolo.DetectionLoss(model)
     steps = config.canvases_per_epoch // config.batch
-    first = 0
-    if state := checkpoint.load():
-        first, averaged.updates, curves.rows = state["epoch"], state["updates"], state["curves"]
-        model.load_state_dict(state["model"])
-        averaged.model.load_state_dict(state["averaged"])
-        optimizer.load_state_dict(state["optimizer"])
-    for epoch in range(first, config.epochs):
+    for epoch in range(run.resume(), config.epochs):
         began, sums, stream = time.monotonic(), np.zeros(3), batches(epoch)
         for step in range(steps):
             images, targets, labeled = next(stream)
@@ -194,19 +185,13 @@ def _fit(
             loss.sum().backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), 10.0)
             optimizer.step()
-            averaged.update(model)
+            run.averaged.update(model)
             sums += loss.detach().numpy() / len(images)
         box, kind, edge = (float(v) for v in sums / steps)
-        curves.add(
-            epoch=epoch + 1, box_loss=box, class_loss=kind, edge_loss=edge, seconds=time.monotonic() - began
-        )
-        checkpoint.save(
-            epoch=epoch + 1, model=model.state_dict(), averaged=averaged.model.state_dict(),
-            updates=averaged.updates, optimizer=optimizer.state_dict(), curves=curves.rows,
-        )  # fmt: skip
-        report(curves.rows[-1])
-    curves.draw()
-    return averaged.model
+        row = {"box_loss": box, "class_loss": kind, "edge_loss": edge, "seconds": time.monotonic() - began}
+        report(run.finish_epoch(epoch + 1, **row))
+    run.curves.draw()
+    return run.averaged.model
 
 
 def _shares(items: list[BoxedImage], config: DetectorTraining) -> np.ndarray[Any, np.dtype[np.float64]]:

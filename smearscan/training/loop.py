@@ -1,4 +1,4 @@
-"""What both trainers share: schedule, checkpoint, averaged weights, curves."""
+"""What both trainers share: schedule, checkpoint, averaged weights, curves, and a run of all of them."""
 
 import copy
 import csv
@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from smearscan.errors import ConfigError
 
 
-def learning_rate(step: int, total: int, warmup: int) -> float:
-    """Factor of the learning rate: linear warm-up, then a cosine to one hundredth."""
+def learning_rate(step: int, total: int, warmup: int, schedule: str = "cosine", decay: float = 0.0) -> float:
+    """Factor of the learning rate at a step: linear warm-up, then `schedule`.
+
+    ``cosine`` falls to one hundredth at `total`; ``constant`` stays; ``inverse`` is 1 / (1 + decay * step)
+    after the warm-up, which Keras calls an optimizer's decay.
+    """
     if step < warmup:
         return (step + 1) / warmup
+    if schedule != "cosine":
+        return 1 / (1 + (decay * (step - warmup) if schedule == "inverse" else 0.0))
     done = (step - warmup) / max(1, total - warmup)
     return 0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
@@ -111,6 +117,57 @@ class Curves:
             if panel.get_legend_handles_labels()[0]:
                 panel.legend()
         figure.savefig(self._path.with_suffix(".png"), dpi=120)
+
+
+class Run:
+    """A training that can be gone on with: network, its average, optimizer, curves, checkpoint.
+
+    Parameters
+    ----------
+    model : Module
+        What is trained.
+    optimizer : Optimizer
+    out : Path
+        Folder of ``checkpoint.pt``, ``curves.csv`` and ``curves.png``.
+    fingerprint : str
+        Of the configuration; a checkpoint with another one is refused.
+    """
+
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, out: Path, fingerprint: str
+    ) -> None:
+        self.averaged, self.curves = Averaged(model), Curves(out / "curves.csv")
+        self._model, self._optimizer = model, optimizer
+        self._checkpoint = Checkpoint(out / "checkpoint.pt", fingerprint)
+
+    def resume(self) -> int:
+        """Load the checkpoint, if any, and tell how many epochs are done; raises as it does."""
+        state = self._checkpoint.load()
+        if state is None:
+            return 0
+        self._model.load_state_dict(state["model"])
+        self.averaged.model.load_state_dict(state["averaged"])
+        self.averaged.updates, self.curves.rows = state["updates"], state["curves"]
+        self._optimizer.load_state_dict(state["optimizer"])
+        return int(state["epoch"])
+
+    def step(self, loss: Tensor, rate: float) -> None:
+        """Move the weights against the gradient of `loss`, a group at `rate` times its ``factor``."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self.averaged.update(self._model)
+
+    def finish_epoch(self, epoch: int, **values: float) -> dict[str, float]:
+        """Add a row to the curves, write the checkpoint, and hand the row back."""
+        self.curves.add(epoch=epoch, **values)
+        self._checkpoint.save(
+            epoch=epoch, model=self._model.state_dict(), averaged=self.averaged.model.state_dict(),
+            updates=self.averaged.updates, optimizer=self._optimizer.state_dict(), curves=self.curves.rows,
+        )  # fmt: skip
+        return self.curves.rows[-1]
 
 
 def precision() -> torch.autocast:

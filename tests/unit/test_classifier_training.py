@@ -13,8 +13,12 @@ from scipy.special import softmax
 from torch import Tensor, nn
 
 from smearscan import backbones
+from smearscan.classifier import Classifier
 from smearscan.errors import ConfigError, DatasetError
+from smearscan.runtime.engine import FromPixels, TorchEngine
+from smearscan.training import batches
 from smearscan.training import classifier as training
+from smearscan.training.augment import augmented
 from smearscan.training.config import ClassifierTraining
 
 
@@ -41,7 +45,7 @@ def cells(*groups: tuple[str, int, int]) -> pd.DataFrame:
 )
 def test_shares_are_chances(sizes: list[tuple[str, int, int]], weight: float) -> None:
     table = cells(*sizes)
-    share = training._shares(table, config(site_weights={"a": weight}))
+    share = batches.shares(table, config(site_weights={"a": weight}))
     assert share.shape == (len(table),)
     assert (share > 0).all()
     assert share.sum() == pytest.approx(1)
@@ -49,14 +53,14 @@ def test_shares_are_chances(sizes: list[tuple[str, int, int]], weight: float) ->
 
 def test_a_site_is_drawn_by_its_weight_and_the_root_of_its_size() -> None:
     table = cells(("a", 0, 100), ("b", 0, 4))
-    share = training._shares(table, config(site_weights={"b": 2.5}))
+    share = batches.shares(table, config(site_weights={"b": 2.5}))
     by_site = pd.Series(share).groupby(table["site"].to_numpy()).sum()
     assert by_site["a"] / by_site["b"] == pytest.approx(10 / (2.5 * 2))
 
 
 def test_within_a_site_a_class_is_drawn_by_the_root_of_its_size() -> None:
     table = cells(("a", 0, 90), ("a", 1, 10), ("b", 1, 500))
-    share = training._shares(table, config())
+    share = batches.shares(table, config())
     own = (table["site"] == "a").to_numpy()
     by_class = pd.Series(share[own]).groupby(table["target"].to_numpy()[own]).sum()
     assert by_class[0] / by_class[1] == pytest.approx(3)
@@ -73,7 +77,7 @@ def test_a_crop_has_the_nets_shape_and_leaves_its_window_alone() -> None:
     given, rng = window(), np.random.default_rng(3)
     before = given.copy()
     for _ in range(60):
-        crop = training.augmented(given, 32, rng)
+        crop = augmented(given, 32, rng)
         assert crop.shape == (32, 32, 3)
         assert crop.dtype == np.uint8
     np.testing.assert_array_equal(given, before)
@@ -82,7 +86,7 @@ def test_a_crop_has_the_nets_shape_and_leaves_its_window_alone() -> None:
 def test_augmentation_hangs_on_its_seed_alone() -> None:
     def drawn(seed: int) -> NDArray[np.uint8]:
         rng = np.random.default_rng(seed)
-        return np.stack([training.augmented(window(), 32, rng) for _ in range(25)])
+        return np.stack([augmented(window(), 32, rng) for _ in range(25)])
 
     np.testing.assert_array_equal(drawn(1), drawn(1))
     assert (drawn(1) != drawn(2)).any()
@@ -95,7 +99,7 @@ def test_the_cell_stays_in_the_crop() -> None:
     given[x**2 + y**2 < 64] = (90, 40, 140)
     rng = np.random.default_rng(0)
     for _ in range(100):
-        gray = training.augmented(given, 32, rng).astype(float).mean(axis=2)
+        gray = augmented(given, 32, rng).astype(float).mean(axis=2)
         assert gray[12:20, 12:20].mean() < gray[[0, 0, -1, -1], [0, -1, 0, -1]].mean()
 
 
@@ -104,14 +108,14 @@ def test_the_stream_of_crops_is_seeded_and_endless() -> None:
     windows = np.stack([window(i) for i in range(6)])
 
     def first(seed: int, n: int = 40) -> tuple[NDArray[np.uint8], list[int]]:
-        stream = iter(training.Cells(windows, table, config(), seed))
+        stream = iter(batches.Cells(windows, table, config(), seed))
         drawn = [next(stream) for _ in range(n)]
         return np.stack([c for c, _ in drawn]), [t for _, t in drawn]
 
     np.testing.assert_array_equal(first(1)[0], first(1)[0])
     assert first(1)[1] != first(2)[1]
     assert set(first(1)[1]) == {0, 1}
-    images, targets = training.collate(list(zip(*first(1, 5), strict=True)))
+    images, targets = batches.collate(list(zip(*first(1, 5), strict=True)))
     assert images.shape == (5, 32, 32, 3)
     assert images.dtype == torch.uint8
     assert targets.dtype == torch.int64
@@ -176,7 +180,7 @@ def test_sites_are_chosen_and_left_out() -> None:
 # ---------------------------------------------------------------- fitting
 
 
-class Tiny(nn.Module):
+class Tiny(backbones.Network):
     """Stands for a backbone."""
 
     def __init__(self, n_classes: int) -> None:
@@ -184,14 +188,13 @@ class Tiny(nn.Module):
         self.body, self.norm = nn.Conv2d(3, 4, 3, stride=4), nn.BatchNorm2d(4)
         self.head = nn.Linear(4, n_classes)
 
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.norm(self.body(images)).mean(dim=(2, 3)))
-        return logits
+    def features(self, images: Tensor) -> Tensor:
+        return self.norm(self.body(images)).mean(dim=(2, 3))
 
 
 @pytest.fixture
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backbones, "build", lambda _, n: Tiny(n))
+    monkeypatch.setattr(backbones, "build", lambda _, n, *__: Tiny(n))
 
 
 class Stopped(Exception):  # noqa: N818
@@ -264,5 +267,53 @@ def test_the_card_holds_what_scanning_needs(monkeypatch: pytest.MonkeyPatch) -> 
     calibrated = softmax(logits / card.temperature, axis=1)[:50, 1]
     assert (calibrated < card.threshold).mean() >= 0.95
     assert card.unclassified_below == 0
+    assert (card.head, card.norm, card.background) == ("linear", "frozen", "keep")
+    assert (card.mean, card.std) == (backbones.IMAGENET_MEAN, backbones.IMAGENET_STD)
     custom = training.calibrated_card(config(), ("a", "b"), Tiny(2), val, crops)
     assert (custom.threshold, custom.unclassified_below) == (0.5, 0.5)
+
+
+# ---------------------------------------------------------------- background and mixing
+
+
+def test_training_and_scanning_take_the_background_away_alike(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Windows, crops of validation and crops of a scan all pass through the one function."""
+    seen_um: list[float] = []
+    monkeypatch.setattr(
+        "smearscan.classifier.without_background", lambda crop, um: seen_um.append(um) or crop // 2
+    )
+    monkeypatch.setattr(backbones, "build", lambda _, n, *__: Tiny(n))
+    shown = []
+    monkeypatch.setattr(training, "crop_batches", lambda windows, *_: shown.append(windows) or iter([]))
+    with pytest.raises(StopIteration):
+        fit(tmp_path, [], background="remove")
+    np.testing.assert_array_equal(shown[0], np.stack([window(i) for i in range(8)]) // 2)
+
+    assert set(seen_um) == {training.ROOM * 20}
+    seen_um.clear()
+    model, crops = Tiny(2).eval(), np.stack([window(i, 32) for i in range(3)])
+    removed = training.logits_of(model, crops, config(background="remove"))
+    np.testing.assert_array_equal(removed, training.logits_of(model, crops // 2, config()))
+    features = training.features_of(model, crops, config(background="remove"))
+    np.testing.assert_array_equal(features, training.features_of(model, crops // 2, config()))
+    card = training.calibrated_card(
+        config(background="remove"), ("a", "b"), model, pd.DataFrame({"target": [0, 1, 0]}), crops
+    )
+    whole = FromPixels(model, card.mean, card.std)
+    scanning = Classifier(TorchEngine(whole, torch.device("cpu"), 64), card)
+    np.testing.assert_allclose(scanning.probs(crops), softmax(removed / card.temperature, axis=1), rtol=1e-6)
+    assert set(seen_um) == {20}
+
+
+def test_mixed_crops_have_mixed_targets() -> None:
+    table = cells(("a", 0, 3), ("a", 1, 3))
+    windows = np.stack([window(i) for i in range(6)])
+    plain = batches.crop_batches(windows, table, config(), 2, 0)
+    assert next(plain)[1].dtype == torch.int64
+    blended = batches.crop_batches(windows, table, config(augmentation={"mixup": 0.4}), 2, 0)
+    crops, chances = next(blended)
+    assert crops.shape == (4, 32, 32, 3)
+    assert chances.shape == (4, 2)
+    torch.testing.assert_close(chances.sum(dim=1), torch.ones(4))

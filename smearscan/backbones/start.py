@@ -1,0 +1,51 @@
+"""Taking over the weights of a pretrained network."""
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from smearscan.errors import WeightsError
+
+
+def start_from(model: nn.Module, source: Path) -> int:
+    """Copy every tensor of equal name and shape from a safetensors file.
+
+    Names are those of this package or of the network's publisher (torchvision, timm). The head stays new; but
+    of the head ``own`` all published layers are taken over whose shape fits, that is all but the last.
+
+    Returns
+    -------
+    int
+        How many tensors were taken over.
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be read or fits less than half of the backbone.
+    """
+    try:
+        given = load_file(source)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{source}: the start weights cannot be read ({error})") from error
+    own = model.state_dict()
+    with_head = getattr(model, "head_name", None) == "own"
+    taken = {}
+    for name, value in own.items():
+        found = next((given[n] for n in _names(name, with_head) if n in given), None)
+        if found is not None and found.shape == value.shape:
+            taken[name] = found.float() if found.dtype.is_floating_point else found
+    body = [name for name in own if not name.startswith("head.")]
+    fitting = sum(name in taken for name in body)
+    if fitting < len(body) / 2:
+        raise WeightsError(f"{source}: only {fitting} of {len(body)} tensors fit this backbone")
+    model.load_state_dict(taken, strict=False)
+    return len(taken)
+
+
+def _names(name: str, with_head: bool) -> list[str]:
+    """Names under which a file may hold the tensor that is called `name` here."""
+    if name.startswith("head."):
+        return ["classifier." + name.removeprefix("head.")] if with_head else []
+    return [name, name.removeprefix("body.")]

@@ -1,0 +1,79 @@
+"""Batches for training stage two: endless, seeded, sites and classes balanced by the root of their size."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from smearscan.training.augment import augmented, mixed
+from smearscan.training.config import ClassifierTraining
+
+Batches = Iterator[tuple[Tensor, Tensor]]
+"""Pairs of inputs and targets: classes (B,) int64, or their chances (B, K) float32 where crops are mixed."""
+
+_AT_ONCE = 1024
+
+
+class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
+    """Endless, seeded, augmented crops."""
+
+    def __init__(
+        self, windows: NDArray[np.uint8], table: pd.DataFrame, config: ClassifierTraining, seed: int
+    ) -> None:
+        self._windows, self._config, self._seed = windows, config, seed
+        self._target = table["target"].to_numpy()
+        self._share = shares(table, config)
+
+    def __iter__(self) -> Iterator[tuple[NDArray[np.uint8], int]]:
+        worker = get_worker_info()
+        rng = np.random.default_rng([self._seed, worker.id if worker else 0])
+        how = self._config.augmentation
+        while True:
+            for i in rng.choice(len(self._target), _AT_ONCE, p=self._share):
+                yield augmented(self._windows[i], self._config.crop_px, rng, how), int(self._target[i])
+
+
+def shares(table: pd.DataFrame, config: ClassifierTraining) -> NDArray[np.float64]:
+    """Chance of each cell: a site by weight and the root of its size; in it a class by the root of its."""
+    n = table.groupby(["site", "target"])["image"].transform("size").to_numpy(np.float64)
+    share = 1 / np.sqrt(n)
+    site = table["site"].to_numpy()
+    for name in np.unique(site):
+        own = site == name
+        share[own] *= config.site_weights.get(str(name), 1.0) * np.sqrt(own.sum()) / share[own].sum()
+    return np.asarray(share / share.sum(), np.float64)
+
+
+def collate(batch: list[tuple[NDArray[np.uint8], int]]) -> tuple[Tensor, Tensor]:
+    """Join crops to (B, S, S, 3) uint8 and (B,) int64."""
+    return torch.from_numpy(np.stack([crop for crop, _ in batch])), torch.tensor(
+        [target for _, target in batch]
+    )
+
+
+def crop_batches(
+    windows: NDArray[np.uint8], table: pd.DataFrame, config: ClassifierTraining, n_classes: int, epoch: int
+) -> Batches:
+    """Augmented crops (B, S, S, 3) uint8 of one epoch, made beside the training; mixed where told."""
+    seed = config.seed * 1000 + epoch
+    stream = Cells(windows, table, config, seed)
+    rng = np.random.default_rng([seed, 1, 1])
+    for crops, targets in DataLoader(
+        stream, config.batch, collate_fn=collate, num_workers=1, prefetch_factor=4
+    ):
+        yield mixed(crops, targets, n_classes, config.augmentation.mixup, rng)
+
+
+def feature_batches(
+    features: NDArray[np.float32], table: pd.DataFrame, config: ClassifierTraining, epoch: int
+) -> Batches:
+    """Features (B, F) float32 of one epoch, drawn as crops are."""
+    rng = np.random.default_rng([config.seed * 1000 + epoch, 0])
+    share, target = shares(table, config), table["target"].to_numpy()
+    while True:
+        drawn = rng.choice(len(target), config.batch, p=share)
+        yield torch.from_numpy(features[drawn]), torch.from_numpy(target[drawn])

@@ -1,0 +1,110 @@
+"""Fine-tuning regimes by name: which part of a net learns, from what, with which optimizer and schedule."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import nn
+
+from smearscan import backbones
+from smearscan.backbones import Head, Network
+
+if TYPE_CHECKING:
+    from smearscan.training.config import ClassifierTraining
+
+Name = Literal["full", "scratch", "features", "SFT", "DFT", "mSFT", "mDFT"]
+
+
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """How a net is fine-tuned.
+
+    Attributes
+    ----------
+    head : str or None
+        The head it has unless told otherwise; None: the architecture's.
+    body_learns : bool
+        Else the features are as they came, statistics and all, and only the head is trained.
+    pretrained : bool
+        Starts from given weights; else from random ones, whatever was given.
+    cached : bool
+        The features of each cell are computed once, of its crop without augmentation.
+    """
+
+    head: Head | None = None
+    body_learns: bool = True
+    pretrained: bool = True
+    cached: bool = False
+
+    def start(self, given: Path | None) -> Path | None:
+        """Pick the weights to start from, None for random ones, if these were given."""
+        return given if self.pretrained else None
+
+
+REGIMES: dict[Name, Regime] = {
+    "full": Regime(),
+    "scratch": Regime(pretrained=False),
+    "features": Regime("dense256", body_learns=False, cached=True),
+    "SFT": Regime("own", body_learns=False),
+    "DFT": Regime("own"),
+    "mSFT": Regime("leuknet", body_learns=False),
+    "mDFT": Regime("leuknet"),
+}
+"""``full`` is how the shipped nets are trained; ``features`` is Beato's way (a frozen net, Dense 256).
+
+The other four are LeukNet's (Vogado et al., Sensors 21:2989, 2021): *shallow* fine-tuning trains the fully
+connected part, *deep* fine-tuning the whole net; *modified* replaces the fully connected part by smaller
+layers, otherwise it is the network's own and starts from its published weights but for the last layer. The
+meaning of the two depths is the field's; the work itself could be read in its abstracts only.
+"""
+
+
+def network(config: "ClassifierTraining", n_classes: int, start: Path | None) -> Network:
+    """Build the net of a configuration from its seed and, where the regime has it so, start weights.
+
+    Raises
+    ------
+    WeightsError
+        If the start weights cannot be read or do not fit.
+    """
+    torch.manual_seed(config.seed)
+    model = backbones.build(config.architecture, n_classes, config.head, config.norm)
+    if given := config.how.start(start):
+        backbones.start_from(model, given)
+    for name, p in model.named_parameters():
+        p.requires_grad_(config.how.body_learns or name.startswith("head."))
+    return model
+
+
+def learning_part(config: "ClassifierTraining", model: Network) -> nn.Module:
+    """Tell what the regime trains: the whole net or its head."""
+    return model if config.how.body_learns else model.head
+
+
+def optimizer_of(config: "ClassifierTraining", model: nn.Module) -> torch.optim.Optimizer:
+    """Make the configuration's optimizer over what learns.
+
+    Each group of weights has its ``factor`` of the learning rate, which the loop sets at every step.
+    RMSprop forgets at .9, the value of Hinton's lecture and of Keras.
+    """
+    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    head = {"params": [p for n, p in named if n.startswith("head.")], "factor": config.head_factor}
+    body = {"params": [p for n, p in named if not n.startswith("head.")], "factor": 1.0}
+    groups, decay = [g for g in (head, body) if g["params"]], config.weight_decay
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=1.0, weight_decay=decay)
+    if config.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=1.0, weight_decay=decay)
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=1.0, momentum=config.momentum, weight_decay=decay)
+    return torch.optim.RMSprop(groups, lr=1.0, alpha=0.9, weight_decay=decay)
+
+
+def set_training(config: "ClassifierTraining", model: Network, start: Path | None) -> None:
+    """Put what learns into training mode; a body that does not learn keeps its statistics, too."""
+    model.train(config.how.body_learns)
+    model.head.train()
+    if config.norm == "frozen" and config.how.start(start):
+        # from random weights there are no statistics worth holding
+        backbones.hold_normalization(model.modules())
