@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
-from smearscan.cli import evaluate_statistics
+from smearscan.cli import evaluate_lab, evaluate_statistics
 from smearscan.cli.options import JSON as _JSON
 from smearscan.cli.options import PATH as _PATH
+from smearscan.cli.options import replace_section as _replace_section
 from smearscan.cli.options import show as _show
 
 _DATA = click.option("--data", type=_PATH, required=True, help="Folder that holds the data sets.")
@@ -23,6 +24,8 @@ def command() -> None:
 command.add_command(evaluate_statistics.labeled)
 command.add_command(evaluate_statistics.coverage)
 command.add_command(evaluate_statistics.pooled)
+command.add_command(evaluate_lab.background)
+command.add_command(evaluate_lab.leaks)
 
 
 @command.command("detector")
@@ -162,46 +165,14 @@ def pipeline(
     table = table[(table["site"] == site) & (table["split"] == split)]
     figures = measure_pipeline(scanner, table, data, dict(DIFFERENTIAL_SYNONYMS))
     _show(figures, out)
-    if write_card and scanner.differential:
+    if write_card and scanner.nets.differential:
         _write_card(
             scanner.config.differential,
             "differential",
-            scanner.differential.card,
+            scanner.nets.differential.card,
             f"pipeline_{site}",
             figures,
         )
-
-
-@command.command("crossval")
-@click.argument("cells", type=_PATH)
-@click.option("--config", "config_file", type=_PATH, required=True, help="YAML the net is trained with.")
-@click.option("--site", required=True, help="Site whose groups (patients) are folded.")
-@click.option("--folds", default=5, show_default=True)
-@click.option("--start", type=_PATH, help="Pretrained backbone.")
-@click.option("--runs", type=_PATH, required=True, help="Folder of the folds; an interrupted run goes on.")
-@_DATA
-@_JSON
-@_CARD
-def crossval(
-    cells: Path, config_file: Path, site: str, folds: int, start: Path | None, runs: Path, data: Path,
-    out: Path | None, write_card: bool,
-) -> None:  # fmt: skip
-    """Train and score a classifier so that every patient of a site is scored by a net that never saw them."""
-    from smearscan.cli.console import training
-    from smearscan.evaluation.crossval import cross_validate
-    from smearscan.training.cells import read_cells
-    from smearscan.training.config import ClassifierTraining, load_config
-
-    config = load_config(config_file, ClassifierTraining)
-    table = read_cells(cells, data, None, None, config.seed)
-    with training(config.epochs * folds) as report:
-        figures = cross_validate(config, table, data, start, site, folds, runs, report)
-    _show(figures, out)
-    if write_card:
-        from smearscan.weights import ClassifierCard, load_card, shipped
-
-        card = load_card(shipped(config.name), ClassifierCard)
-        _write_card(None, config.name, card, "crossval", figures)
 
 
 @command.command("table")
@@ -215,10 +186,7 @@ def table(results: Path, part: str, into: Path | None) -> None:
     text = summarize(results) if part == "nets" else summarize_statistics(results)
     click.echo(text)
     if into:
-        before, _, rest = into.read_text().partition("<!-- measured -->")
-        following = rest.find("\n## ")
-        after = rest[following:] if following >= 0 else ""
-        into.write_text(f"{before}<!-- measured -->\n\n{text}{after}")
+        _replace_section(into, "<!-- measured -->", text)
 
 
 def _write_card(weights: Path | None, name: str, card: Any, key: str, figures: dict[str, Any]) -> None:

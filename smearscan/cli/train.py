@@ -81,6 +81,7 @@ def classifier(
     from smearscan.training.cells import read_cells
     from smearscan.training.classifier import train
     from smearscan.training.config import ClassifierTraining, load_config
+    from smearscan.weights import shipped
 
     config = (
         load_config(config_file, ClassifierTraining) if config_file else ClassifierTraining(name="classifier")
@@ -88,8 +89,51 @@ def classifier(
     given = {"name": name, "epochs": epochs, "exclude_sites": [*config.exclude_sites, *exclude_site]}
     config = config.model_copy(update={k: v for k, v in given.items() if v})
     root = data or (cells if cells.is_dir() else cells.parent)
+    if start is None and config_file is None:
+        told = f"starts from random weights; --start {shipped('differential')} needs far fewer cells"
+        err.print(told, markup=False)
     with progress("Locating", None) as advance:
         table = read_cells(cells, root, detector, um_per_px, config.seed, advance)
     with training(config.epochs) as report:
         card = train(config, table, root, start, out, report)
     err.print(f"written: {out / card.name}.safetensors and .yaml", markup=False)
+    err.print(f"use it: --weights {out / card.name}.safetensors", markup=False)
+
+
+@command.command("preview")
+@click.argument("cells", type=_PATH)
+@click.option("--config", "config_file", type=_PATH, required=True, help="YAML that tells the augmentation.")
+@click.option(
+    "--data", type=_PATH, help="Folder a manifest's pictures are relative to. Default: the manifest's own."
+)
+@click.option(
+    "--detector", type=_PATH, help="Detector pair that finds the cell in each picture. Default: shipped."
+)
+@click.option("--um-per-px", type=float, help="Scale of the pictures if known and not in the manifest.")
+@click.option("--rows", default=6, show_default=True, type=click.IntRange(1, 40), help="Cells to show.")
+@click.option("--draws", default=8, show_default=True, type=click.IntRange(1, 20), help="Draws of each cell.")
+@click.option("--seed", default=0, show_default=True, help="Another seed shows other cells and draws.")
+@click.option("--out", type=_PATH, required=True, help="Picture to write, PNG.")
+def preview(
+    cells: Path, config_file: Path, data: Path | None, detector: Path | None, um_per_px: float | None,
+    rows: int, draws: int, seed: int, out: Path,
+) -> None:  # fmt: skip
+    """Show what training would show the network: cells of CELLS as they are, and augmented."""
+    from smearscan.cli.console import err, progress
+    from smearscan.training.cells import read_cells
+    from smearscan.training.classifier import prepared
+    from smearscan.training.config import ClassifierTraining, load_config
+    from smearscan.training.preview import draw_grid, in_words, sample_grid, sampled
+
+    config = load_config(config_file, ClassifierTraining)
+    root = data or (cells if cells.is_dir() else cells.parent)
+    with progress("Locating", None) as advance:
+        table = read_cells(cells, root, detector, um_per_px, config.seed, advance)
+    table, classes = prepared(table, config)
+    table = sampled(table[table["split"] == "train"], rows, seed)
+    grid = sample_grid(table, root, config, len(classes), draws, seed)
+    labels = [(classes[target], site) for target, site in zip(table["target"], table["site"], strict=True)]
+    figure = draw_grid(grid, labels, f"{config.name}: what training shows", in_words(config.augmentation))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out)
+    err.print(f"written: {out}", markup=False)
