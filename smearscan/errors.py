@@ -6,6 +6,7 @@
     ├── ConfigError      a value given by the user is out of its range
     ├── ImageError       a picture cannot be read or has no usable shape
     ├── DatasetError     a training or evaluation set does not say what it must
+    ├── LeakError        cells of one picture, original or group are on both sides of a score
     ├── WeightsError     a weights file or its card is missing, altered or of another kind
     └── EngineError      a device or inference engine cannot do what was asked
 """
@@ -25,6 +26,10 @@ class ImageError(SmearscanError):
 
 class DatasetError(SmearscanError):
     """A data set is incomplete or contradicts itself; the message names the file and the cure."""
+
+
+class LeakError(SmearscanError):
+    """Folds leak, so a score over them would be too good; the message tells what was found and the cure."""
 
 
 class WeightsError(SmearscanError):

@@ -27,7 +27,6 @@ _UM_PER_PX = {
     "jtsc": RED_CELL_UM / 42.4,
     "cellavision": RED_CELL_UM / 81.0,
 }
-_TXL_GROUP = {"raabin": "slide_or_group", "pbc": "original_name"}
 
 
 def published_cells(data_root: Path) -> pd.DataFrame:
@@ -123,21 +122,47 @@ def _bccd(data_root: Path) -> pd.DataFrame:
     )
 
 
+_TXL = BoxedSite(
+    name="txl",
+    format="yolo",
+    images="txl/images",
+    annotations="txl/labels",
+    classes={"0": "leukocyte", "1": "red_cell", "2": "platelet"},
+    splits={"train": "*"},
+)
+
+
 def _txl(data_root: Path) -> pd.DataFrame:
-    site = BoxedSite(
-        name="txl",
-        format="yolo",
-        images="txl/images",
-        annotations="txl/labels",
-        classes={"0": "leukocyte", "1": "red_cell", "2": "platelet"},
-        splits={"train": "*"},
-    )
     # the PBC half repeats pictures of the set pbc at another size: it adds nothing
     index = pd.read_csv(data_root / "txl" / "index.csv").query("source == 'raabin'").set_index("image")
-    table = _from_fields(site, data_root, index["type"])
+    table = _from_fields(_TXL, data_root, index["type"])
     name = table["image"].str.rsplit("/", n=1).str[-1]
     split = _listed_split(name, "txl_raabin")
     return table.assign(site="txl_raabin", group=name.map(index["slide_or_group"]), split=split)
+
+
+def overlapping_cells(data_root: Path) -> pd.DataFrame:
+    """Gather the cells of TXL whose pictures are also in PBC; ``group`` is the picture they share.
+
+    They are left out of :func:`published_cells`; the leak guard is tried on them.
+
+    Returns
+    -------
+    DataFrame
+        Columns :data:`COLUMNS` without ``split``; located.
+
+    Raises
+    ------
+    DatasetError
+        If the set is not there.
+    """
+    if not (data_root / "txl" / "index.csv").is_file():
+        raise DatasetError(f"{data_root}: the set txl is not there")
+    index = pd.read_csv(data_root / "txl" / "index.csv").query("source == 'pbc'").set_index("image")
+    table = _from_fields(_TXL, data_root, index["type"])
+    name = table["image"].str.rsplit("/", n=1).str[-1]
+    original = name.map(index["original_name"]).map(lambda own: Path(own).stem)
+    return table.assign(site="txl_pbc", group=original)
 
 
 def _from_fields(site: BoxedSite, data_root: Path, types: "pd.Series[str]") -> pd.DataFrame:
