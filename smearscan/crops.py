@@ -5,6 +5,8 @@ smaller than a monocyte at every magnification; the light behind the field is br
 yellow lamp does not make another stain.
 """
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,13 @@ BACKGROUND = 235
 _BACKGROUND_PERCENTILE = 90
 _SAMPLES = 100_000
 _GAIN_LIMITS = (0.6, 2.5)
+
+
+class Geometry(NamedTuple):
+    """How a net's crops are cut: side on the slide in micrometers, side as returned in pixels."""
+
+    um: float
+    px: int
 
 
 def background_gain(image: NDArray[np.uint8]) -> NDArray[np.float32]:

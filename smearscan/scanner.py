@@ -4,29 +4,28 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from smearscan import scale as ruler
-from smearscan.calibration import Calibration, load_calibration, naming_rule, shipped_calibration
-from smearscan.classifier import Classifier
 from smearscan.config import ScanConfig, scan_config
-from smearscan.detector import Detector
-from smearscan.errors import ConfigError, ImageError, WeightsError
+from smearscan.errors import ImageError
 from smearscan.flag import FlagRule
-from smearscan.images import as_rgb, read_image
-from smearscan.naming import Rescaling
-from smearscan.results import Detections, Field, FieldFailure, FieldResult, Scale
+from smearscan.images import as_rgb, some_images
+from smearscan.nets import Nets
+from smearscan.pipeline import Find, OnField, Pipeline
+from smearscan.results import Field, FieldFailure, FieldResult, Scale
+from smearscan.single_cells import NamedCells, as_list, central_cells, measure_crops
 from smearscan.slide import Reading, SlideReport, SlideTally, report_slide
 from smearscan.sources import Slide, find_slides
 from smearscan.statistics.reading import Looks
-from smearscan.streams import read_ahead, windows
-from smearscan.taxonomy import BLAST
+from smearscan.timing import Clock
 
 Picture = NDArray[np.uint8] | Image.Image | str | Path
-OnField = Callable[[Field, FieldResult], None]
+Given = TypeVar("Given")
 
 
 class SmearScanner:
@@ -56,58 +55,18 @@ class SmearScanner:
     def __init__(self, config: ScanConfig | None = None, **settings: object) -> None:
         given = {name: value for name, value in settings.items() if value is not None}
         self.config = scan_config(None, **{**(config.model_dump() if config else {}), **given})
-        device, engine = self.config.device, self.config.engine
-        self.detector = Detector.load(self.config.detector, device, engine)
-        self.differential = self._classifier("differential")
-        self.blast = self._classifier("blast")
-        self.calibration = self._calibration()
-        self._rule = naming_rule(
-            self.differential.card if self.differential else None,
-            self.blast.card if self.blast else None,
-            self.calibration,
-        )
-
-    def _calibration(self) -> Calibration | None:
-        """Find the card of the nets in use; None where their errors are not known."""
-        if self.differential is None or self.blast is None:
-            return None
-        networks = {"blast": self.blast.card.sha256, "differential": self.differential.card.sha256}
-        given = self.config.calibration
-        card = (
-            load_calibration(given or shipped_calibration())
-            if given or shipped_calibration().is_file()
-            else None
-        )
-        if card is not None and not card.belongs_to(networks):
-            if given:
-                raise WeightsError(
-                    f"{given}: was made with other networks than those in use; "
-                    "make one for them with 'smearscan calibrate'"
-                )
-            return None
-        return card
-
-    def _classifier(self, task: str) -> Classifier | None:
-        if self.config.task not in (task, "both"):
-            return None
-        path = self.config.blast if task == "blast" else self.config.differential
-        device, engine = self.config.device, self.config.engine
-        loaded = Classifier.load(path, device, engine) if path else Classifier.shipped(task, device, engine)
-        if task == "blast" and BLAST not in loaded.card.classes:
-            raise ConfigError(f"{loaded.card.name}: has no class 'blast' and cannot serve as the blast net")
-        return loaded
+        self.nets = Nets.load(self.config)
+        self.clock = Clock()
 
     @property
     def weights(self) -> tuple[str, ...]:
         """``name:hash`` of every network in use."""
-        cards = [stage.card for stage in (self.detector, self.differential, self.blast) if stage is not None]
-        named = [f"{card.name}:{card.short_hash}" for card in cards]
-        return (*named, f"calibration:{self.calibration.name}") if self.calibration else tuple(named)
+        return self.nets.names
 
     @property
     def rescaled_by(self) -> str:
         """Name of the calibration card that changes the nets' probabilities; empty where none does."""
-        return self.calibration.name if self.calibration and self.calibration.scaling else ""
+        return self.nets.rescaled_by
 
     def analyze(self, image: Picture) -> FieldResult:
         """Scan one field.
@@ -146,6 +105,51 @@ class SmearScanner:
             A failure takes the place of a field that could not be read.
         """
         return self._scan(images, partial(_load, slide_id="", scale=self._given_scale()))
+
+    def classify(
+        self,
+        crops: Iterable[Picture],
+        um_per_px: float | None = None,
+        on_progress: Callable[[str], None] | None = None,
+    ) -> NamedCells:
+        """Name cells that are already cut: pictures of one cell each, of any size.
+
+        Each cell is found in its picture, cut at physical scale and named as in a scan.
+
+        Parameters
+        ----------
+        crops : iterable of ndarray (H, W, 3) uint8 RGB, PIL.Image.Image, str or Path
+            Paths are read as they are needed, and memory stays bounded.
+        um_per_px : float, optional
+            Micrometers a pixel; by default the scanner's, and where that has none, measured on the pictures
+            together (:func:`smearscan.single_cells.measure_crops`).
+        on_progress : callable, optional
+            Called with the picture's name after each.
+
+        Returns
+        -------
+        NamedCells
+            One cell or failure a picture, in order; ``.to_frame()``.
+
+        Raises
+        ------
+        ConfigError
+            If `um_per_px` is out of its range.
+        ImageError
+            If one picture is given in place of several.
+        """
+        pictures = as_list(crops)
+        given = scan_config(um_per_px=um_per_px).um_per_px or self.config.um_per_px
+        scales = (
+            [Scale(given, "given")] * len(pictures) if given else measure_crops(self.nets.detector, pictures)
+        )
+        pairs = zip(pictures, scales, strict=True)
+        results = []
+        for item in self._scan(pairs, _load_crop, find=partial(central_cells, self.nets.detector)):
+            results.append(item)
+            if on_progress:
+                on_progress(item.path.name if item.path else "")
+        return NamedCells(tuple(results), self.rescaled_by)
 
     def scan_slides(
         self,
@@ -215,7 +219,7 @@ class SmearScanner:
 
     def _settled(self, report: SlideReport) -> bool:
         """Whether the flag is decided and every interval is as narrow as asked for."""
-        decided = report.flag.state != "insufficient" or self.blast is None
+        decided = report.flag.state != "insufficient" or self.nets.blast is None
         return decided and report.widest_interval <= self.config.resolve_width_percent
 
     def _report(self, tally: SlideTally, scale: Scale, reading: Reading) -> SlideReport:
@@ -225,101 +229,43 @@ class SmearScanner:
             own.flag_must_find_percent, own.flag_min_cells, own.flag_blast_percent,
             own.flag_most_unclassified_percent,
         )  # fmt: skip
-        names = self.differential.card.classes if self.differential else ()
-        errors = self.calibration.errors if self.calibration else None
+        nets = self.nets
+        names = nets.differential.card.classes if nets.differential else ()
+        errors = nets.calibration.errors if nets.calibration else None
         return report_slide(tally, own.task, scale, rule, self.weights, names, errors, reading)
 
     def measure(self, slide: Slide) -> Scale:
         """Scale of a slide: as given, or measured on a few of its fields, evenly spread."""
         if given := self._given_scale():
             return given
-        picked = np.linspace(0, len(slide.paths) - 1, min(len(slide.paths), self.config.ruler_fields)).round()
-        images = []
         # broken fields are passed over here and reported when their turn comes
-        for i in dict.fromkeys([*picked.astype(int).tolist(), *range(len(slide.paths))]):
-            try:
-                images.append(read_image(slide.paths[i]))
-            except ImageError:
-                continue
-            if len(images) == len(picked):
-                break
-        return ruler.measure(self.detector, images) if images else Scale(1.0, "assumed")
+        images = some_images(slide.paths, self.config.ruler_fields)
+        return ruler.measure(self.nets.detector, images) if images else Scale(1.0, "assumed")
 
     def _given_scale(self) -> Scale | None:
         return Scale(self.config.um_per_px, "given") if self.config.um_per_px else None
 
     def _scan(
         self,
-        pictures: Iterable[Picture],
-        load: Callable[[Picture], Field | FieldFailure],
+        pictures: Iterable[Given],
+        load: Callable[[Given], Field | FieldFailure],
         on_field: OnField | None = None,
         one_by_one: bool = False,
+        find: Find | None = None,
     ) -> Generator[FieldResult | FieldFailure, None, None]:
-        fields = read_ahead(pictures, load, self.config.workers, self.config.read_ahead)
         # who may stop at any field wants to hear of no field beyond it
-        for window in windows(fields, 1 if one_by_one and on_field else self.config.window):
-            scanned = iter(self._scan_fields([f for f in window if isinstance(f, Field)], on_field))
-            order = [f if isinstance(f, FieldFailure) else None for f in window]
-            window.clear()  # the pixels are no longer needed: memory stays one window
-            for failure in order:
-                yield failure if failure is not None else next(scanned)
-
-    def _scan_fields(self, fields: list[Field], on_field: OnField | None) -> list[FieldResult]:
-        """Detect, crop, classify, hand back."""
-        images = [f.image for f in fields]
-        scales = [f.scale or ruler.measure(self.detector, [f.image]) for f in fields]
-        found = self.detector.detect(images, scales)
-        boxes = [d.leukocytes.xyxy for d in found]
-        kinds = self._probs("differential", images, boxes, scales)
-        blasts = self._probs("blast", images, boxes, scales)
-        results = [
-            self._result(*of_field) for of_field in zip(fields, found, scales, kinds, blasts, strict=True)
-        ]
-        if on_field:
-            for field, result in zip(fields, results, strict=True):
-                on_field(field, result)
-        return results
-
-    def _probs(
-        self,
-        task: str,
-        images: list[NDArray[np.uint8]],
-        boxes: list[NDArray[np.float32]],
-        scales: list[Scale],
-    ) -> list[NDArray[np.float32]]:
-        net = self.differential if task == "differential" else self.blast
-        if net is None:
-            return [np.empty((len(xyxy), 0), np.float32) for xyxy in boxes]
-        own = self.calibration.scaling.get(task) if self.calibration else None
-        rescale = own.rescaling(net.card.classes) if own else Rescaling()
-        return [rescale(probs) for probs in net.classify(images, boxes, scales)]
-
-    def _result(
-        self,
-        field: Field,
-        found: Detections,
-        scale: Scale,
-        probs: NDArray[np.float32],
-        blast_probs: NDArray[np.float32],
-    ) -> FieldResult:
-        cells = found.leukocytes
-        blast = np.full(len(cells), np.nan, np.float32)
-        if self.blast is not None:
-            blast = np.ascontiguousarray(blast_probs[:, self.blast.card.classes.index(BLAST)])
-        return FieldResult(
-            slide_id=field.slide_id,
-            path=field.path,
-            shape=field.shape,
-            detections=cells,
-            probs=probs,
-            classes=self.differential.card.classes if self.differential else (),
-            blast_probs=blast,
-            types=self._rule.names(probs, blast),
-            scale=scale,
-            n_red_cells=found.count("red_cell"),
-            n_platelets=found.count("platelet"),
-            n_possible_blasts=int(self._rule.may_be_blast(blast).sum()),
+        window = 1 if one_by_one and on_field else self.config.window
+        own = self.config
+        way = Pipeline(
+            self.nets,
+            own.workers,
+            own.read_ahead,
+            window,
+            find or self.nets.detector.detect,
+            on_field,
+            self.clock,
         )
+        return way.scan(pictures, load)
 
 
 def _load(picture: Picture, slide_id: str, scale: Scale | None) -> Field | FieldFailure:
@@ -328,3 +274,7 @@ def _load(picture: Picture, slide_id: str, scale: Scale | None) -> Field | Field
         return Field(as_rgb(picture), path, slide_id, scale)
     except ImageError as error:
         return FieldFailure(slide_id, path, str(error))
+
+
+def _load_crop(given: tuple[Picture, Scale]) -> Field | FieldFailure:
+    return _load(given[0], "", given[1])

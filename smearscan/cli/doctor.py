@@ -26,5 +26,5 @@ def command() -> None:
         f"threads: {torch.get_num_threads()}"
     )
     scanner = SmearScanner()
-    click.echo(f"engine: {scanner.detector.engine.name}")
+    click.echo(f"engine: {scanner.nets.detector.engine.name}")
     click.echo(f"weights: {', '.join(scanner.weights)}")

@@ -1,17 +1,16 @@
 """``smearscan run``."""
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from smearscan.cli.options import stages
+from smearscan.cli.options import stages, writable
 from smearscan.errors import ConfigError
 
 if TYPE_CHECKING:
-    from smearscan.scanner import OnField
+    from smearscan.pipeline import OnField
 
 _PATH = click.Path(path_type=Path)
 
@@ -89,20 +88,8 @@ def command(
 def _check_targets(out: Path, cells: Path | None, overlays: Path | None) -> None:
     """Refuse before the scan what would fail after it."""
     for option, file in (("--out", out), ("--cells", cells)):
-        if file is not None and file.is_dir():
-            name = option.strip("-").replace("out", "report")
-            raise ConfigError(
-                f"{file}: is a folder; {option} is the CSV file to write, for example {file}/{name}.csv"
-            )
         if file is not None:
-            try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryFile(dir=file.parent):
-                    pass
-            except OSError as error:
-                raise ConfigError(
-                    f"{file}: {option} cannot be written there ({error.strerror}); give another place"
-                ) from error
+            writable(file, option)
     if cells is not None and cells.absolute() == out.absolute():
         raise ConfigError(f"{out}: is given for --out and for --cells; give two files")
     if overlays is not None and overlays.exists() and not overlays.is_dir():

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from smearscan import scanner as scanner_module
+from smearscan import nets as nets_module
 from smearscan.classifier import Classifier
 from smearscan.detector import Detector
 from smearscan.results import FieldFailure, FieldResult
@@ -152,7 +152,7 @@ def use_fake_nets(
     nets["blast"] = classifier("blast", ("healthy", "blast"), **blast_card)
     monkeypatch.setattr(Detector, "load", lambda *_: detector())
     monkeypatch.setattr(Classifier, "shipped", lambda task, *_: nets[task])
-    monkeypatch.setattr(scanner_module, "shipped_calibration", lambda: Path("no calibration here"))
+    monkeypatch.setattr(nets_module, "shipped_calibration", lambda: Path("no calibration here"))
 
 
 def scanner(**settings: object) -> SmearScanner:

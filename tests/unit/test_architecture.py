@@ -11,18 +11,39 @@ PACKAGE = Path(__file__).resolve().parents[2] / "smearscan"
 FLOORS: dict[str, float] = {
     **dict.fromkeys(("", "errors", "taxonomy", "results", "boxes"), 0),
     "statistics": 0.5,
-    **dict.fromkeys(("tiles", "crops", "images", "streams", "config", "naming", "differential", "flag"), 1),
+    **dict.fromkeys(
+        (
+            "tiles",
+            "crops",
+            "background",
+            "images",
+            "streams",
+            "timing",
+            "config",
+            "naming",
+            "differential",
+            "flag",
+        ),
+        1,
+    ),
     **dict.fromkeys(("weights", "runtime", "yolo", "backbones", "sources", "slide", "calibration"), 2),
     **dict.fromkeys(("detector", "classifier"), 3),
-    **dict.fromkeys(("scale", "report"), 3.5),
+    **dict.fromkeys(("scale", "report", "nets"), 3.5),
+    **dict.fromkeys(("single_cells", "pipeline"), 3.75),
     **dict.fromkeys(("scanner", "training", "synthetic"), 4),
     "evaluation": 5,
     "cli": 6,
 }
 """Of each module or sub-package of smearscan; "" is the package itself."""
 
-NEIGHBORS = {("results", "taxonomy"), ("flag", "differential"), ("calibration", "weights")}
-"""Imports within a floor: results name classes, the flag reads the count, the card lies by its nets."""
+NEIGHBORS = {
+    ("results", "taxonomy"),
+    ("flag", "differential"),
+    ("calibration", "weights"),
+    ("background", "crops"),
+}
+"""Imports within a floor: results name classes, the flag reads the count, the card lies by its nets, what is
+taken out of a crop becomes the gray that the crop function fills with."""
 
 LATE = {("results", "report"), ("slide", "report")}
 """Imports of a higher floor, inside a function: the tables of a result, where a caller asks for them."""

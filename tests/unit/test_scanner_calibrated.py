@@ -7,7 +7,7 @@ import pytest
 from fakes import classifier, field, scanner, use_fake_nets
 from made_up import CLASSES, KINDS, calibration, errors
 
-from smearscan import scanner as scanner_module
+from smearscan import nets as nets_module
 from smearscan.calibration import Calibration, Scaling, save_calibration
 from smearscan.errors import WeightsError
 from smearscan.images import write_image
@@ -38,7 +38,7 @@ def scanned(**settings: object) -> FieldResult:
 
 def test_a_card_of_these_nets_is_used_and_named(tmp_path: Path) -> None:
     scan = scanner(calibration=saved(tmp_path))
-    assert isinstance(scan.calibration, Calibration)
+    assert isinstance(scan.nets.calibration, Calibration)
     assert scan.weights[-1] == "calibration:site"
     assert len(scan.weights) == 4
 
@@ -58,14 +58,14 @@ def test_the_shipped_card_is_used_where_it_belongs_to_the_nets(
 ) -> None:
     own, other = saved(tmp_path / "a"), saved(tmp_path / "b", networks={**NETWORKS, "blast": "cd" * 32})
     for path, used in ((own, True), (other, False), (tmp_path / "none.yaml", False)):
-        monkeypatch.setattr(scanner_module, "shipped_calibration", lambda path=path: path)
-        assert (scanner().calibration is not None) == used
+        monkeypatch.setattr(nets_module, "shipped_calibration", lambda path=path: path)
+        assert (scanner().nets.calibration is not None) == used
 
 
 @pytest.mark.parametrize("task", ["blast", "differential"])
 def test_one_net_alone_has_no_card(tmp_path: Path, task: str) -> None:
     scan = scanner(task=task, calibration=saved(tmp_path))
-    assert scan.calibration is None
+    assert scan.nets.calibration is None
     assert not any(name.startswith("calibration") for name in scan.weights)
 
 

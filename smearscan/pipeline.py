@@ -1,0 +1,137 @@
+"""The way of fields through a scan: read, detect and crop on threads; classify across fields; hand back."""
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smearscan import scale as ruler
+from smearscan.crops import Geometry, cut_crops
+from smearscan.nets import Nets
+from smearscan.results import Detections, Field, FieldFailure, FieldResult, Scale
+from smearscan.streams import read_ahead, windows
+from smearscan.timing import Clock
+
+Given = TypeVar("Given")
+OnField = Callable[[Field, FieldResult], None]
+Find = Callable[[Sequence[NDArray[np.uint8]], Sequence[Scale]], list[Detections]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A field whose cells are found and cut, and not yet named.
+
+    Attributes
+    ----------
+    slide_id, path, shape
+        Of the field.
+    detections : Detections
+    scale : Scale
+    crops : dict
+        Geometry to crops (N, S, S, 3) uint8 RGB of the N leukocytes; empty where nothing is to be named.
+    field : Field or None
+        With its pixels, where somebody asked to see them.
+    """
+
+    slide_id: str
+    path: Path | None
+    shape: tuple[int, int]
+    detections: Detections
+    scale: Scale
+    crops: dict[Geometry, NDArray[np.uint8]]
+    field: Field | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Scans a stream of pictures with bounded memory.
+
+    Each field is read, searched and cut by one thread, and its pixels are dropped before the next; only
+    crops wait for a window to fill the classifiers' batches. While these run, the threads go on.
+
+    Attributes
+    ----------
+    nets : Nets
+    workers, ahead : int
+        Threads, and fields kept ready.
+    window : int
+        Fields whose crops are classified together; changes no answer.
+    find : callable
+        Finds the cells of pictures at given scales; the detector, or what is put round it.
+    on_field : callable or None
+        Called with each field and its result while the pixels are still there; keeps those of a window.
+    clock : Clock
+        Adds up what each stage takes.
+    """
+
+    nets: Nets
+    workers: int
+    ahead: int
+    window: int
+    find: Find
+    on_field: OnField | None
+    clock: Clock
+
+    def scan(
+        self, pictures: Iterable[Given], load: Callable[[Given], Field | FieldFailure]
+    ) -> Generator[FieldResult | FieldFailure, None, None]:
+        """Yield the result of each picture, in order; a failure takes the place of one that has none."""
+
+        def look(picture: Given) -> Found | FieldFailure:
+            with self.clock("decode"):
+                item = load(picture)
+            return self._look(item) if isinstance(item, Field) else item
+
+        for window in windows(read_ahead(pictures, look, self.workers, self.ahead), self.window):
+            named = iter(self._name([f for f in window if isinstance(f, Found)]))
+            failures = [f if isinstance(f, FieldFailure) else None for f in window]
+            window.clear()  # pixels that were kept for `on_field` have been seen
+            for failure in failures:
+                yield failure if failure is not None else next(named)
+
+    def _look(self, field: Field) -> Found:
+        """Detect and crop."""
+        with self.clock("detect"):
+            scale = field.scale or ruler.measure(self.nets.detector, [field.image])
+            detections = self.find([field.image], [scale])[0]
+        with self.clock("crop"):
+            xyxy = detections.leukocytes.xyxy
+            crops = {
+                how: cut_crops(field.image, xyxy, scale.um_per_px, how.um, how.px)
+                for how in self.nets.geometries
+            }
+        kept = field if self.on_field else None
+        return Found(field.slide_id, field.path, field.shape, detections, scale, crops, kept)
+
+    def _name(self, found: list[Found]) -> list[FieldResult]:
+        """Classify and hand back."""
+        crops = [f.crops for f in found]
+        with self.clock("classify"):
+            kinds, blasts = self.nets.kinds(crops), self.nets.blasts(crops)
+        results = [self._result(*of_field) for of_field in zip(found, kinds, blasts, strict=True)]
+        for one, result in zip(found, results, strict=True):
+            if self.on_field and one.field is not None:
+                self.on_field(one.field, result)
+        return results
+
+    def _result(
+        self, found: Found, probs: NDArray[np.float32], blast_probs: NDArray[np.float32]
+    ) -> FieldResult:
+        net = self.nets.differential
+        return FieldResult(
+            slide_id=found.slide_id,
+            path=found.path,
+            shape=found.shape,
+            detections=found.detections.leukocytes,
+            probs=probs,
+            classes=net.card.classes if net else (),
+            blast_probs=blast_probs,
+            types=self.nets.rule.names(probs, blast_probs),
+            scale=found.scale,
+            n_red_cells=found.detections.count("red_cell"),
+            n_platelets=found.detections.count("platelet"),
+            n_possible_blasts=int(self.nets.rule.may_be_blast(blast_probs).sum()),
+        )
