@@ -1,5 +1,6 @@
 """Pictures in, RGB out. BGR exists in this file only."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -76,6 +77,34 @@ def as_rgb(image: object) -> Rgb:
     if isinstance(image, np.ndarray):
         return checked(_to_rgb8(image, "array"), "array")
     raise ImageError(f"a field must be an RGB array, a PIL image or a path, not {type(image).__name__}")
+
+
+def longest_side(image: object) -> int:
+    """Longest side in px of what :func:`as_rgb` takes, of a file by its header; 0 where it cannot be told."""
+    if isinstance(image, np.ndarray):
+        return max(image.shape[:2], default=0)
+    try:
+        if isinstance(image, Image.Image):
+            return max(image.size)
+        with Image.open(image) as picture:  # type: ignore[arg-type]
+            return max(picture.size)
+    except (OSError, ValueError, SyntaxError, AttributeError, Image.DecompressionBombError):
+        return 0  # reading it will tell why
+
+
+def some_images(pictures: Sequence[object], most: int) -> list[Rgb]:
+    """Read up to `most` pictures, evenly spread; one that cannot be read is passed over for another."""
+    n = len(pictures)
+    spread = np.linspace(0, n - 1, min(n, most)).round().astype(int).tolist()
+    images: list[Rgb] = []
+    for i in dict.fromkeys([*spread, *range(n)]):
+        if len(images) == len(spread):
+            break
+        try:
+            images.append(as_rgb(pictures[i]))
+        except ImageError:
+            continue
+    return images
 
 
 def write_image(path: str | Path, image: Rgb, quality: int = 92) -> None:

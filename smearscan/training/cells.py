@@ -1,5 +1,6 @@
 """Single cells for training and measuring a classifier: a class-per-folder tree or a CSV manifest."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,13 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from smearscan import boxes
 from smearscan.crops import cut_crops
 from smearscan.detector import Detector
 from smearscan.errors import DatasetError
 from smearscan.images import SUFFIXES, read_image
 from smearscan.results import Scale
 from smearscan.scale import measure
+from smearscan.single_cells import central_cells, measure_crops
 from smearscan.taxonomy import fold_name
 
 _BOX = ["x0", "y0", "x1", "y1"]
@@ -95,7 +96,8 @@ def read_cells(
     detector : Path or None
         Detector pair for cells without a box; None takes the shipped one.
     um_per_px : float or None
-        Scale of pictures that tell none; None measures each.
+        Scale of pictures that tell none; None measures a manifest's pictures each alone, those of a tree
+        together (:func:`smearscan.single_cells.measure_crops`).
     seed : int
         Of the split, where the manifest has none.
     """
@@ -108,18 +110,36 @@ def read_cells(
         axis=None
     ):
         return table
-    return locate(table, root, Detector.load(detector), progress)
+    found = Detector.load(detector)
+    if "um_per_px" not in table and source.is_dir():
+        scales = measure_crops(found, [root / name for name in table["image"]])
+        table["um_per_px"] = [scale.um_per_px for scale in scales]
+    return locate(table, root, found, progress)
 
 
 def with_split(table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Split 70/15/15 by group, classes alike in each part as far as groups allow."""
+    """Split 70/15/15 by group, classes alike in each part as far as groups allow.
+
+    Raises
+    ------
+    DatasetError
+        If there are fewer groups than parts, or a class has none to learn from.
+    """
     folds = StratifiedGroupKFold(7, shuffle=True, random_state=seed)
     try:
-        parts = [test for _, test in folds.split(table, table["class"], table["group"])]
+        with warnings.catch_warnings():  # a class of fewer than seven cells is judged below
+            warnings.simplefilter("ignore", UserWarning)
+            parts = [test for _, test in folds.split(table, table["class"], table["group"])]
     except ValueError as error:
         raise DatasetError(f"too few cells or groups to split ({error}); give a column 'split'") from error
     split = np.full(len(table), "train", dtype=object)
     split[parts[0]], split[parts[1]] = "val", "test"
+    lost = sorted(set(table["class"]) - set(table["class"][split == "train"]))
+    if lost:
+        raise DatasetError(
+            f"class {lost[0]!r} has too few cells or groups to learn from; add some, leave it out, "
+            "or give a manifest with a column 'split'"
+        )
     return table.assign(split=split)
 
 
@@ -185,31 +205,12 @@ def locate(
             continue
         image = read_image(root / name)
         scale = Scale(values[i, 0], "given") if values[i, 0] > 0 else measure(detector, [image])
-        box = central_leukocyte(detector, image, scale)
-        how.append("middle" if box is None else "detected")
-        if box is None:
-            height, width = image.shape[:2]
-            half = 6.5 / scale.um_per_px
-            box = np.array(
-                [width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half], np.float32
-            )
-        values[i] = [scale.um_per_px, *box.round(1)]
+        cell = central_cells(detector, [image], [scale])[0].leukocytes
+        how.append("middle" if np.isnan(cell.scores[0]) else "detected")
+        values[i] = [scale.um_per_px, *cell.xyxy[0].round(1)]
         if progress:
             progress(name)
     return table.assign(**dict(zip(["um_per_px", *_BOX], values.T, strict=True)), located=how)
-
-
-def central_leukocyte(
-    detector: Detector, image: NDArray[np.uint8], scale: Scale
-) -> NDArray[np.float32] | None:
-    """Box of the leukocyte nearest the middle, (4,) float32 px; None if none within a quarter side."""
-    found = detector.detect([image], [scale])[0].leukocytes
-    if not len(found):
-        return None
-    middle = np.array([image.shape[1], image.shape[0]], np.float32) / 2
-    away = np.hypot(*(boxes.centers(found.xyxy) - middle).T)
-    best = int(np.argmin(away))
-    return found.xyxy[best] if away[best] <= min(image.shape[:2]) / 4 else None
 
 
 def load_crops(

@@ -9,10 +9,19 @@ from fakes import detector, draw
 from PIL import Image
 
 from smearscan.crops import cut_crops
+from smearscan.detector import Detector
 from smearscan.errors import DatasetError
 from smearscan.images import read_image, write_image
 from smearscan.taxonomy import RED_CELL_UM, fold_name
-from smearscan.training.cells import load_crops, locate, read_manifest, read_tree, with_targets
+from smearscan.training.cells import (
+    load_crops,
+    locate,
+    read_cells,
+    read_manifest,
+    read_tree,
+    with_split,
+    with_targets,
+)
 
 CLASSES = ("neutrophil", "lymphocyte", "blast")
 
@@ -167,6 +176,35 @@ def test_a_table_without_boxes_or_scale_is_measured(tmp_path: Path) -> None:
     found = locate(pd.DataFrame({"image": ["cell.png"]}), tmp_path, detector(32))
     assert found["located"].tolist() == ["detected"]
     assert found["um_per_px"][0] == pytest.approx(RED_CELL_UM / 32, rel=0.06)
+
+
+def test_a_tree_without_a_scale_is_measured_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Detector, "load", lambda *_: detector(32))
+    reds = [(1, 25 + 45 * (i % 5), 25 + 170 * (i // 5), 32) for i in range(10)]
+    for kind, size in (("small", 45), ("large", 70)):
+        (tmp_path / kind).mkdir()
+        for i in range(8):  # every other picture shows its leukocyte alone
+            image = draw(240, 240, [(0, 120, 110, size), *(reds if i % 2 else [])])[0]
+            write_image(tmp_path / kind / f"{i}.png", image)
+    found = read_cells(tmp_path, tmp_path, None, None, 0)
+    assert found["um_per_px"].nunique() == 1
+    assert found["um_per_px"][0] == pytest.approx(RED_CELL_UM / 32, rel=0.06)
+    given = read_cells(tmp_path, tmp_path, None, 0.3, 0)
+    assert set(given["um_per_px"]) == {0.3}
+
+
+def test_a_class_without_a_cell_to_learn_from_is_refused() -> None:
+    cells = table(*["blast"] * 20, *["neutrophil"] * 20, "giant").assign(group=lambda t: t["image"])
+    split = [with_split(cells[cells["class"] != "giant"], seed)["split"].nunique() for seed in range(3)]
+    assert split == [3, 3, 3]
+    told = []
+    for seed in range(20):
+        try:
+            with_split(cells, seed)
+        except DatasetError as error:
+            told.append(str(error))
+    assert told
+    assert all("class 'giant' has too few cells" in text for text in told)
 
 
 def test_crops_are_cut_as_when_scanning(tmp_path: Path) -> None:

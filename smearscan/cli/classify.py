@@ -1,0 +1,135 @@
+"""``smearscan classify``."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from smearscan.cli.options import stages, writable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from smearscan.evaluation.class_folders import CropSet, Meanings
+    from smearscan.scanner import SmearScanner
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("classify")
+@click.argument("crops", type=_PATH)
+@click.option("--out", type=_PATH, required=True, help="Table of the named cells to write, CSV.")
+@click.option("--um-per-px", type=float, help="Micrometers a pixel, if known; else it is measured.")
+@click.option(
+    "--task", type=click.Choice(["both", "blast", "differential"]), help="Nets to run. Default: both."
+)
+@click.option("--device", help="auto, cpu, cuda, cuda:1 or mps. Default: auto.")
+@click.option("--engine", help="auto, openvino or torch. Default: auto.")
+@click.option(
+    "--weights",
+    "pairs",
+    type=_PATH,
+    multiple=True,
+    help="A weights pair in place of the shipped one; repeatable.",
+)
+@click.option("--calibration", type=_PATH, help="Calibration card of your site, see 'smearscan calibrate'.")
+@click.option("--config", "config_file", type=_PATH, help="YAML file of settings; options win over it.")
+def command(
+    crops: Path, out: Path, pairs: tuple[Path, ...], config_file: Path | None, **settings: object
+) -> None:
+    """Name the cells of CROPS, a folder (or one picture) of cells that are already cut, one a picture.
+
+    Sub-folders that are named as classes are compared with the names. The names suggest; they are never a
+    diagnosis. Exit code 0: done; 1: some pictures could not be read; 2: wrong usage.
+    """
+    from smearscan.config import scan_config
+    from smearscan.report.tables import write_csv
+    from smearscan.sources import find_slides
+
+    writable(out, "--out")
+    paths = [path for slide in find_slides(crops) for path in slide.paths]
+    config = scan_config(config_file, **settings, **stages(pairs))
+
+    from smearscan.cli.console import err
+    from smearscan.evaluation.class_folders import Meanings, crop_sets
+    from smearscan.scanner import SmearScanner
+    from smearscan.taxonomy import NOTICE
+
+    scanner = SmearScanner(config)
+    kinds = scanner.nets.differential.card.classes if scanner.nets.differential else ()
+    meanings = Meanings(kinds, scanner.nets.blast is not None)
+    sets = crop_sets(crops, paths, meanings, lambda told: err.print(told, style="yellow", markup=False))
+    table, failures = _named(scanner, sets, crops, len(paths))
+    write_csv(table, out)
+    _summary(table, meanings)
+    for reason in failures:
+        err.print(f"failed: {reason}", style="red", markup=False)
+    err.print(f"written: {out}", markup=False)
+    err.print(NOTICE, style="dim")
+    sys.exit(1 if failures else 0)
+
+
+def _named(
+    scanner: "SmearScanner", sets: list["CropSet"], root: Path, total: int
+) -> tuple["pd.DataFrame", list[str]]:
+    """Name every set, and tell of each whose scale or cells are in doubt."""
+    import pandas as pd
+
+    from smearscan.cli.console import err, progress
+
+    tables, failures = [], []
+    with progress("Naming", total) as advance:
+        for one in sets:
+            named = scanner.classify(one.paths, on_progress=advance)
+            table = named.to_frame(root)
+            places = table.index.to_numpy()
+            table["slide"] = [one.slides[i] for i in places]
+            tables.append(table.assign(truth=[one.truths[i] for i in places]))
+            failures += [failure.reason for failure in named.failures]
+            for doubt in _doubts(table):
+                err.print(f"{one.name}: {doubt}", style="yellow", markup=False)
+    return pd.concat(tables, ignore_index=True), failures
+
+
+def _doubts(table: "pd.DataFrame") -> list[str]:
+    doubts = []
+    for (ruler, scale), own in table.groupby(["ruler", "um_per_px"]):
+        measured = f"{scale:.4g} um a pixel of {len(own)} pictures"
+        if ruler == "leukocytes":
+            doubts.append(f"too few red cells; {measured} measured on leukocytes. --um-per-px is surer")
+        if ruler == "assumed":
+            doubts.append(f"no cell to measure; {measured} assumed. Give --um-per-px, or do not trust names")
+    if missing := int(table["score"].isna().sum()):
+        doubts.append(f"{missing} of {len(table)} pictures have no leukocyte in the middle; named anyway")
+    return doubts
+
+
+def _summary(table: "pd.DataFrame", meanings: "Meanings") -> None:
+    """Print how many cells got which name; where folders are classes, against those."""
+    from rich.table import Table
+
+    from smearscan.cli.console import out
+    from smearscan.evaluation.class_folders import agreement
+
+    found = agreement(table["truth"], table["type"], meanings.names)
+    if not found.total:
+        counts = Table("type", "cells", box=None)
+        for name, n in table["type"].value_counts().items():
+            counts.add_row(str(name), str(n))
+        out.print(counts)
+        return
+    letters = "abcdefghijklmnopqrstuvwxyz"  # a column each: names would not fit into a terminal
+    shown = Table("folder / named", *letters[: len(found.names)], "cells", "right %", box=None)
+    for k, name in enumerate(found.names):
+        n = int(found.counts[k].sum())
+        row = [str(v) if v else "." for v in found.counts[k]]
+        right = f"{100 * found.counts[k, k] / n:.1f}" if n else "-"
+        shown.add_row(f"{letters[k]} {name}", *row, str(n), right)
+    low, high = found.interval
+    share = f"{found.right} of {found.total} = {100 * found.right / found.total:.1f} %"
+    out.print(shown)
+    out.print(
+        f"named as their folder: {share} (exact 95 % interval {low:.1f} to {high:.1f})", highlight=False
+    )
+    out.print(f"unclassified: {found.unclassified}", highlight=False)
