@@ -1,6 +1,7 @@
 """What several commands share: types of options, whose weights are given, how figures are shown."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,48 @@ def show(figures: Any, out: Path | None) -> None:
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text + "\n")
+
+
+def writable(file: Path, option: str) -> None:
+    """Refuse a table's place before the work that it would end.
+
+    Raises
+    ------
+    ConfigError
+        If it is a folder, or cannot be written to.
+    """
+    if file.is_dir():
+        name = option.strip("-").replace("out", "report")
+        raise ConfigError(
+            f"{file}: is a folder; {option} is the CSV file to write, for example {file}/{name}.csv"
+        )
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=file.parent):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"{file}: {option} cannot be written there ({error.strerror}); give another place"
+        ) from error
+
+
+def replace_section(file: Path, marker: str, text: str) -> None:
+    """Put text after a marker of a Markdown file, in place of what stood up to the next heading or marker.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or has no such marker.
+    """
+    try:
+        before, found, rest = file.read_text(encoding="utf-8").partition(marker)
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror})") from error
+    if not found:
+        raise ConfigError(f"{file}: has no line {marker!r}; put it where the table belongs")
+    ends = [at for word in ("\n## ", "\n<!-- ") if (at := rest.find(word)) >= 0]
+    after = rest[min(ends) :] if ends else ""
+    file.write_text(f"{before}{marker}\n\n{text}{after}", encoding="utf-8")
 
 
 def stages(pairs: tuple[Path, ...]) -> dict[str, Path]:

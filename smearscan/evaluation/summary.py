@@ -74,7 +74,7 @@ def _types(title: str, figures: Figures | None) -> Iterator[str]:
     for site, f in figures.items():
         a, b = f["accuracy"], f["balanced_accuracy"]
         yield (
-            f"| {site} | {a['cells']} | {a['groups']} | {_value(a)} | {_value(b)} | {f['calibration_error']:.3f} |"
+            f"| {site} | {a['cells']} | {a['groups']} | {_value(a)} | {_value(b)} | {_value(f['calibration_error'])} |"
         )
 
 
@@ -88,9 +88,8 @@ def _blast(held_out: Figures | None, crossval: Figures | None) -> Iterator[str]:
         yield "| cells | blasts | healthy | groups | AUROC | recall | specificity | calibration error |"
         yield "|---|---|---|---|---|---|---|---|"
     for name, f in rows:
-        groups = next(f[k]["groups"] for k in ("recall", "specificity") if k in f)
-        shown = " | ".join(_value(f[k]) if k in f else "-" for k in ("auroc", "recall", "specificity"))
-        yield f"| {name} | {f['blasts']} | {f['healthy']} | {groups} | {shown} | {f['calibration_error']:.3f} |"
+        shown = " | ".join(_value(f[k]) for k in ("auroc", "recall", "specificity", "calibration_error"))
+        yield f"| {name} | {f['blasts']} | {f['healthy']} | {f['groups']} | {shown} |"
 
 
 def _pipeline(figures: Figures | None) -> Iterator[str]:
@@ -196,5 +195,7 @@ def _share(f: Figures) -> str:
 def _value(f: Figures) -> str:
     if f["value"] is None:
         return "-"
+    if f["interval_95"] is None:
+        return f"{f['value']:.3f}"
     low, high = f["interval_95"]
     return f"{f['value']:.3f} ({low:.3f} to {high:.3f})"

@@ -3,8 +3,6 @@
 It draws what :func:`smearscan.evaluation.validation.validate` found, or its ``validation.json`` read again.
 """
 
-import base64
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,18 +10,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from smearscan.errors import ConfigError
+from smearscan.report.page import render, svg
 from smearscan.report.tables import write_csv
 
 Study = Mapping[str, Any]
 
 _INK, _POINT, _LINE, _BAND = "#222222", "#1f5a8a", "#b3261e", "#e3e3e3"
-_MINUS = "\N{MINUS SIGN}"
+MINUS = "\N{MINUS SIGN}"
 # What the page calls a figure
 _WORDS = {
     "sensitivity": "Sensitivity",
@@ -52,16 +49,11 @@ def study_page(study: Study) -> str:
     str
         HTML with style and pictures (SVG) inside.
     """
-    environment = Environment(
-        loader=PackageLoader("smearscan", "report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters.update(number=_typeset, plain=plain_name)
     pictures = {name: _pictures(name, part) for name, part in study["classes"].items()}
-    return environment.get_template("study.html.j2").render(study=study, pictures=pictures, words=_WORDS)
+    return render(
+        "study.html.j2", {"number": _typeset, "plain": plain_name},
+        study=study, pictures=pictures, words=_WORDS,
+    )  # fmt: skip
 
 
 def write_study(study: Study, table: pd.DataFrame, folder: Path) -> list[Path]:
@@ -113,7 +105,7 @@ def plain_name(name: str) -> str:
 
 def _typeset(value: float | None, digits: int) -> str:
     """Write a number for the page: with a minus in place of the hyphen, after which lines would break."""
-    return number_text(value, digits).replace("-", _MINUS)
+    return number_text(value, digits).replace("-", MINUS)
 
 
 def _pictures(name: str, part: Study) -> list[dict[str, str]]:
@@ -130,15 +122,15 @@ def _pictures(name: str, part: Study) -> list[dict[str, str]]:
         f"intercept {told['intercept']} percentage points."
     )
     return [
-        {"source": _svg(_draw_differences(words, part), f"{name} differences"), "alt": differences},
-        {"source": _svg(_draw_regression(words, part), f"{name} regression"), "alt": regression},
+        {"source": svg(_draw_differences(words, part), f"{name} differences"), "alt": differences},
+        {"source": svg(_draw_regression(words, part), f"{name} regression"), "alt": regression},
     ]
 
 
 def _draw_differences(words: str, part: Study) -> Figure:
     """Draw the Bland-Altman plot: differences over means, bias, limits, their intervals shaded."""
     hand, scan = np.array(part["manual"]), np.array(part["report"])
-    picture, axes = _axes(f"{words}: difference", "mean of both, %", f"report {_MINUS} by hand, points")
+    picture, axes = _axes(f"{words}: difference", "mean of both, %", f"report {MINUS} by hand, points")
     axes.axhline(0, color=_INK, linewidth=0.8)
     for key, style in (("bias", "-"), ("lower_limit", "--"), ("upper_limit", "--")):
         figure = part["figures"][key]
@@ -196,11 +188,3 @@ def _points(axes: Any, x: NDArray[np.float64], y: NDArray[np.float64], part: Stu
                 x[chosen], y[chosen], s=22, marker=marker, facecolor="none",
                 edgecolor=color, linewidth=1.1, label=label, zorder=3,
             )  # fmt: skip
-
-
-def _svg(picture: Figure, salt: str) -> str:
-    """Give a picture as a data address; the same study gives the same bytes."""
-    buffer = io.BytesIO()
-    with rc_context({"svg.hashsalt": salt}):
-        picture.savefig(buffer, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,118 @@
+"""``smearscan crossval``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from smearscan.cli.options import PATH
+from smearscan.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from smearscan.evaluation.protocols import Split
+
+PROTOCOLS = ("holdout", "kfold", "lodo")
+
+
+@click.command("crossval")
+@click.argument("cells", type=PATH)
+@click.option("--config", "config_file", type=PATH, required=True, help="YAML the net is trained with.")
+@click.option(
+    "--protocol", type=click.Choice(PROTOCOLS), default="kfold", show_default=True,
+    help="One split of 70/15/15; folds; or each data set left out once. Always by whole groups.",
+)  # fmt: skip
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Of kfold.")
+@click.option(
+    "--site", "sites", multiple=True,
+    help="kfold: the site whose groups are folded, all others help; lodo: only these are left out.",
+)  # fmt: skip
+@click.option(
+    "--min-cells", type=click.IntRange(1), default=20, show_default=True,
+    help="Of lodo: cells that a data set needs of a class for it to be scored.",
+)  # fmt: skip
+@click.option(
+    "--repeats", type=click.IntRange(1), default=1, show_default=True,
+    help="Seeds: the configuration's and those that follow it; each its own split and training.",
+)  # fmt: skip
+@click.option("--data", type=PATH, help="What the manifest's paths are relative to. Default: its folder.")
+@click.option("--start", type=PATH, help="Pretrained backbone. Default: random weights.")
+@click.option(
+    "--detector", type=PATH, help="Detector that finds cells without a box. Default: the shipped one."
+)
+@click.option(
+    "--um-per-px", type=click.FloatRange(0, min_open=True), help="Scale of pictures that tell none."
+)
+@click.option("--runs", type=PATH, required=True, help="Folder of the runs; an interrupted one goes on.")
+@click.option(
+    "--out", type=PATH, help="Folder for results.csv, .json, .md and .html. Default: that of the runs."
+)
+@click.option(
+    "--allow-leaks", is_flag=True, help="Score leaked folds all the same; everything written says so."
+)
+@click.option(
+    "--write-card", is_flag=True, help="Write the figures into the card of the shipped net of this name."
+)
+def command(
+    cells: Path, config_file: Path, protocol: str, folds: int, sites: tuple[str, ...], min_cells: int,
+    repeats: int, data: Path | None, start: Path | None, detector: Path | None, um_per_px: float | None,
+    runs: Path, out: Path | None, allow_leaks: bool, write_card: bool,
+) -> None:  # fmt: skip
+    """Train and score a classifier by a protocol, so that no group is on both sides.
+
+    CELLS is a CSV manifest or a folder with one sub-folder a class. Cells are compared across folds first;
+    where the same cell, picture or group is on both sides, nothing is scored.
+    """
+    from smearscan.cli.console import err, progress, training
+    from smearscan.evaluation.lab import epochs_left, guard, joined, run
+    from smearscan.evaluation.lab_summary import card_figures, summarize
+    from smearscan.evaluation.protocols import with_classes
+    from smearscan.report.lab import markdown, write_results
+    from smearscan.training.cells import read_cells
+    from smearscan.training.config import ClassifierTraining, load_config
+
+    config = load_config(config_file, ClassifierTraining)
+    root = data or (cells if cells.is_dir() else cells.parent)
+    with progress("Locating", None) as advance:
+        table = read_cells(cells, root, detector, um_per_px, config.seed, advance)
+    table, classes = with_classes(table, config)
+    seeds = range(config.seed, config.seed + repeats)
+    plans = {seed: _splits(table, protocol, folds, seed, sites, min_cells) for seed in seeds}
+    with progress("Comparing", None) as advance:
+        leaks = guard(table, list(plans.values()), root, allow_leaks, advance)
+    with training(sum(epochs_left(config, plan, runs, seed) for seed, plan in plans.items())) as report:
+        results = joined(
+            run(config, table, classes, plan, root, start, runs, report, (seed,))
+            for seed, plan in plans.items()
+        )
+    summary = summarize(results, protocol, leaks, "+".join(sites))
+    results.scores().to_csv(runs / "out_of_fold.csv", index=False)
+    click.echo(markdown(summary))
+    for path in write_results(summary, out or runs):
+        err.print(f"written: {path}", markup=False)
+    if write_card:
+        from smearscan.weights import ClassifierCard, load_card, save_card, shipped
+
+        card = load_card(shipped(config.name), ClassifierCard)
+        metrics = {**card.metrics, "crossval": card_figures(summary)}
+        save_card(shipped(config.name), card.model_copy(update={"metrics": metrics}))
+
+
+def _splits(
+    table: "pd.DataFrame", protocol: str, folds: int, seed: int, sites: tuple[str, ...], min_cells: int
+) -> list["Split"]:
+    from smearscan.evaluation import protocols
+
+    if unknown := sorted(set(sites) - set(table["site"])):
+        known = ", ".join(sorted(set(table["site"])))
+        raise ConfigError(f"--site {unknown[0]} is not in the manifest; it has {known}")
+    if protocol == "holdout":
+        if sites:
+            raise ConfigError("--site means nothing to --protocol holdout; list 'sites' in the configuration")
+        return protocols.holdout(table, seed)
+    if protocol == "kfold":
+        if len(sites) > 1:
+            raise ConfigError("--protocol kfold folds one --site, or without any all cells; give one or none")
+        return protocols.kfold(table, folds, seed, sites[0] if sites else None)
+    return protocols.lodo(table, min_cells, sites)
