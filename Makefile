@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: demo test lint types unit integration weights calibration measure measure-unseen bench wheel clean
+.PHONY: demo test lint types unit integration weights calibration measure measure-unseen seeds bench wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -35,7 +35,7 @@ unit: $(VENV)/.installed
 integration: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/integration/test_scan_drawn.py tests/integration/test_statistics_drawn.py \
 	  tests/integration/test_real.py
-	for each in detector_is_retrained detector_is_accepted classifier_is_retrained ones_own; do \
+	for each in detector_is_retrained detector_is_accepted classifier_is_retrained ones_own protocol_is_run; do \
 	  $(BIN)/python -m pytest tests/integration/test_train_small.py -k $$each || exit 1; done
 
 # The shipped weights, made again from the data sets in DATA and the pretrained networks in START (see docs/data.md).
@@ -52,11 +52,11 @@ weights: $(VENV)/.installed
 
 # The card of the shipped nets' errors: counted on cells that no net has learned, those of JHU out of fold by patient.
 calibration: $(VENV)/.installed
-	$(BIN)/smearscan evaluate crossval build/located.csv --config configs/blast.yaml --site jhu_aml --data $(DATA) \
-	  --start $(RESNET) --runs runs/blast_crossval --out docs/results/blast_crossval.json --write-card > /dev/null
-	$(BIN)/smearscan evaluate crossval build/located.csv --config configs/differential.yaml --site jhu_aml --folds 3 \
-	  --data $(DATA) --start $(RESNET) --runs runs/differential_crossval \
-	  --out docs/results/differential_crossval.json --write-card > /dev/null
+	$(BIN)/smearscan crossval build/located.csv --protocol kfold --config configs/blast.yaml --site jhu_aml --folds 5 \
+	  --data $(DATA) --start $(RESNET) --runs runs/blast_crossval --write-card > /dev/null
+	$(BIN)/smearscan crossval build/located.csv --protocol kfold --config configs/differential.yaml --site jhu_aml --folds 3 \
+	  --data $(DATA) --start $(RESNET) --runs runs/differential_crossval --write-card > /dev/null
+	for net in differential blast; do cp runs/$${net}_crossval/results.json docs/results/$${net}_crossval.json || exit 1; done
 	$(BIN)/smearscan evaluate labeled build/located.csv --data $(DATA) --blast runs/blast_crossval/out_of_fold.csv \
 	  --differential runs/differential_crossval/out_of_fold.csv --out build/labeled.csv
 	$(BIN)/smearscan calibrate --cells build/labeled.csv --split crossval --split val --from-scratch --out weights/calibration.yaml \
@@ -100,6 +100,17 @@ measure-unseen: $(VENV)/.installed
 	$(BIN)/smearscan calibrate --cells build/unseen.csv --weights $(UNSEEN) --base build/seen_sites.yaml --site jtsc \
 	  --split test --judge-split train --judge-split val --out build/jtsc.yaml \
 	  --json docs/results/calibrate_site.json --plot docs/reliability_site.png > /dev/null
+
+# The published systems side by side, by a short schedule (about an hour on one core): docs/seeds.md. Interrupted, it goes on.
+SHORT := --crop-px 80 --epochs 3 --epoch-cells 640 --cached-epochs 10
+FOUR  := $(foreach site,bccd txl_raabin pbc jtsc cellavision jhu_aml,--site $(site))
+seeds: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/smearscan compare $(filter-out configs/seeds/beato_%,$(wildcard configs/seeds/*.yaml)) \
+	  build/located.csv --data $(DATA) --site jhu_aml --site munich_lmu --per-kind 300 $(SHORT) --start resnet18=$(RESNET) \
+	  --runs runs/seeds_blast --out docs/results/seeds_blast --into docs/seeds.md --part blast > /dev/null
+	OMP_NUM_THREADS=1 $(BIN)/smearscan compare $(wildcard configs/seeds/beato_*.yaml) build/located.csv --data $(DATA) \
+	  $(FOUR) --per-kind 60 $(SHORT) \
+	  --runs runs/seeds_types --out docs/results/seeds_types --into docs/seeds.md --part types > /dev/null
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds

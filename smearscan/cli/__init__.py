@@ -10,9 +10,13 @@ from smearscan.errors import SmearscanError
 # command -> (module, help line); the help stands here so that listing commands imports nothing
 _COMMANDS = {
     "run": ("run", "Scan slides and write report.csv."),
+    "classify": ("classify", "Name cells that are already cut."),
     "demo": ("demo", "Draw synthetic smears, scan them, write every report."),
     "train": ("train", "Retrain the detector or a classifier."),
     "evaluate": ("evaluate", "Measure the detector, a classifier or the whole pipeline."),
+    "crossval": ("crossval", "Score a classifier by hold-out, k-fold or leave-one-dataset-out."),
+    "compare": ("compare", "Train systems side by side and print one table of them."),
+    "features": ("features", "Tell whether a net's features separate classes, or rather sites."),
     "calibrate": ("calibrate", "Fit probabilities and error rates to labeled cells of a site."),
     "validate": ("validate", "Compare reports with counts by hand."),
     "dataset": ("dataset", "Prepare training manifests from data sets."),

@@ -268,6 +268,9 @@ def test_classes_of_ones_own_reach_the_report(
     command = ["train", "classifier", own, "--config", config, "--um-per-px", 0.2, "--out", tmp_path / "run"]
     done = ask(*command, "--epochs", 1, "--name", "shapes")
     assert done.exit_code == 0, done.output
+    assert f"use it: --weights {tmp_path}/run/shapes.safetensors".replace(" ", "") in "".join(
+        done.stderr.split()
+    )
     assert_run_is_complete(tmp_path / "run", "shapes", 1)
     slides = tmp_path / "slides"
     write_slides(slides, {"s": SPEC}, 2, seed=3)
@@ -278,3 +281,38 @@ def test_classes_of_ones_own_reach_the_report(
     assert set(cells["type"]) <= {"big", "lobed"}
     assert row["big"] + row["lobed"] == row["n_leukocytes"] == len(cells)
     assert {"p_big", "p_lobed"} <= set(cells)
+
+    pair = ["--weights", tmp_path / "run" / "shapes.safetensors", "--um-per-px", 0.2]
+    again = ask("classify", own, "--out", tmp_path / "o.csv", "--task", "differential", *pair)
+    assert again.exit_code == 0, again.output
+    table = pd.read_csv(tmp_path / "o.csv")
+    assert table["truth"].value_counts().to_dict() == {"big": 30, "lobed": 30}
+    right = int((table["truth"] == table["type"]).sum())
+    assert f"named as their folder: {right} of 60 = " in " ".join(again.stdout.split())
+
+
+@pytest.mark.weights
+def test_a_protocol_is_run_resumed_and_reported(
+    tree: Path, tmp_path: Path, stop_after: Callable[[int], list[int]]
+) -> None:
+    config = classifier_config(tmp_path, task="blast", epochs=1)
+    runs = tmp_path / "runs"
+    command = ["crossval", tree, "--config", config, "--um-per-px", 0.2, "--folds", 2, "--runs", runs]
+    stop_after(1)
+    assert ask(*command).exit_code == 1
+    assert (runs / "seed0" / "fold0" / "checkpoint.pt").is_file()
+    seen = stop_after(0)
+    done = ask(*command)
+    assert done.exit_code == 0, done.output
+    assert seen == [1]  # the first fold's epoch was done
+    summary = json.loads((runs / "results.json").read_text())
+    assert [one["split"] for one in summary["each"]] == ["fold0", "fold1"]
+    assert (summary["all"]["cells"], summary["all"]["groups"]) == (60, 60)
+    assert not summary["leaks"]["leaked"]
+    for one in summary["each"]:
+        assert min(one["training_seconds"], one["inference_ms"], one["temperature"]) > 0
+    scored = pd.read_csv(runs / "out_of_fold.csv")
+    assert sorted(scored["image"]) == sorted(str(p.relative_to(tree)) for p in tree.rglob("*.png"))
+    assert {p.name for p in (runs / "seed0" / "fold1").iterdir()} == {
+        "curves.csv", "curves.png", "run.json", "scores.csv",
+    }  # fmt: skip
