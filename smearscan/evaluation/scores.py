@@ -20,11 +20,13 @@ Floats = NDArray[np.float64]
 Figure = dict[str, Any]
 
 METRICS = (
-    "accuracy", "balanced_accuracy", "precision", "recall", "specificity", "f1", "false_negatives", "auroc",
-    "calibration_error",
+    "accuracy", "own_types_accuracy", "balanced_accuracy", "precision", "recall", "specificity", "f1",
+    "false_negatives", "auroc", "calibration_error",
 )  # fmt: skip
 """Of two classes with blast among them, precision, recall, specificity, F1, share of false negatives and
-AUROC are those of blasts; else the mean over the classes there are, each against the rest (macro)."""
+AUROC are those of blasts; else the mean over the classes there are, each against the rest (macro).
+`own_types_accuracy` is that of the likeliest among the classes that the cells have: what is known of a slide
+on which, say, no erythroblast was ever seen."""
 
 ROUNDS = 1000
 _BLOCK = 50
@@ -121,6 +123,11 @@ def draws(
     called = called_class(probs, classes, threshold)
     made = _of_confusion(_confusions(target, called, code, weights, len(classes)), positive)
     kinds = [positive] if positive is not None else np.unique(target)
+    made["own_types_accuracy"] = made["accuracy"]
+    if positive is None:
+        among = np.where(np.isin(range(len(classes)), kinds), probs, -1).argmax(axis=1)
+        own = _confusions(target, among, code, weights, len(classes))
+        made["own_types_accuracy"] = _of_confusion(own, None)["accuracy"]
     areas = [_auroc(probs[:, k], target == k, code, weights) for k in kinds]
     made["auroc"] = _mean(np.stack(areas, axis=1))
     errors = _calibration_error(*_confidence(probs, target, positive), code, weights)

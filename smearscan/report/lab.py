@@ -21,6 +21,7 @@ Summary = Mapping[str, Any]
 
 METRICS = {
     "accuracy": "Accuracy",
+    "own_types_accuracy": "Accuracy among its own types",
     "balanced_accuracy": "Balanced accuracy",
     "precision": "Precision",
     "recall": "Recall (sensitivity)",

@@ -39,6 +39,7 @@ def test_figures_of_many_classes_are_those_of_scikit_learn() -> None:
     rest = [metrics.recall_score(truth != k, guess != k) for k in range(4)]
     wanted = {
         "accuracy": metrics.accuracy_score(truth, guess),
+        "own_types_accuracy": metrics.accuracy_score(truth, guess),
         "balanced_accuracy": metrics.balanced_accuracy_score(truth, guess),
         "precision": p,
         "recall": r,
@@ -197,3 +198,16 @@ def test_curves_run_from_corner_to_corner() -> None:
         assert (points["false"][0], points["true"][0]) == (0, 0)
         assert (points["false"][-1], points["true"][-1]) == (1, 1)
         assert np.trapezoid(points["true"], points["false"]) == pytest.approx(points["auroc"], abs=0.01)
+
+
+def test_accuracy_among_own_types_allows_no_name_that_the_cells_do_not_have() -> None:
+    probs, table = made_up(300, 4, 9)
+    here = table[table["target"] != 2]
+    own = probs[here.index]
+    found = scores.figures(own, here.reset_index(drop=True), KINDS)
+    allowed = own.copy()
+    allowed[:, 2] = -1
+    assert value(found, "own_types_accuracy") == pytest.approx(
+        (allowed.argmax(axis=1) == here["target"]).mean(), abs=1e-4
+    )
+    assert value(found, "own_types_accuracy") > value(found, "accuracy")
