@@ -107,7 +107,7 @@ def find_leaks(
         )
         return apart
 
-    pairs = same_cells(gray, of_interest)
+    pairs = same_cells(gray, table["site"].to_numpy(str), of_interest)
     findings += [*_same_cells(table, pairs), *_by_name(table, folds), *_sites(table)]
     return Leaks(tuple(findings), tuple(pairs))
 
@@ -131,7 +131,7 @@ def require_clean(leaks: Leaks, allow: bool) -> None:
 def regrouped(table: pd.DataFrame, root: Path, progress: Progress | None = None) -> tuple[pd.DataFrame, int]:
     """Join the groups that show one cell, so that any split by group keeps its pictures together.
 
-    A joined group takes the name of its first row, and where there is a ``split`` that row's split.
+    A joined group is named ``SITE/GROUP`` of its first row, whose ``split`` it has, too, where there is one.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def regrouped(table: pd.DataFrame, root: Path, progress: Progress | None = None)
     table = table.reset_index(drop=True)
     gray, digests = _pictures(table, root, progress)
     group = (table["site"] + "/" + table["group"].astype(str)).to_numpy()
-    pairs = same_cells(gray, lambda i, j: group[i] != group[j])
+    pairs = same_cells(gray, table["site"].to_numpy(str), lambda i, j: group[i] != group[j])
     links = [(one.first, one.second) for one in pairs]
     for key in (digests, group):
         _, first, code = np.unique(key, return_index=True, return_inverse=True)
@@ -155,10 +155,12 @@ def regrouped(table: pd.DataFrame, root: Path, progress: Progress | None = None)
     _, first = np.unique(parcel, return_index=True)
     lead = first[parcel]
     joined = len(np.unique(group)) - len(first)
-    columns = [name for name in ("group", "split") if name in table]
-    changed = {name: table[name].to_numpy()[lead] for name in columns}
-    moved = group != group[lead]
-    return table.assign(**{c: np.where(moved, changed[c], table[c]) for c in columns}), joined
+    several = pd.Series(group).groupby(parcel).transform("nunique").to_numpy() > 1
+    # with the site: a picture's number may be another picture's at another site
+    table = table.assign(group=np.where(several, group[lead], table["group"]))
+    if "split" in table:
+        table = table.assign(split=table["split"].to_numpy()[lead])
+    return table, joined
 
 
 def _pictures(

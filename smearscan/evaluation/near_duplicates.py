@@ -58,7 +58,9 @@ class Pair:
 
 
 def same_cells(
-    gray: Gray, allowed: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.bool_]]
+    gray: Gray,
+    sites: NDArray[np.str_],
+    allowed: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.bool_]],
 ) -> list[Pair]:
     """Find pairs of pictures that show the same cell.
 
@@ -66,6 +68,9 @@ def same_cells(
     ----------
     gray : ndarray, (N, 64, 64) uint8
         Cells in the middle, :data:`SIDE_UM` wide.
+    sites : ndarray, (N,) str
+        Candidates are sought among all cells and among those of each site: what is common at one site is not
+        what is common everywhere.
     allowed : callable
         Maps row numbers of candidates, twice (M,), to those that are of interest, (M,) bool.
 
@@ -77,7 +82,9 @@ def same_cells(
     if len(gray) < 2:
         return []
     centers, rings = map(np.array, zip(*(_rings(picture) for picture in gray), strict=True))
-    first, second = _candidates(_hashes(rings))
+    near = [_candidates(_hashes(rings), np.arange(len(rings)))]
+    near += [_candidates(_hashes(rings[own]), own) for own in _each(sites)]
+    first, second = np.unique(np.concatenate(near), axis=0).T
     keep = allowed(first, second)
     first, second = first[keep], second[keep]
     if not len(first):
@@ -127,8 +134,15 @@ def _hashes(rings: Float) -> Float:
     return np.asarray(flat / np.maximum(length, 1e-6), np.float32)
 
 
-def _candidates(hashes: Float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each cell with its nearest by hash; every pair once, the lower row first."""
+def _each(sites: NDArray[np.str_]) -> list[NDArray[np.int64]]:
+    """Rows of each site, of several that have two cells or more."""
+    names = np.unique(sites)
+    rows = [np.flatnonzero(sites == name) for name in names] if len(names) > 1 else []
+    return [own for own in rows if len(own) > 1]
+
+
+def _candidates(hashes: Float, rows_of: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pairs (M, 2) of each cell with its nearest by hash, lower row first; `rows_of` numbers the hashes."""
     n, k = len(hashes), min(NEAREST, len(hashes) - 1)
     pairs = []
     for start in range(0, n, _CHUNK):
@@ -138,8 +152,7 @@ def _candidates(hashes: Float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         nearest = np.argpartition(-likeness, k - 1, axis=1)[:, :k].ravel()
         own = np.repeat(rows, k)
         pairs.append(np.stack([np.minimum(own, nearest), np.maximum(own, nearest)], axis=1))
-    unique = np.unique(np.concatenate(pairs), axis=0)
-    return unique[:, 0], unique[:, 1]
+    return np.asarray(rows_of[np.concatenate(pairs)], np.int64)
 
 
 def _turned(
