@@ -69,10 +69,12 @@ def _told(leaks: Leaks, original: NDArray[np.str_], folds: NDArray[np.int64]) ->
     groups = pd.Series(original).groupby(original).indices.values()
     known = {(int(a), int(b)) for own in groups for a in own for b in own if a < b and folds[a] != folds[b]}
     pairs = {(one.first, one.second) for one in leaks.pairs}
+    torn, seen = ({original[a] for a, _ in these} for these in (known, pairs & known))
     return {
         "leaked": leaks.leaked,
         "pictures": len(original),
         "known_pairs_found": share(len(pairs & known), len(known)),
+        "known_originals_found": share(len(seen), len(torn)),
         "other_pairs": len(pairs - known),
         "words": leaks.text(),
     }

@@ -24,7 +24,10 @@ from smearscan.training.cells import Progress
 SITE_DECIDES = 0.6
 """Cramer's V (0 to 1) between class and site from which the site alone says much of the class."""
 
-_COPY_NAME = re.compile(r"(_0_\d{2,5}|[_-](aug|augmented|rot|rotated|flip|flipped|copy)[_-]?\d*)$", re.I)
+_COPY_NAME = re.compile(
+    r"^_\d+_\d+$|\.rf\.[0-9a-z]+$|[_-](aug|augmented|rot|rotated|[hv]?flip|flipped|copy)[_-]?\d*$", re.I
+)
+"""Names without suffix as Keras (_ORIGINAL_RANDOM: the augmented BCCD), Roboflow and scripts write them."""
 _SHOWN = 3
 
 

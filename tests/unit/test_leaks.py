@@ -118,14 +118,27 @@ def test_a_group_in_two_folds_is_a_leak(tmp_path: Path) -> None:
     assert "'group'" in found.text()
 
 
-def test_names_of_augmented_copies_are_told_as_a_caution(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["_{}_4711.jpeg", "img{}_jpg.rf.0a1b2c3d{}.png", "img{}_rot90.png", "img{}-aug_3.png", "img{}_hflip.png"],
+)
+def test_names_of_augmented_copies_are_told_as_a_caution(tmp_path: Path, name: str) -> None:
     table = table_of(tmp_path, [cell(i) for i in range(20)])
-    names = [f"_{i}_0_{1000 + i}.png" for i in range(20)]
+    names = [name.format(i, i) for i in range(20)]
     for old, new in zip(table["image"], names, strict=True):
         (tmp_path / old).rename(tmp_path / new)
     found = find_leaks(table.assign(image=names), tmp_path)
     assert kinds(found) == {"copy by name": 20}
     assert not found.leaked
+
+
+@pytest.mark.parametrize("name", ["BAS_0001_0_{}", "20190527_114624_{}", "BA_{}", "Patient_00_BL_{}", "{}_2"])
+def test_names_of_published_originals_are_none_of_copies(tmp_path: Path, name: str) -> None:
+    table = table_of(tmp_path, [cell(i) for i in range(20)])
+    names = [f"{name.format(1000 + i)}.png" for i in range(20)]
+    for old, new in zip(table["image"], names, strict=True):
+        (tmp_path / old).rename(tmp_path / new)
+    assert not find_leaks(table.assign(image=names), tmp_path).findings
 
 
 @pytest.mark.parametrize(("mixed", "severity"), [(0, "leak"), (2, "caution"), (12, None)])
