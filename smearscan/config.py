@@ -19,8 +19,8 @@ class ScanConfig(BaseModel):
     ----------
     task : str
         ``blast``, ``differential`` or ``both``.
-    device, engine : str
-        See :func:`smearscan.runtime.make_engine`.
+    device, engine, precision : str
+        See :func:`smearscan.runtime.engine.make`.
     detector, blast, differential : Path or None
         Weights pairs; None takes the shipped ones.
     um_per_px : float or None
@@ -49,6 +49,7 @@ class ScanConfig(BaseModel):
     task: Task = "both"
     device: str = "auto"
     engine: str = "auto"
+    precision: Literal["f32", "bf16"] = "f32"
     detector: Path | None = None
     blast: Path | None = None
     differential: Path | None = None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -10,15 +11,20 @@ import torch
 from numpy.typing import NDArray
 from torchvision.ops import batched_nms
 
-from smearscan import boxes, tiles, yolo
+from smearscan import boxes, tiles
 from smearscan.results import Detections, Scale
-from smearscan.runtime import Engine, make_engine
-from smearscan.runtime.engine import FromPixels
+from smearscan.runtime import Blueprint, Engine, make_engine
 from smearscan.taxonomy import LEUKOCYTE, RED_CELL, RED_CELL_UM
-from smearscan.weights import Card, DetectorCard, load_weights, shipped
+from smearscan.weights import Card, DetectorCard, read_pair, shipped, tensors_of
+
+if TYPE_CHECKING:
+    from smearscan.runtime.torch_engine import FromPixels
 
 PAD = 114
 """Gray of the padding, as in training."""
+
+STRIDE = 32
+"""Sides of the network's input are multiples of this, pixels."""
 
 _LARGEST_LEUKOCYTE_UM = 30.0  # with its neighbor's touch; a large monocyte or promyelocyte is 20-25 um
 _SEAM_MARGIN_PX = 4.0  # how far a cut cell's box may end before the seam
@@ -57,10 +63,8 @@ class Detector:
         EngineError
             If the device or engine is not available.
         """
-        card, tensors = load_weights(weights or shipped("detector"), DetectorCard)
-        network = yolo.build(card.architecture, len(card.classes))
-        network.load_state_dict(tensors)
-        return cls(make_engine(FromPixels(yolo.fused(network)), device, engine, 1, 8 * yolo.STRIDE), card)
+        card, network = blueprint(weights or shipped("detector"))
+        return cls(make_engine(network, device, engine), card)
 
     @property
     def weights(self) -> Card:
@@ -102,7 +106,7 @@ class Detector:
     def raw(self, image: NDArray[np.uint8]) -> Raw:
         """Run the network on one picture, padded to multiples of the stride; boxes clipped to the picture."""
         height, width = image.shape[:2]
-        down, right = -height % yolo.STRIDE, -width % yolo.STRIDE
+        down, right = -height % STRIDE, -width % STRIDE
         padded = cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(PAD, PAD, PAD))
         out = self.engine.run(np.asarray(padded, np.uint8)[None])[0].T
         out = out[out[:, 4:].max(axis=1) >= self.card.lowest_threshold]
@@ -157,3 +161,25 @@ def resized(image: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
     height, width = (max(1, round(s * factor)) for s in image.shape[:2])
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
+
+
+def blueprint(weights: Path) -> tuple[DetectorCard, Blueprint]:
+    """Read a weights pair; tell how its network is made, without making it.
+
+    Raises
+    ------
+    WeightsError
+        As :meth:`Detector.load`.
+    """
+    card, data = read_pair(weights, DetectorCard)
+
+    def build() -> "FromPixels":
+        from smearscan import yolo
+        from smearscan.runtime.torch_engine import FromPixels
+
+        network = yolo.build(card.architecture, len(card.classes))
+        network.load_state_dict(tensors_of(data, weights))
+        return FromPixels(yolo.fused(network))
+
+    identity = f"{card.sha256} {card.architecture} {len(card.classes)}"
+    return card, Blueprint(identity, "boxes", 1, (STRIDE, card.tile_px), build)

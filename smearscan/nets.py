@@ -104,8 +104,8 @@ def _classifier(config: ScanConfig, task: str) -> Classifier | None:
     if config.task not in (task, "both"):
         return None
     path = config.blast if task == "blast" else config.differential
-    device, engine = config.device, config.engine
-    loaded = Classifier.load(path, device, engine) if path else Classifier.shipped(task, device, engine)
+    how = (config.device, config.engine, config.precision)
+    loaded = Classifier.load(path, *how) if path else Classifier.shipped(task, *how)
     if task == "blast" and BLAST not in loaded.card.classes:
         raise ConfigError(f"{loaded.card.name}: has no class 'blast' and cannot serve as the blast net")
     return loaded
