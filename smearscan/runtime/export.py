@@ -71,10 +71,10 @@ def _onnx(network: "FromPixels", blueprint: Blueprint, out: Path) -> Engine:
 def _openvino(network: "FromPixels", blueprint: Blueprint, out: Path) -> Engine:
     import openvino as ov
 
-    from smearscan.runtime.openvino_engine import OpenVinoEngine, blob_of, to_openvino
+    from smearscan.runtime.openvino_engine import OpenVinoEngine, blob_of, core, to_openvino
 
     ov.save_model(to_openvino(network, blueprint, -1), out, compress_to_fp16=False)
-    return OpenVinoEngine(blob_of(ov.Core().read_model(out), "f32"), blueprint.batch + 1, "f32")
+    return OpenVinoEngine(blob_of(core().read_model(out), "f32"), blueprint.batch + 1, "f32")
 
 
 def _torchscript(network: "FromPixels", blueprint: Blueprint, out: Path) -> Engine:

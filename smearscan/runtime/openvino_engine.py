@@ -1,6 +1,7 @@
 """Networks run by OpenVINO on the CPU: the default there."""
 
 import warnings
+from functools import cache
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,8 @@ class OpenVinoEngine(Batched):
     """
 
     def __init__(self, payload: bytes, batch: int, precision: Precision, at_once: int | None = None) -> None:
-        import openvino as ov
-
         super().__init__("openvino cpu" + (" bf16" if precision == "bf16" else ""), batch, at_once)
-        compiled = ov.Core().import_model(payload, "CPU", _options(precision, self.at_once))
+        compiled = core().import_model(payload, "CPU", _options(precision, self.at_once))
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self.at_once):
             self._requests.put(compiled.create_infer_request())
@@ -62,9 +61,20 @@ class OpenVino:
 
     def has_bf16(self) -> bool:
         """Tell whether the processor computes in bfloat16 of its own."""
-        import openvino as ov
+        return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
-        return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+@cache
+def core() -> Any:
+    """Give the one ``openvino.Core`` of this process.
+
+    Its CPU plugin gives the thread that loads it a stack for signals. Two that go in the order they came leave
+    the thread a stack whose memory is gone: the next signal with a handler (Ctrl-C, the end of a child) would
+    end the process.
+    """
+    import openvino as ov
+
+    return ov.Core()
 
 
 def to_openvino(network: "FromPixels", blueprint: Blueprint, batch: int) -> Any:
@@ -90,9 +100,7 @@ def to_openvino(network: "FromPixels", blueprint: Blueprint, batch: int) -> Any:
 
 def blob_of(model: Any, precision: Precision) -> bytes:
     """Compile an ``openvino.Model`` to bytes that :class:`OpenVinoEngine` loads."""
-    import openvino as ov
-
-    compiled = ov.Core().compile_model(model, "CPU", _options(precision, usable_cores()))
+    compiled = core().compile_model(model, "CPU", _options(precision, usable_cores()))
     blob = compiled.export_model()
     return bytes(blob if isinstance(blob, bytes) else blob.getvalue())
 

@@ -4,7 +4,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -18,6 +17,7 @@ from smearscan.runtime import export as module
 from smearscan.runtime.batches import Batched
 from smearscan.runtime.engine import Engine
 from smearscan.runtime.export import SUFFIXES, export
+from smearscan.runtime.openvino_engine import core
 from smearscan.weights import ClassifierCard, load_card, save_weights
 
 
@@ -29,7 +29,7 @@ def run(form: str, file: Path, images: np.ndarray) -> np.ndarray:
             None, {"images": images}
         )[0]
     if form == "openvino":
-        return ov.Core().compile_model(file, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(images)[0]
+        return core().compile_model(file, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(images)[0]
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch's, of TorchScript as a whole
         return torch.jit.load(str(file))(torch.from_numpy(images)).numpy()
