@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torchvision.ops import batched_nms
 
 from smearscan import boxes, tiles
 from smearscan.results import Detections, Scale
@@ -121,9 +119,10 @@ class Detector:
         keep = boxes.areas(raw.xyxy[anchor]) > 1
         anchor, label = anchor[keep], label[keep]
         xyxy, scores = raw.xyxy[anchor], raw.probs[anchor, label]
-        order = batched_nms(
-            torch.from_numpy(xyxy), torch.from_numpy(scores), torch.from_numpy(label), self.card.nms_iou
-        ).numpy()
+        xywh = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1)
+        # each class by itself, best first; OpenCV's, as torchvision's would cost a scan the import of torch
+        kept = cv2.dnn.NMSBoxesBatched(xywh.tolist(), scores.tolist(), label.tolist(), 0.0, self.card.nms_iou)
+        order = np.asarray(kept, np.int64).reshape(-1)
         found = Detections(xyxy[order], scores[order], label[order].astype(np.int64))
         return _one_name_each(_without_nested(found))
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from smearscan.cli.options import machine
+
 if TYPE_CHECKING:
-    from smearscan.runtime import Blueprint, Precision
+    from smearscan.runtime import Asked, Blueprint
 
 _PACKAGES = ("torch", "torchvision", "ultralytics", "openvino", "onnx", "onnxruntime", "opencv-python")
 
@@ -17,16 +19,15 @@ _TASKS = ("differential", "blast")
 
 
 @click.command("doctor")
-@click.option("--device", default="auto", show_default=True, help="As for 'run'.")
-@click.option("--engine", default="auto", show_default=True, help="As for 'run'.")
-@click.option("--precision", default="f32", show_default=True, type=click.Choice(["f32", "bf16"]))
-def command(device: str, engine: str, precision: "Precision") -> None:
+@machine
+def command(device: str | None, engine: str | None, precision: str | None) -> None:
     """Tell what this installation runs on: versions, device, each stage's engine and why, cache, weights.
 
     Networks that are not compiled yet are compiled and kept: the next scan starts at once. Exit code 1: a
     stage has no engine.
     """
     from smearscan import __version__, classifier, detector
+    from smearscan.config import scan_config
     from smearscan.weights import shipped
 
     click.echo(f"smearscan {__version__}, Python {platform.python_version()}, {platform.platform()}")
@@ -34,7 +35,9 @@ def command(device: str, engine: str, precision: "Precision") -> None:
     _hardware()
     _cache()
     stages = (detector.blueprint(shipped("detector")), *map(classifier.blueprint, map(shipped, _TASKS)))
-    fine = [_stage(card.name, network, device, engine, precision) for card, network in stages]
+    own = scan_config(device=device, engine=engine, precision=precision)
+    how = (own.device, own.engine, own.precision)
+    fine = [_stage(card.name, network, *how) for card, network in stages]
     _missing()
     hashes = {card.name: card.sha256 for card, _ in stages}
     click.echo(f"weights: intact: {', '.join(f'{n}:{sha[:12]}' for n, sha in hashes.items())}")
@@ -71,7 +74,7 @@ def _cache() -> None:
     click.echo(f"cache: {place}, {len(sizes)} compiled networks, {sum(sizes) / 1e6:.0f} MB")
 
 
-def _stage(name: str, network: "Blueprint", device: str, engine: str, precision: "Precision") -> bool:
+def _stage(name: str, network: "Blueprint", device: str, engine: str, precision: "Asked") -> bool:
     """Make the engine of a stage and tell of it; False if there is none."""
     from smearscan.errors import EngineError
     from smearscan.runtime.engine import make

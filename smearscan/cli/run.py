@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from smearscan.cli.options import stages, writable
+from smearscan.cli.options import machine, stages, writable
 from smearscan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--task", type=click.Choice(["both", "blast", "differential"]), help="Nets to run. Default: both."
 )
-@click.option("--device", help="auto, cpu, cuda, cuda:1 or mps. Default: auto.")
-@click.option("--engine", help="auto, openvino or torch. Default: auto.")
+@machine
 @click.option("--um-per-px", type=float, help="Micrometers a pixel, if known; else red cells are measured.")
 @click.option(
     "--weights",

@@ -68,9 +68,9 @@ class OpenVino:
 def core() -> Any:
     """Give the one ``openvino.Core`` of this process.
 
-    Its CPU plugin gives the thread that loads it a stack for signals. Two that go in the order they came leave
-    the thread a stack whose memory is gone: the next signal with a handler (Ctrl-C, the end of a child) would
-    end the process.
+    Its CPU plugin gives the thread that loads it a stack for signals. Two that go in the order they came
+    leave the thread a stack whose memory is gone: the next signal with a handler (Ctrl-C, the end of a child)
+    would end the process.
     """
     import openvino as ov
 

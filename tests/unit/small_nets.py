@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from smearscan.runtime import Blueprint, Precision, engine
+from smearscan.runtime import Blueprint, engine
 from smearscan.runtime.batches import Batched
+from smearscan.runtime.engine import Precision
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
