@@ -24,7 +24,7 @@ class Input:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     fixed: bool = False
-    smallest: int = 32
+    smallest: int = 8
 
 
 class Network(nn.Module):
