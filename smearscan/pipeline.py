@@ -1,7 +1,7 @@
 """The way of fields through a scan: read, detect and crop on threads; classify across fields; hand back."""
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from smearscan import scale as ruler
 from smearscan.crops import Geometry, cut_crops
+from smearscan.images import read_image
 from smearscan.nets import Nets
 from smearscan.results import Detections, Field, FieldFailure, FieldResult, Scale
 from smearscan.streams import read_ahead, windows
@@ -94,16 +95,19 @@ class Pipeline:
 
     def _look(self, field: Field) -> Found:
         """Detect and crop."""
-        with self.clock("detect"):
+        with self.clock("scale"):
             scale = field.scale or ruler.measure(self.nets.detector, [field.image])
-            detections = self.find([field.image], [scale])[0]
+        with self.clock("detect"):
+            seen = scale.reduced(field.reduction)  # the scale of the pixels at hand
+            found = self.find([field.image], [seen])[0]
         with self.clock("crop"):
-            xyxy = detections.leukocytes.xyxy
+            xyxy = found.leukocytes.xyxy
             crops = {
-                how: cut_crops(field.image, xyxy, scale.um_per_px, how.um, how.px)
+                how: cut_crops(field.image, xyxy, seen.um_per_px, how.um, how.px)
                 for how in self.nets.geometries
             }
-        kept = field if self.on_field else None
+        detections = found.enlarged(field.reduction, field.shape)
+        kept = _whole(field) if self.on_field else None
         return Found(field.slide_id, field.path, field.shape, detections, scale, crops, kept)
 
     def _name(self, found: list[Found]) -> list[FieldResult]:
@@ -135,3 +139,11 @@ class Pipeline:
             n_platelets=found.detections.count("platelet"),
             n_possible_blasts=int(self.nets.rule.may_be_blast(blast_probs).sum()),
         )
+
+
+def _whole(field: Field) -> Field:
+    """Return a field with all pixels of the photograph, for whoever wants to see it."""
+    if field.reduction == 1:
+        return field
+    assert field.path is not None
+    return replace(field, image=read_image(field.path), reduction=1, photograph=None)
