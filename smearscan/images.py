@@ -223,7 +223,7 @@ def _decode_jpeg(data: NDArray[np.uint8], path: Path, reduction: int) -> Rgb:
         raise ImageError(f"{path}: cannot be decoded ({error.err})") from error
     if image is None:
         raise ImageError(f"{path}: is no readable JPEG picture")
-    return np.ascontiguousarray(image[:, :, ::-1])
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _decode_with_pillow(path: Path) -> Rgb:

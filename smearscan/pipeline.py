@@ -21,6 +21,10 @@ OnField = Callable[[Field, FieldResult], None]
 Find = Callable[[Sequence[NDArray[np.uint8]], Sequence[Scale]], list[Detections]]
 
 
+_ENOUGH_CROPS = 128
+"""A window ends with so many crops, however few fields they are of: 16 batches, 5 MB at 112 px."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A field whose cells are found and cut, and not yet named.
@@ -59,7 +63,7 @@ class Pipeline:
     workers, ahead : int
         Threads, and fields kept ready.
     window : int
-        Fields whose crops are classified together; changes no answer.
+        Most fields whose crops are classified together; changes no answer.
     find : callable
         Finds the cells of pictures at given scales; the detector, or what is put round it.
     on_field : callable or None
@@ -86,7 +90,8 @@ class Pipeline:
                 item = load(picture)
             return self._look(item) if isinstance(item, Field) else item
 
-        for window in windows(read_ahead(pictures, look, self.workers, self.ahead), self.window):
+        found = read_ahead(pictures, look, self.workers, self.ahead)
+        for window in windows(found, self.window, _n_crops, _ENOUGH_CROPS):
             named = iter(self._name([f for f in window if isinstance(f, Found)]))
             failures = [f if isinstance(f, FieldFailure) else None for f in window]
             window.clear()  # pixels that were kept for `on_field` have been seen
@@ -139,6 +144,10 @@ class Pipeline:
             n_platelets=found.detections.count("platelet"),
             n_possible_blasts=int(self.nets.rule.may_be_blast(blast_probs).sum()),
         )
+
+
+def _n_crops(found: Found | FieldFailure) -> int:
+    return sum(len(crops) for crops in found.crops.values()) if isinstance(found, Found) else 0
 
 
 def _whole(field: Field) -> Field:

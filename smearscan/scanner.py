@@ -24,6 +24,9 @@ from smearscan.sources import Slide, find_slides
 from smearscan.statistics.reading import Looks
 from smearscan.timing import Clock
 
+_SHOWN = 16
+"""Most fields whose pixels are kept for who wants to see them with their cells."""
+
 Picture = NDArray[np.uint8] | Image.Image | str | Path
 Given = TypeVar("Given")
 
@@ -260,8 +263,9 @@ class SmearScanner:
         one_by_one: bool = False,
         find: Find | None = None,
     ) -> Generator[FieldResult | FieldFailure, None, None]:
-        # who may stop at any field wants to hear of no field beyond it
-        window = 1 if one_by_one and on_field else self.config.window
+        window = self.config.window
+        if on_field:  # who may stop at any field wants to hear of no field beyond it
+            window = 1 if one_by_one else min(window, _SHOWN)
         own = self.config
         way = Pipeline(
             self.nets,

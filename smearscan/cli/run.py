@@ -46,7 +46,7 @@ _PATH = click.Path(path_type=Path)
     type=float,
     help="With --until-resolved: width of the intervals in percentage points. Default: 15.",
 )
-@click.option("--window", type=int, help="Fields held in memory at once.")
+@click.option("--window", type=int, help="Most fields whose crops are classified together.")
 @click.option("--timing", is_flag=True, help="Tell where the time went, on stderr.")
 @click.option("--config", "config_file", type=_PATH, help="YAML file of settings; options win over it.")
 def command(
