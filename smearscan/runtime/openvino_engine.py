@@ -5,8 +5,6 @@ from functools import cache
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from smearscan.runtime.batches import Answers, Batched, Pictures, usable_cores
 from smearscan.runtime.engine import Blueprint, Precision
 
@@ -58,14 +56,8 @@ class OpenVino:
         return blob_of(to_openvino(network, blueprint, blueprint.batch), precision)
 
     def loaded(self, payload: bytes, blueprint: Blueprint, precision: Precision) -> Batched:
-        """Make an engine of what :meth:`compiled` gave.
-
-        It is run once before it is handed out: two threads that are OpenVINO's first to meet an array wait for
-        each other for ever, one with Python's lock and one with that of a variable of pybind11.
-        """
-        engine = OpenVinoEngine(payload, blueprint.batch, precision)
-        engine.run(np.zeros((1, blueprint.sides[0], blueprint.sides[0], 3), np.uint8))
-        return engine
+        """Make an engine of what :meth:`compiled` gave."""
+        return OpenVinoEngine(payload, blueprint.batch, precision)
 
     def has_bf16(self) -> bool:
         """Tell whether the processor computes in bfloat16 of its own."""

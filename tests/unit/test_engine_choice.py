@@ -16,7 +16,7 @@ from smearscan.runtime import engine as module
 from smearscan.runtime import make_engine
 from smearscan.runtime.check import Difference, difference, pictures
 from smearscan.runtime.engine import Blueprint, choose, choose_device
-from smearscan.runtime.openvino_engine import OpenVino, OpenVinoEngine
+from smearscan.runtime.openvino_engine import OpenVino
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 
 
@@ -164,20 +164,3 @@ def test_the_check_finds_what_goes_wrong(plan: Blueprint) -> None:
     true = TorchEngine(plan.build(), "cpu", plan.batch)
     assert difference(true, TorchEngine(plan.build(), "cpu", plan.batch), plan) == Difference(0.0, 0.0)
     assert not difference(true, Swapped(plan.build(), "cpu", plan.batch), plan).holds
-
-
-def test_openvino_has_met_an_array_before_threads_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two threads that are the first to hand it one can wait for each other for ever."""
-    run: list[tuple[int, ...]] = []
-    infer = OpenVinoEngine._infer
-
-    def watched(engine: OpenVinoEngine, batch: np.ndarray) -> np.ndarray:
-        run.append(batch.shape)
-        return infer(engine, batch)
-
-    monkeypatch.setattr(OpenVinoEngine, "_infer", watched)
-    payload = OpenVino().compiled(logits().build(), logits(), "f32")
-    assert not run
-    OpenVino().loaded(payload, logits(), "f32")
-    low = logits().sides[0]
-    assert run == [(logits().batch, low, low, 3)]
