@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: demo test lint types unit integration weights calibration measure measure-unseen measure-lab lodo seeds bench wheel clean
+.PHONY: demo test lint types unit integration weights calibration measure measure-unseen measure-lab lodo seeds bench performance wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -129,6 +129,11 @@ seeds: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds
+
+# All tables of docs/performance.md: on a machine with nothing else to do, about a quarter of an hour. QUICK=1 shows
+# that it runs, in about a minute, and writes to build/benchmarks. What needs DATA or nncf is left out without.
+performance: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.performance --data $(DATA) $(if $(QUICK),--quick)
 
 wheel: $(VENV)/.installed
 	$(BIN)/python -m build
