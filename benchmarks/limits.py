@@ -67,7 +67,7 @@ class Network:
             self._inputs.append((engine, net.engine))
         few()
         self._share = kind.distinct
-        self._stacks = [(engine, _stacks(recorder.seen)) for engine, recorder in self._inputs]
+        self._stacks = [(engine, stacks(recorder.seen)) for engine, recorder in self._inputs]
 
     def __call__(self) -> dict[str, Any]:
         """Run all networks on the input of all fields, full batches on all cores."""
@@ -95,7 +95,7 @@ class Both:
         return told
 
 
-def _stacks(seen: list[Pictures]) -> list[Pictures]:
+def stacks(seen: list[Pictures]) -> list[Pictures]:
     """Pictures of one shape together."""
     shapes = dict.fromkeys(images.shape[1:] for images in seen)
     return [np.concatenate([i for i in seen if i.shape[1:] == shape]) for shape in shapes]

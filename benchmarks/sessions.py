@@ -113,10 +113,10 @@ def in_turns(
             for name, worker in workers.items():
                 if i < 2 or name not in twice:
                     runs[name].append(worker.go())
-    return {name: _summary(own, first[name]) | _with(found.get(name)) for name, own in runs.items()}
+    return {name: summary(own, first[name]) | _with(found.get(name)) for name, own in runs.items()}
 
 
-def _summary(runs: list[Told], first: Told) -> Told:
+def summary(runs: list[Told], first: Told) -> Told:
     last, seconds = runs[-1], [run["seconds"] for run in runs]
     same = {k: v for k, v in last.items() if k not in ("seconds", "core_seconds")}
     return {
