@@ -12,10 +12,15 @@ from smearscan.config import ScanConfig
 from smearscan.crops import Geometry
 from smearscan.detector import Detector
 from smearscan.errors import ConfigError, WeightsError
+from smearscan.images import REDUCTIONS
 from smearscan.naming import NamingRule, Rescaling
-from smearscan.taxonomy import BLAST
+from smearscan.results import Scale
+from smearscan.taxonomy import BLAST, RED_CELL_UM
 
 Probs = NDArray[np.float32]
+
+_SPARE = 1.05
+"""How many times more pixels a reduced field holds than a net is given, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,12 @@ class Nets:
         """How crops are cut for the classifiers, each way once."""
         nets = [net for net in (self.differential, self.blast) if net is not None]
         return tuple(dict.fromkeys(net.geometry for net in nets))
+
+    def reduction(self, scale: Scale) -> int:
+        """How far a field may be reduced while it is read: it keeps more pixels than any net is given."""
+        px_per_um = [how.px / how.um for how in self.geometries]
+        needed = max([self.detector.card.working_red_cell_px, *(p * RED_CELL_UM for p in px_per_um)])
+        return max((r for r in REDUCTIONS if scale.red_cell_px / r >= _SPARE * needed), default=1)
 
     def kinds(self, crops: Sequence[dict[Geometry, NDArray[np.uint8]]]) -> list[Probs]:
         """Probabilities of the differential's classes, (N, K) for the N crops of each field; K may be 0."""
