@@ -36,6 +36,7 @@ integration: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/integration/test_scan_drawn.py tests/integration/test_statistics_drawn.py \
 	  tests/integration/test_real.py
 	$(BIN)/python -m pytest tests/integration/test_classify_drawn.py tests/integration/test_leaks_real.py
+	$(BIN)/python -m pytest tests/integration/test_same_answer.py
 	for each in detector_is_retrained detector_is_accepted classifier_is_retrained ones_own protocol_is_run; do \
 	  $(BIN)/python -m pytest tests/integration/test_train_small.py -k $$each || exit 1; done
 

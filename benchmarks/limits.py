@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from benchmarks.fields import Kind, slide
 from benchmarks.ours import Ours
-from smearscan.images import as_rgb
+from smearscan.results import Field, Scale
 from smearscan.runtime import Engine
 from smearscan.runtime.batches import usable_cores
+from smearscan.scanner import SmearScanner
 from smearscan.sources import find_slides
 from smearscan.streams import read_ahead
 
@@ -33,14 +34,16 @@ class Recorder:
 
 
 class Decode:
-    """Reads the pictures of a folder as a scan does, on a thread for each core, and drops them."""
+    """Reads the pictures of a folder just as a scan does, on a thread for each core, and drops them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: Kind) -> None:
         self._paths = [path for one in find_slides(folder) for path in one.paths]
+        self._load = SmearScanner()._reading("", Scale(kind.um_per_px, "given"))
 
     def __call__(self) -> dict[str, Any]:
         """Read."""
-        return {"fields": sum(1 for _ in read_ahead(self._paths, as_rgb, usable_cores(), 2 * usable_cores()))}
+        read = read_ahead(self._paths, self._load, usable_cores(), 2 * usable_cores())
+        return {"fields": sum(isinstance(field, Field) for field in read)}
 
 
 class Network:
@@ -84,7 +87,7 @@ class Both:
     """Decoding and networks side by side: neither waits for the other, both have all cores."""
 
     def __init__(self, folder: Path, kind: Kind, **settings: object) -> None:
-        self._decode, self._network = Decode(folder), Network(folder, kind, **settings)
+        self._decode, self._network = Decode(folder, kind), Network(folder, kind, **settings)
 
     def __call__(self) -> dict[str, Any]:
         """Do both until both are done."""

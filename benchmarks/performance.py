@@ -105,13 +105,24 @@ def _in_new_process(part: str, asked: argparse.Namespace) -> dict[str, Any]:
 def write(known: dict[str, Any], out: Path) -> None:
     """Write tables and plot of what was measured."""
     from benchmarks import plots, tables
-    from smearscan.cli.options import replace_section
 
+    text = out.read_text(encoding="utf-8")
     for part in PARTS:
         if part in known:
-            replace_section(out, f"<!-- {part} -->", tables.table(part, known))
-    replace_section(out, "<!-- machine -->", tables.about(known))
+            text = filled(text, part, tables.table(part, known))
+    out.write_text(filled(text, "machine", tables.about(known)), encoding="utf-8")
     plots.draw(known, out.with_suffix(".png"))
+
+
+def filled(text: str, name: str, table: str) -> str:
+    """Put a table between the two markers of its name, in place of what stood there."""
+    before, begin, rest = text.partition(f"<!-- {name} -->")
+    _, end, after = rest.partition(f"<!-- /{name} -->")
+    if not begin or not end:
+        raise ValueError(
+            f"no lines '<!-- {name} -->' and '<!-- /{name} -->'; put them where the table belongs"
+        )
+    return f"{before}{begin}\n\n{table.strip()}\n\n{end}{after}"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ Figures = dict[str, Any]
 def about(known: Figures) -> str:
     """Tell machine, versions and weights of the latest run."""
     latest = max((part["machine"] for part in known.values()), key=lambda m: str(m["when"]))
-    return f"{in_words(latest)}\n"
+    own = [part for part in known.values() if part["machine"]["when"] == latest["when"]]
+    minutes = sum(part["took_seconds"] for part in own) / 60
+    return f"{in_words(latest)} It took {minutes:.0f} minutes.\n"
 
 
 def table(part: str, known: Figures) -> str:

@@ -98,7 +98,7 @@ def _limits(kind: Kind, n_fields: int, rounds: int) -> dict[str, Any]:
     folder = slide(kind, n_fields)
     runs = in_turns(
         {
-            "decode": partial(Worker, "decode", folder),
+            "decode": partial(Worker, "decode", folder, kind=kind.name),
             "network": partial(Worker, "network", folder, kind=kind.name),
             "both": partial(Worker, "both", folder, kind=kind.name),
             OURS: partial(Worker, "ours", folder),

@@ -27,10 +27,8 @@ def job(name: str, folder: Path, options: dict[str, Any]) -> Any:
         return Peer(folder, **options)
     if name == "ours":
         return Ours(folder, **options)
-    if name == "decode":
-        return limits.Decode(folder)
-    kind = KINDS[options.pop("kind")]
-    return {"network": limits.Network, "both": limits.Both}[name](folder, kind, **options)
+    ways: dict[str, Any] = {"decode": limits.Decode, "network": limits.Network, "both": limits.Both}
+    return ways[name](folder, KINDS[options.pop("kind")], **options)
 
 
 def main() -> None:

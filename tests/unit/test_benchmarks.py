@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import tables, whole
+from benchmarks import performance, tables, whole
 from benchmarks.limits import Recorder, stacks
 from benchmarks.machine import described, in_words, peak_mb
 from benchmarks.sessions import summary
@@ -79,15 +79,31 @@ def test_the_machine_is_told() -> None:
     assert peak_mb() > 10
 
 
+def test_a_table_takes_the_place_of_the_last_one() -> None:
+    page = "a\n<!-- x -->\n<!-- /x -->\n### b\n<!-- y -->\nold\n<!-- /y -->\n"
+    once = performance.filled(performance.filled(page, "x", "new\n"), "y", "newer")
+    assert once == "a\n<!-- x -->\n\nnew\n\n<!-- /x -->\n### b\n<!-- y -->\n\nnewer\n\n<!-- /y -->\n"
+    assert performance.filled(once, "x", "new") == once
+    with pytest.raises(ValueError, match="put them"):
+        performance.filled(page, "z", "")
+
+
+def test_the_page_has_a_place_for_every_part() -> None:
+    page = (PACKAGE.parent / "docs" / "performance.md").read_text(encoding="utf-8")
+    for part in (*performance.PARTS, "machine"):
+        performance.filled(page, part, "")
+
+
 def test_a_part_of_another_run_says_so() -> None:
     new, old = described(), described()
     new["when"], old["when"] = "2026-02-01 10:00 UTC", "2026-01-01 10:00 UTC"
     figures = {"help_seconds": 0.1, "first_field_seconds": 2.0}
     known = {
-        "start_up": {"machine": old, "figures": figures},
-        "batches": {"machine": new, "figures": {"f32, batches of 8": 1.5}},
+        "start_up": {"machine": old, "took_seconds": 20, "figures": figures},
+        "batches": {"machine": new, "took_seconds": 120, "figures": {"f32, batches of 8": 1.5}},
     }
     assert "2026-02-01" in tables.about(known)
+    assert "took 2 minutes" in tables.about(known)
     assert "Of another run: 2026-01-01" in tables.table("start_up", known)
     assert "Of another run" not in tables.table("batches", known)
     assert "| f32, batches of 8 | 1.50 |" in tables.table("batches", known)
