@@ -74,8 +74,12 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait(60)
+        assert self._process.stdout
+        self._process.stdin.close()  # the end of input is its end
+        if kind is not None:
+            self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
 
 
 def in_turns(
