@@ -74,6 +74,9 @@ def core() -> Any:
     """
     import openvino as ov
 
+    # Its bindings look up numpy's types at the first need, in a way (pybind11's) that lets two threads wait
+    # for each other for ever: so once here, before any thread computes.
+    ov.Type.u8.to_dtype()
     return ov.Core()
 
 
