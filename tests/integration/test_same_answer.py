@@ -27,7 +27,9 @@ pytestmark = [pytest.mark.weights, pytest.mark.slow]
 N_FIELDS = 9
 BOX_PX = 0.5
 PROBABILITY = 0.01
-OTHERS = ["openvino-auto", "onnxruntime-f32", "torch-f32"]
+OTHERS = {"openvino-auto": 0.02, "onnxruntime-f32": 0.0, "torch-f32": 0.0}
+"""Engine and precision, and the share of cells that may be exceptions: bfloat16, which classifiers use where
+the processor has it, moves 4 of 1,884 cells of real fields by more than .01, none by more than .0121."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def test_engines_agree(slides: Path, how: str) -> None:
         pytest.skip(f"{engine} is not installed")
     measure = scanned(SmearScanner(device="cpu", engine="openvino", precision="f32"), slides)
     other = scanned(SmearScanner(device="cpu", engine=engine, precision=precision), slides)
-    assert_alike(measure, other)
+    assert_alike(measure, other, OTHERS[how])
 
 
 @pytest.mark.parametrize("engine", [e for e in ENGINES if e in ("torch", "tensorrt")])
@@ -177,14 +179,18 @@ def test_a_gpu_agrees(slides: Path, engine: str) -> None:
     measure = scanned(SmearScanner(device="cpu", engine="torch", precision="f32"), slides)
     on_gpu = SmearScanner(device="cuda", engine=engine)
     told = scanned(on_gpu, slides)
-    assert_alike(measure, told)
+    assert_alike(measure, told, OTHERS["openvino-auto"])
     assert_identical(told.fields, scanned(on_gpu, slides, window=7, workers=4).fields)
 
 
-def assert_alike(one: Told, other: Told) -> None:
-    """Boxes within half a pixel, probabilities within .01, every flag the same."""
+def assert_alike(one: Told, other: Told, exceptions: float = 0.0) -> None:
+    """Boxes within half a pixel, probabilities within .01, every flag the same.
+
+    A share of the cells may be exceptions, whose probabilities are within .02.
+    """
     assert one.flags == other.flags
     assert one.fields.keys() == other.fields.keys()
+    apart: list[float] = []
     for name, a in one.fields.items():
         b = other.fields[name]
         assert len(a.types) == len(b.types), name
@@ -192,10 +198,9 @@ def assert_alike(one: Told, other: Told) -> None:
             continue
         pairs = boxes.iou(a.detections.xyxy, b.detections.xyxy).argmax(axis=1)
         assert sorted(pairs) == list(range(len(pairs))), name
-        np.testing.assert_allclose(
-            a.detections.xyxy, b.detections.xyxy[pairs], rtol=0, atol=BOX_PX, err_msg=name
-        )
-        np.testing.assert_allclose(a.probs, b.probs[pairs], rtol=0, atol=PROBABILITY, err_msg=name)
-        np.testing.assert_allclose(
-            a.blast_probs, b.blast_probs[pairs], rtol=0, atol=PROBABILITY, err_msg=name
-        )
+        found = b.detections.xyxy[pairs]
+        np.testing.assert_allclose(a.detections.xyxy, found, rtol=0, atol=BOX_PX, err_msg=name)
+        blast = np.abs(a.blast_probs - b.blast_probs[pairs])
+        apart += np.maximum(np.abs(a.probs - b.probs[pairs]).max(axis=1), blast).tolist()
+    assert np.mean(np.array(apart) > PROBABILITY) <= exceptions, sorted(apart)[-5:]
+    assert max(apart) <= (2 * PROBABILITY if exceptions else PROBABILITY)
