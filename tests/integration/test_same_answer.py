@@ -27,9 +27,10 @@ pytestmark = [pytest.mark.weights, pytest.mark.slow]
 N_FIELDS = 9
 BOX_PX = 0.5
 PROBABILITY = 0.01
-OTHERS = {"openvino-auto": 0.02, "onnxruntime-f32": 0.0, "torch-f32": 0.0}
+OTHERS = {"openvino-auto": 0.05, "onnxruntime-f32": 0.0, "torch-f32": 0.0}
 """Engine and precision, and the share of cells that may be exceptions: bfloat16, which classifiers use where
-the processor has it, moves 4 of 1,884 cells of real fields by more than .01, none by more than .0121."""
+the processor has it, moves 4 of 1,884 cells of real fields by more than .01, none by more than .0121; two of
+those four are among the 65 real cells here."""
 
 
 @dataclass(frozen=True)
