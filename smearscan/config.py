@@ -28,7 +28,8 @@ class ScanConfig(BaseModel):
     window : int
         Most fields whose crops wait to be classified together; changes no answer.
     workers, read_ahead : int
-        Threads that read pictures, and pictures kept ready; change no answer.
+        Threads that read, search and cut (None: one more than there are cores), and fields kept ready (at
+        least one a thread); change no answer.
     ruler_fields : int
         Fields of a slide, evenly spread, on which its scale is measured.
     calibration : Path or None
@@ -55,7 +56,7 @@ class ScanConfig(BaseModel):
     differential: Path | None = None
     um_per_px: Annotated[float, Field(gt=0.005, lt=5)] | None = None
     window: Annotated[int, Field(ge=1, le=1024)] = 64
-    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    workers: Annotated[int, Field(ge=1, le=64)] | None = None
     read_ahead: Annotated[int, Field(ge=1, le=1024)] = 8
     ruler_fields: Annotated[int, Field(ge=1, le=100)] = 6
     calibration: Path | None = None

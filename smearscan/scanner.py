@@ -18,6 +18,7 @@ from smearscan.images import as_rgb, read_reduced, some_images
 from smearscan.nets import Nets
 from smearscan.pipeline import Find, OnField, Pipeline
 from smearscan.results import Field, FieldFailure, FieldResult, Scale
+from smearscan.runtime.batches import usable_cores
 from smearscan.single_cells import NamedCells, as_list, central_cells, measure_crops
 from smearscan.slide import Reading, SlideReport, SlideTally, report_slide
 from smearscan.sources import Slide, find_slides
@@ -267,10 +268,11 @@ class SmearScanner:
         if on_field:  # who may stop at any field wants to hear of no field beyond it
             window = 1 if one_by_one else min(window, _SHOWN)
         own = self.config
+        workers = own.workers or usable_cores() + 1  # one may read while the others compute
         way = Pipeline(
             self.nets,
-            own.workers,
-            own.read_ahead,
+            workers,
+            max(own.read_ahead, workers),
             window,
             find or self.nets.detector.detect,
             on_field,
