@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from smearscan.density import brought_to, middle_density
 from smearscan.training.augment import augmented, mixed
 from smearscan.training.config import ClassifierTraining
+from smearscan.training.stain import happens
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 """Pairs of inputs and targets: classes (B,) int64, or their chances (B, K) float32 where crops are mixed."""
@@ -27,6 +29,11 @@ class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
         self._windows, self._config, self._seed = windows, config, seed
         self._target = table["target"].to_numpy()
         self._share = shares(table, config)
+        if config.augmentation.exchange:
+            wide = config.crop_um * windows.shape[1] / config.crop_px
+            self._density = middle_density(windows, wide)
+            n = table.groupby("site")["image"].transform("size").to_numpy(np.float64)
+            self._lends = (1 / n) / (1 / n).sum()
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.uint8], int]]:
         worker = get_worker_info()
@@ -34,7 +41,11 @@ class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
         how = self._config.augmentation
         while True:
             for i in rng.choice(len(self._target), _AT_ONCE, p=self._share):
-                yield augmented(self._windows[i], self._config.crop_px, rng, how), int(self._target[i])
+                window = self._windows[i]
+                if happens(rng, how.exchange):
+                    lender = rng.choice(len(self._target), p=self._lends)
+                    window = brought_to(window, self._density[i], self._density[lender])
+                yield augmented(window, self._config.crop_px, rng, how), int(self._target[i])
 
 
 def shares(table: pd.DataFrame, config: ClassifierTraining) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ FLOORS: dict[str, float] = {
             "tiles",
             "crops",
             "background",
+            "density",
             "images",
             "streams",
             "timing",
@@ -41,6 +42,7 @@ NEIGHBORS = {
     ("flag", "differential"),
     ("calibration", "weights"),
     ("background", "crops"),
+    ("density", "crops"),
 }
 """Imports within a floor: results name classes, the flag reads the count, the card lies by its nets, what is
 taken out of a crop becomes the gray that the crop function fills with."""
