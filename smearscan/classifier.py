@@ -5,7 +5,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from smearscan import backbones
 from smearscan.background import without_background
@@ -73,4 +72,4 @@ class Classifier:
     def probs(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Calibrated probabilities, (N, K) float32, of crops (N, S, S, 3) uint8 from the crop function."""
         logits = self.engine.run(as_seen(crops, self.card.background, self.card.crop_um))
-        return np.asarray(softmax(logits / self.card.temperature, axis=1), np.float32)
+        return np.asarray(self.card.probabilities(logits), np.float32)

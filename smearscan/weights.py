@@ -5,11 +5,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from scipy.special import softmax
 from torch import Tensor
 
 from smearscan.errors import WeightsError
@@ -62,6 +65,9 @@ class ClassifierCard(Card):
 
     `head` and `norm` complete the architecture (see :func:`smearscan.backbones.build`); with `background`
     ``remove`` the net sees crops without what surrounds the cell.
+
+    `caution` says of a class how many times the usual evidence its name takes: what hardly more than one site
+    has in training is known by that site's looks as well, and another site's cells are taken for it.
     """
 
     stage: Literal["classifier"] = "classifier"
@@ -74,6 +80,7 @@ class ClassifierCard(Card):
     norm: Literal["batch", "frozen", "group"] = "frozen"
     background: Literal["keep", "remove"] = "keep"
     temperature: Positive = 1.0
+    caution: dict[str, Annotated[float, Field(ge=1)]] = {}
     threshold: Share = 0.5
     unclassified_below: Share = 0.0
     confusion: list[list[int]] = []
@@ -83,7 +90,17 @@ class ClassifierCard(Card):
         sides = {len(self.confusion), *map(len, self.confusion)}
         if self.confusion and sides != {len(self.classes)}:
             raise ValueError("confusion must be a square of the classes")
+        if unknown := sorted(set(self.caution) - set(self.classes)):
+            raise ValueError(f"caution names {unknown[0]!r}, which is none of the classes")
         return self
+
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Turn logits (N, K) into calibrated probabilities (N, K), rows of sum 1, of the same precision."""
+        scaled = logits / self.temperature
+        if self.caution:
+            evidence = np.log([self.caution.get(name, 1.0) for name in self.classes])
+            scaled = (scaled - evidence).astype(logits.dtype)
+        return np.asarray(softmax(scaled, axis=1))
 
 
 C = TypeVar("C", bound=Card)

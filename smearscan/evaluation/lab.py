@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy.special import softmax
 from torch import nn
 
 from smearscan import __version__
@@ -200,7 +199,7 @@ def _train(
     if keep_net:
         save_weights(place / f"{config.name}.safetensors", card, model.state_dict())
     crops = load_crops(parts["test"], root, config.crop_um, config.crop_px)
-    probs = softmax(logits_of(model, crops, config) / card.temperature, axis=1).astype(np.float64)
+    probs = card.probabilities(logits_of(model, crops, config)).astype(np.float64)
     test = parts["test"]
     scores = test.assign(
         target=test["target"].where(test["target"] >= 0).astype("Int64"),
