@@ -80,8 +80,8 @@ class Augmentation(BaseModel):
     exchange: Annotated[
         Share,
         Field(
-            description="Chance of the depth of stain of another training cell, of any site alike: the mean "
-            "density of the cell's middle, channel by channel, is brought to that cell's."
+            description="Chance of the depth of stain of any training site: the density of each channel is "
+            "multiplied by that site's mean over the own site's (mean of the cells' middles)."
         ),
     ] = 0.0
     blur: Annotated[Share, Field(description="Chance of a Gaussian blur of 0.4 to `blur_px` px.")] = 0.2

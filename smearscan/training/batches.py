@@ -21,7 +21,11 @@ _AT_ONCE = 1024
 
 
 class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
-    """Endless, seeded, augmented crops."""
+    """Endless, seeded, augmented crops.
+
+    Where sites exchange their stain, what sets a cell apart from the others of its site stays: only what the
+    site's cells have in common is the site's.
+    """
 
     def __init__(
         self, windows: NDArray[np.uint8], table: pd.DataFrame, config: ClassifierTraining, seed: int
@@ -31,9 +35,9 @@ class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
         self._share = shares(table, config)
         if config.augmentation.exchange:
             wide = config.crop_um * windows.shape[1] / config.crop_px
-            self._density = middle_density(windows, wide)
-            n = table.groupby("site")["image"].transform("size").to_numpy(np.float64)
-            self._lends = (1 / n) / (1 / n).sum()
+            self._site, names = pd.factorize(table["site"])
+            density = middle_density(windows, wide)
+            self._depths = [density[self._site == site].mean(axis=0) for site in range(len(names))]
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.uint8], int]]:
         worker = get_worker_info()
@@ -43,8 +47,8 @@ class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
             for i in rng.choice(len(self._target), _AT_ONCE, p=self._share):
                 window = self._windows[i]
                 if happens(rng, how.exchange):
-                    lender = rng.choice(len(self._target), p=self._lends)
-                    window = brought_to(window, self._density[i], self._density[lender])
+                    other = rng.integers(len(self._depths))
+                    window = brought_to(window, self._depths[self._site[i]], self._depths[other])
                 yield augmented(window, self._config.crop_px, rng, how), int(self._target[i])
 
 
