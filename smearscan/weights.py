@@ -16,6 +16,7 @@ from scipy.special import softmax
 from torch import Tensor
 
 from smearscan.errors import WeightsError
+from smearscan.stain_range import StainRange
 from smearscan.taxonomy import NOTICE
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -66,6 +67,7 @@ class ClassifierCard(Card):
     `head` and `norm` complete the architecture (see :func:`smearscan.backbones.build`); with `background`
     ``remove`` the net sees crops without what surrounds the cell.
 
+    `stain`, where it is given, tells the stains of training; cells from beyond are looked at in each of them.
     `caution` says of a class how many times the usual evidence its name takes: what hardly more than one site
     has in training is known by that site's looks as well, and another site's cells are taken for it.
     """
@@ -79,6 +81,7 @@ class ClassifierCard(Card):
     head: Literal["linear", "own", "dense256", "leuknet", "soto_ayala"] = "linear"
     norm: Literal["batch", "frozen", "group"] = "frozen"
     background: Literal["keep", "remove"] = "keep"
+    stain: StainRange | None = None
     temperature: Positive = 1.0
     caution: dict[str, Annotated[float, Field(ge=1)]] = {}
     threshold: Share = 0.5
@@ -92,6 +95,8 @@ class ClassifierCard(Card):
             raise ValueError("confusion must be a square of the classes")
         if unknown := sorted(set(self.caution) - set(self.classes)):
             raise ValueError(f"caution names {unknown[0]!r}, which is none of the classes")
+        if self.stain and len(self.stain.answers[0]) != len(self.classes):
+            raise ValueError("stain must hold answers of the classes")
         return self
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -101,7 +101,7 @@ def refit_last_layer(
     tensors[f"{last_name}.bias"] = torch.tensor(final[:, -1], dtype=torch.float32)
     told = {**card.training, "last_layer": {"cells": int(usable.sum()), "hold": hold, "of": card.short_hash}}
     name = f"{card.name}_refitted"
-    anew = {"temperature": 1.0, "caution": {}, "metrics": {}, "confusion": []}
+    anew = {"temperature": 1.0, "caution": {}, "stain": None, "metrics": {}, "confusion": []}
     new = card.model_copy(update={"name": name, "training": told, **anew})
     return save_weights(out / f"{name}.safetensors", new, tensors), probs
 

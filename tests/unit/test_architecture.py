@@ -17,6 +17,7 @@ FLOORS: dict[str, float] = {
             "crops",
             "background",
             "density",
+            "stain_range",
             "images",
             "streams",
             "timing",
@@ -43,6 +44,7 @@ NEIGHBORS = {
     ("calibration", "weights"),
     ("background", "crops"),
     ("density", "crops"),
+    ("stain_range", "density"),
 }
 """Imports within a floor: results name classes, the flag reads the count, the card lies by its nets, what is
 taken out of a crop becomes the gray that the crop function fills with."""

@@ -1,4 +1,4 @@
-"""Depth of stain: measured in the middle of a crop, multiplied channel by channel, white stays white."""
+"""Depth of stain: measured in the middle of a crop, multiplied channel by channel; white stays white."""
 
 import numpy as np
 import pytest
