@@ -1,15 +1,18 @@
 """Cells of a stain that training had are left alone; others are looked at in each stain that it had."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from test_density import SIDE_UM, cell
 
-from smearscan.classifier import answers
+from smearscan.classifier import Classifier, answers
+from smearscan.cli.weights import stain
 from smearscan.density import middle_density
 from smearscan.errors import DatasetError, WeightsError
 from smearscan.stain_range import StainRange
@@ -153,3 +156,31 @@ def test_the_range_is_learned_from_training_cells(monkeypatch: pytest.MonkeyPatc
     assert found == familiar.stain_range_of(a_card(None), net, table, Path())
     with pytest.raises(DatasetError, match="four training cells"):
         familiar.stain_range_of(a_card(None), net, table[:3], Path())
+
+
+def test_the_command_writes_the_range_into_the_card_and_takes_it_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair, table, config = tmp_path / "net.yaml", tmp_path / "cells.csv", tmp_path / "net_config.yaml"
+    save_card(pair, a_card(None))
+    config.write_text("name: net\nclasses: [a, b]\n")
+    box = {"um_per_px": 0.1, "x0": 0, "y0": 0, "x1": 9, "y1": 9, "split": "train"}
+    made = [(f"{s}{i}.png", "ab"[i % 2], s, f"{s}{i}") for s in "pqr" for i in range(4)]
+    pd.DataFrame(made, columns=["image", "class", "site", "group"]).assign(**box).to_csv(table, index=False)
+    sites: list[set[str]] = []
+
+    def learn(card: ClassifierCard, run: object, cells: pd.DataFrame, *_: object) -> StainRange:
+        sites.append(set(cells["site"]))
+        return a_range()
+
+    def load(path: Path) -> SimpleNamespace:
+        return SimpleNamespace(card=load_card(path, ClassifierCard), engine=SimpleNamespace(run=net))
+
+    monkeypatch.setattr(Classifier, "load", load)
+    monkeypatch.setattr(familiar, "stain_range_of", learn)
+    told = [str(pair), str(table), "--config", str(config), "--data", str(tmp_path)]
+    assert CliRunner().invoke(stain, [*told, "--exclude-site", "q"]).output == "net: stains of deep, pale\n"
+    assert sites == [{"p", "r"}]
+    assert load_card(pair, ClassifierCard) == a_card(a_range())
+    assert CliRunner().invoke(stain, [*told, "--remove"]).exit_code == 0
+    assert load_card(pair, ClassifierCard) == a_card(None)
