@@ -51,7 +51,7 @@ class StainRange(BaseModel):
         Mean logits of the training cells of each site and class: what the net says of cells that it knows.
     limit : float
         Mahalanobis distance from a site's mean at which its stain ends; of three normal channels 90 % lie
-        within 2.5, and of training cells 95 % within that of any site.
+        within 2.5, and of training cells 97 % within that of any site.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
