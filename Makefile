@@ -117,7 +117,7 @@ lodo: $(VENV)/.installed
 
 # Sites of a stain that training has not: the shipped way of training without each, with and without the range of stain on the card
 # (smearscan weights stain), on the cells that measure-lab has grouped anew. About ten minutes a site.
-FAR := jtsc munich_lmu
+FAR := jtsc munich_lmu bccd
 lodo-stain: $(VENV)/.installed
 	$(BIN)/smearscan crossval build/grouped.csv --protocol lodo --config configs/lodo/differential.yaml --data $(DATA) --start $(RESNET) \
 	  $(foreach site,$(FAR),--site $(site)) --keep-nets --runs runs/lodo_stain > /dev/null
