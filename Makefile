@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: demo test lint types unit integration weights calibration measure measure-unseen measure-lab lodo lodo-stain seeds bench wheel clean
+.PHONY: demo test lint types unit integration weights calibration measure measure-unseen measure-lab lodo lodo-stain seeds bench performance wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,7 @@ integration: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/integration/test_scan_drawn.py tests/integration/test_statistics_drawn.py \
 	  tests/integration/test_real.py
 	$(BIN)/python -m pytest tests/integration/test_classify_drawn.py tests/integration/test_leaks_real.py
+	$(BIN)/python -m pytest tests/integration/test_same_answer.py
 	for each in detector_is_retrained detector_is_accepted classifier_is_retrained ones_own protocol_is_run; do \
 	  $(BIN)/python -m pytest tests/integration/test_train_small.py -k $$each || exit 1; done
 
@@ -144,6 +145,11 @@ seeds: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds
+
+# All tables of docs/performance.md: on a machine with nothing else to do, about a quarter of an hour. QUICK=1 shows
+# that it runs, in about a minute, and writes to build/benchmarks. What needs DATA or nncf is left out without.
+performance: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.performance --data $(DATA) $(if $(QUICK),--quick)
 
 wheel: $(VENV)/.installed
 	$(BIN)/python -m build

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smearscan import backbones
 from smearscan.background import without_background
 from smearscan.crops import Geometry
 from smearscan.density import middle_density
-from smearscan.runtime import Engine, make_engine
-from smearscan.runtime.engine import FromPixels
-from smearscan.weights import ClassifierCard, load_weights, shipped
+from smearscan.runtime import Asked, Blueprint, Engine, make_engine
+from smearscan.weights import ClassifierCard, read_pair, shipped, tensors_of
+
+if TYPE_CHECKING:
+    from smearscan.runtime.torch_engine import FromPixels
 
 Logits = NDArray[np.float32]
 _BATCH = 8
@@ -77,8 +78,10 @@ class Classifier:
         self.engine, self.card = engine, card
 
     @classmethod
-    def load(cls, weights: Path, device: str = "auto", engine: str = "auto") -> "Classifier":
-        """Load a weights pair.
+    def load(
+        cls, weights: Path, device: str = "auto", engine: str = "auto", precision: Asked = "auto"
+    ) -> "Classifier":
+        """Load a weights pair; device, engine and precision: see :func:`smearscan.runtime.engine.make`.
 
         Raises
         ------
@@ -87,16 +90,15 @@ class Classifier:
         EngineError
             If the device or engine is not available.
         """
-        card, tensors = load_weights(weights, ClassifierCard)
-        network = backbones.build(card.architecture, len(card.classes), card.head, card.norm)
-        network.load_state_dict(tensors)
-        whole = FromPixels(network.eval(), card.mean, card.std)
-        return cls(make_engine(whole, device, engine, _BATCH, card.crop_px), card)
+        card, network = blueprint(weights)
+        return cls(make_engine(network, device, engine, precision), card)
 
     @classmethod
-    def shipped(cls, task: str, device: str = "auto", engine: str = "auto") -> "Classifier":
+    def shipped(
+        cls, task: str, device: str = "auto", engine: str = "auto", precision: Asked = "auto"
+    ) -> "Classifier":
         """Load the shipped weights of a task, ``blast`` or ``differential``."""
-        return cls.load(shipped(task), device, engine)
+        return cls.load(shipped(task), device, engine, precision)
 
     @property
     def geometry(self) -> Geometry:
@@ -106,3 +108,26 @@ class Classifier:
     def probs(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Calibrated probabilities, (N, K) float32, of crops (N, S, S, 3) uint8 from the crop function."""
         return np.asarray(self.card.probabilities(answers(self.engine.run, crops, self.card)), np.float32)
+
+
+def blueprint(weights: Path) -> tuple[ClassifierCard, Blueprint]:
+    """Read a weights pair; tell how its network is made, without making it.
+
+    Raises
+    ------
+    WeightsError
+        As :meth:`Classifier.load`.
+    """
+    card, data = read_pair(weights, ClassifierCard)
+    made_of = (card.architecture, len(card.classes), card.head, card.norm)
+
+    def build() -> "FromPixels":
+        from smearscan import backbones
+        from smearscan.runtime.torch_engine import FromPixels
+
+        network = backbones.build(*made_of)
+        network.load_state_dict(tensors_of(data, weights))
+        return FromPixels(network.eval(), card.mean, card.std)
+
+    identity = repr((card.sha256, made_of, card.mean, card.std))
+    return card, Blueprint(identity, "logits", _BATCH, (card.crop_px, card.crop_px), build)

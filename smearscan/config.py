@@ -19,14 +19,14 @@ class ScanConfig(BaseModel):
     ----------
     task : str
         ``blast``, ``differential`` or ``both``.
-    device, engine : str
-        See :func:`smearscan.runtime.make_engine`.
+    device, engine, precision : str
+        See :func:`smearscan.runtime.engine.make`.
     detector, blast, differential : Path or None
         Weights pairs; None takes the shipped ones.
     um_per_px : float or None
         Micrometers a field pixel where known; None measures the red cells.
     window : int
-        Fields held in memory and scanned together; changes no answer.
+        Most fields whose crops wait to be classified together; changes no answer.
     workers, read_ahead : int
         Threads that read pictures, and pictures kept ready; change no answer.
     ruler_fields : int
@@ -49,11 +49,12 @@ class ScanConfig(BaseModel):
     task: Task = "both"
     device: str = "auto"
     engine: str = "auto"
+    precision: Literal["auto", "f32"] = "auto"
     detector: Path | None = None
     blast: Path | None = None
     differential: Path | None = None
     um_per_px: Annotated[float, Field(gt=0.005, lt=5)] | None = None
-    window: Annotated[int, Field(ge=1, le=1024)] = 16
+    window: Annotated[int, Field(ge=1, le=1024)] = 64
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     read_ahead: Annotated[int, Field(ge=1, le=1024)] = 8
     ruler_fields: Annotated[int, Field(ge=1, le=100)] = 6

@@ -1,6 +1,7 @@
 """Pictures in, RGB out. BGR exists in this file only."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,11 @@ MIN_SIDE_PX = 32
 MAX_PIXELS = 500_000_000
 """Larger single pictures (about 22,000 x 22,000) are refused: export them as fields."""
 
+REDUCTIONS = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4,
+              8: cv2.IMREAD_REDUCED_COLOR_8}  # fmt: skip
+"""By how much a JPEG's sides can be reduced while it is decoded, and OpenCV's word for it."""
+
+_HEADER = 1 << 20  # bytes of a file within which its size is looked for
 _ORIENTATION = 0x0112  # EXIF tag
 
 
@@ -41,6 +47,34 @@ def read_image(path: str | Path) -> Rgb:
     ImageError
         If the file is missing, empty, broken or cut short, or its size is outside the limits.
     """
+    return read_reduced(path, 1)[0]
+
+
+def read_reduced(path: str | Path, reduction: int) -> tuple[Rgb, tuple[int, int], int]:
+    """Read a picture, a JPEG with fewer pixels: they are never computed, which is much quicker.
+
+    Parameters
+    ----------
+    path : str or Path
+        As :func:`read_image`.
+    reduction : int
+        1, 2, 4 or 8: each way one pixel stands for so many (libjpeg's scaled inverse transform, a mean of
+        blocks). Other kinds of files are read whole.
+
+    Returns
+    -------
+    image : ndarray, (ceil(H / r), ceil(W / r), 3) uint8
+        RGB.
+    shape : tuple of int
+        ``(H, W)`` of the picture itself, pixels.
+    reduction : int
+        The reduction r that was made.
+
+    Raises
+    ------
+    ImageError
+        As :func:`read_image`.
+    """
     path = Path(path)
     try:
         data = np.fromfile(path, np.uint8)
@@ -49,8 +83,15 @@ def read_image(path: str | Path) -> Rgb:
     if not len(data):
         raise ImageError(f"{path}: the file is empty")
     is_jpeg = data[:2].tobytes() == b"\xff\xd8"  # by content: a PNG named .jpg is common
-    image = _decode_jpeg(data, path) if is_jpeg else _decode_with_pillow(path)
-    return checked(image, str(path))
+    shape = _shape_of(data) if is_jpeg and reduction > 1 else None
+    if shape is None:
+        reduction = 1
+    image = _decode_jpeg(data, path, reduction) if is_jpeg else _decode_with_pillow(path)
+    height, width = shape or image.shape[:2]
+    if (-(-height // reduction), -(-width // reduction)) != image.shape[:2]:
+        height, width = width, height  # the EXIF tag turns it by a quarter
+    check_size(height, width, str(path))
+    return image, (height, width), reduction
 
 
 def as_rgb(image: object) -> Rgb:
@@ -138,7 +179,18 @@ def checked(image: Rgb, name: str) -> Rgb:
     ImageError
         Naming the picture, its size and the limit.
     """
-    height, width = image.shape[:2]
+    check_size(image.shape[0], image.shape[1], name)
+    return image
+
+
+def check_size(height: int, width: int, name: str) -> None:
+    """Check a picture's size, pixels.
+
+    Raises
+    ------
+    ImageError
+        As :func:`checked`.
+    """
     if min(height, width) < MIN_SIDE_PX:
         raise ImageError(
             f"{name}: {width}x{height} px is too small; a field has at least {MIN_SIDE_PX} px a side"
@@ -147,10 +199,18 @@ def checked(image: Rgb, name: str) -> Rgb:
         raise ImageError(
             f"{name}: {width}x{height} px is too large; cut it into fields of up to {MAX_PIXELS} px"
         )
-    return image
 
 
-def _decode_jpeg(data: NDArray[np.uint8], path: Path) -> Rgb:
+def _shape_of(data: NDArray[np.uint8]) -> tuple[int, int] | None:
+    """Height and width by a file's header, before it is turned upright; None where they cannot be told."""
+    try:
+        with Image.open(BytesIO(data[:_HEADER].tobytes())) as picture:
+            return picture.height, picture.width
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _decode_jpeg(data: NDArray[np.uint8], path: Path, reduction: int) -> Rgb:
     # OpenCV fills what a cut-short JPEG lacks with gray and says nothing: cells would be lost silently
     if (
         not data[-64:].tobytes().rstrip(b"\x00\r\n").endswith(b"\xff\xd9")
@@ -158,12 +218,12 @@ def _decode_jpeg(data: NDArray[np.uint8], path: Path) -> Rgb:
     ):
         raise ImageError(f"{path}: the JPEG file is cut short; copy it again")
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        image = cv2.imdecode(data, REDUCTIONS[reduction])
     except cv2.error as error:
         raise ImageError(f"{path}: cannot be decoded ({error.err})") from error
     if image is None:
         raise ImageError(f"{path}: is no readable JPEG picture")
-    return np.ascontiguousarray(image[:, :, ::-1])
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _decode_with_pillow(path: Path) -> Rgb:

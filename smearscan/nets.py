@@ -12,10 +12,15 @@ from smearscan.config import ScanConfig
 from smearscan.crops import Geometry
 from smearscan.detector import Detector
 from smearscan.errors import ConfigError, WeightsError
+from smearscan.images import REDUCTIONS
 from smearscan.naming import NamingRule, Rescaling
-from smearscan.taxonomy import BLAST
+from smearscan.results import Scale
+from smearscan.taxonomy import BLAST, RED_CELL_UM
 
 Probs = NDArray[np.float32]
+
+_SPARE = 1.05
+"""How many times more pixels a reduced field holds than a net is given, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,12 @@ class Nets:
         nets = [net for net in (self.differential, self.blast) if net is not None]
         return tuple(dict.fromkeys(net.geometry for net in nets))
 
+    def reduction(self, scale: Scale) -> int:
+        """How far a field may be reduced while it is read: it keeps more pixels than any net is given."""
+        px_per_um = [how.px / how.um for how in self.geometries]
+        needed = max([self.detector.card.working_red_cell_px, *(p * RED_CELL_UM for p in px_per_um)])
+        return max((r for r in REDUCTIONS if scale.red_cell_px / r >= _SPARE * needed), default=1)
+
     def kinds(self, crops: Sequence[dict[Geometry, NDArray[np.uint8]]]) -> list[Probs]:
         """Probabilities of the differential's classes, (N, K) for the N crops of each field; K may be 0."""
         return self._probs("differential", self.differential, crops)
@@ -104,8 +115,8 @@ def _classifier(config: ScanConfig, task: str) -> Classifier | None:
     if config.task not in (task, "both"):
         return None
     path = config.blast if task == "blast" else config.differential
-    device, engine = config.device, config.engine
-    loaded = Classifier.load(path, device, engine) if path else Classifier.shipped(task, device, engine)
+    how = (config.device, config.engine, config.precision)
+    loaded = Classifier.load(path, *how) if path else Classifier.shipped(task, *how)
     if task == "blast" and BLAST not in loaded.card.classes:
         raise ConfigError(f"{loaded.card.name}: has no class 'blast' and cannot serve as the blast net")
     return loaded

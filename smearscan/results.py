@@ -1,7 +1,7 @@
 """The types that travel through smearscan; frozen, pixel-free once a field is read, empty is normal."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,10 @@ class Scale:
         """Diameter of a red cell in field pixels."""
         return RED_CELL_UM / self.um_per_px
 
+    def reduced(self, reduction: int) -> "Scale":
+        """Scale of the same field where one pixel stands for `reduction` each way."""
+        return replace(self, um_per_px=self.um_per_px * reduction)
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -55,17 +59,23 @@ class Field:
         The slide it belongs to.
     scale : Scale or None
         Known beforehand (given, or measured on the whole slide); None lets the field be measured alone.
+    reduction : int
+        Each way one pixel of `image` stands for so many of the photograph.
+    photograph : tuple of int or None
+        ``(height, width)`` of the photograph in pixels, where that is not the image's.
     """
 
     image: NDArray[np.uint8]
     path: Path | None = None
     slide_id: str = ""
     scale: Scale | None = None
+    reduction: int = 1
+    photograph: tuple[int, int] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
-        """``(height, width)`` in pixels."""
-        return self.image.shape[0], self.image.shape[1]
+        """``(height, width)`` of the photograph in pixels."""
+        return self.photograph or (self.image.shape[0], self.image.shape[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,12 @@ class Detections:
     def where(self, keep: NDArray[np.bool_]) -> "Detections":
         """Return the detections for which `keep`, (N,) bool, is True."""
         return Detections(self.xyxy[keep], self.scores[keep], self.labels[keep])
+
+    def enlarged(self, factor: int, shape: tuple[int, int]) -> "Detections":
+        """Return them in pixels that are `factor` times smaller, cut to a field of `shape`, (H, W)."""
+        limit = np.array([shape[1], shape[0]] * 2, np.float32)
+        xyxy = np.minimum(self.xyxy * np.float32(factor), limit)
+        return Detections(np.asarray(xyxy, np.float32), self.scores, self.labels)
 
     @property
     def leukocytes(self) -> "Detections":

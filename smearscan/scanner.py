@@ -14,7 +14,7 @@ from smearscan import scale as ruler
 from smearscan.config import ScanConfig, scan_config
 from smearscan.errors import ImageError
 from smearscan.flag import FlagRule
-from smearscan.images import as_rgb, some_images
+from smearscan.images import as_rgb, read_reduced, some_images
 from smearscan.nets import Nets
 from smearscan.pipeline import Find, OnField, Pipeline
 from smearscan.results import Field, FieldFailure, FieldResult, Scale
@@ -23,6 +23,9 @@ from smearscan.slide import Reading, SlideReport, SlideTally, report_slide
 from smearscan.sources import Slide, find_slides
 from smearscan.statistics.reading import Looks
 from smearscan.timing import Clock
+
+_SHOWN = 16
+"""Most fields whose pixels are kept for who wants to see them with their cells."""
 
 Picture = NDArray[np.uint8] | Image.Image | str | Path
 Given = TypeVar("Given")
@@ -104,7 +107,7 @@ class SmearScanner:
         FieldResult or FieldFailure
             A failure takes the place of a field that could not be read.
         """
-        return self._scan(images, partial(_load, slide_id="", scale=self._given_scale()))
+        return self._scan(images, self._reading("", self._given_scale()))
 
     def classify(
         self,
@@ -188,7 +191,7 @@ class SmearScanner:
     ) -> tuple[list[FieldResult | FieldFailure], Reading]:
         """Read the fields of a slide, all of them or until its report is settled."""
         n = len(slide.paths)
-        load = partial(_load, slide_id=slide.slide_id, scale=scale)
+        load = self._reading(slide.slide_id, scale)
         adaptive = self.config.until_resolved
         # a random order makes the fields read so far a sample of the slide, wherever reading stops
         order = np.random.default_rng(0).permutation(n).tolist() if adaptive else list(range(n))
@@ -232,18 +235,25 @@ class SmearScanner:
         nets = self.nets
         names = nets.differential.card.classes if nets.differential else ()
         errors = nets.calibration.errors if nets.calibration else None
-        return report_slide(tally, own.task, scale, rule, self.weights, names, errors, reading)
+        with self.clock("report"):
+            return report_slide(tally, own.task, scale, rule, self.weights, names, errors, reading)
 
     def measure(self, slide: Slide) -> Scale:
         """Scale of a slide: as given, or measured on a few of its fields, evenly spread."""
         if given := self._given_scale():
             return given
-        # broken fields are passed over here and reported when their turn comes
-        images = some_images(slide.paths, self.config.ruler_fields)
-        return ruler.measure(self.nets.detector, images) if images else Scale(1.0, "assumed")
+        with self.clock("scale"):
+            # broken fields are passed over here and reported when their turn comes
+            images = some_images(slide.paths, self.config.ruler_fields)
+            return ruler.measure(self.nets.detector, images) if images else Scale(1.0, "assumed")
 
     def _given_scale(self) -> Scale | None:
         return Scale(self.config.um_per_px, "given") if self.config.um_per_px else None
+
+    def _reading(self, slide_id: str, scale: Scale | None) -> Callable[[Picture], Field | FieldFailure]:
+        """How pictures are read: with no more pixels than the nets ask for, where the scale is known."""
+        reduction = self.nets.reduction(scale) if scale else 1
+        return partial(_load, slide_id=slide_id, scale=scale, reduction=reduction)
 
     def _scan(
         self,
@@ -253,8 +263,9 @@ class SmearScanner:
         one_by_one: bool = False,
         find: Find | None = None,
     ) -> Generator[FieldResult | FieldFailure, None, None]:
-        # who may stop at any field wants to hear of no field beyond it
-        window = 1 if one_by_one and on_field else self.config.window
+        window = self.config.window
+        if on_field:  # who may stop at any field wants to hear of no field beyond it
+            window = 1 if one_by_one else min(window, _SHOWN)
         own = self.config
         way = Pipeline(
             self.nets,
@@ -268,10 +279,13 @@ class SmearScanner:
         return way.scan(pictures, load)
 
 
-def _load(picture: Picture, slide_id: str, scale: Scale | None) -> Field | FieldFailure:
+def _load(picture: Picture, slide_id: str, scale: Scale | None, reduction: int = 1) -> Field | FieldFailure:
     path = Path(picture) if isinstance(picture, (str, Path)) else None
     try:
-        return Field(as_rgb(picture), path, slide_id, scale)
+        if path is None:
+            return Field(as_rgb(picture), None, slide_id, scale)
+        image, shape, reduction = read_reduced(path, reduction)
+        return Field(image, path, slide_id, scale, reduction, shape)
     except ImageError as error:
         return FieldFailure(slide_id, path, str(error))
 

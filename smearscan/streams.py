@@ -41,9 +41,22 @@ def read_ahead(items: Iterable[S], load: Callable[[S], T], workers: int, ahead: 
                 future.cancel()
 
 
-def windows(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Cut a stream into lists of `size`, the last one shorter; the list is the consumer's to empty."""
-    source = iter(items)
-    while window := list(islice(source, size)):
+def windows(
+    items: Iterable[T], size: int, weigh: Callable[[T], int] = lambda _: 0, enough: int = 1
+) -> Iterator[list[T]]:
+    """Cut a stream into lists; the list is the consumer's to empty.
+
+    A list ends with its `size`-th item, or with the one that brings the weight of all to `enough`; the last
+    one may be shorter.
+    """
+    window: list[T] = []
+    weight = 0
+    for item in items:
+        window.append(item)
+        weight += weigh(item)
+        del item  # the consumer's copy shall be the only one
+        if len(window) == size or weight >= enough:
+            yield window
+            window, weight = [], 0
+    if window:
         yield window
-        del window

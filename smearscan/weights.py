@@ -3,21 +3,21 @@
 import hashlib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from scipy.special import softmax
-from torch import Tensor
 
 from smearscan.errors import WeightsError
 from smearscan.stain_range import StainRange
 from smearscan.taxonomy import NOTICE
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -123,7 +123,7 @@ def shipped_folder(kind: Literal["weights", "configs"]) -> Path:
     return inside if inside.is_dir() else package.parent / kind
 
 
-def load_weights(path: Path, kind: type[C]) -> tuple[C, dict[str, Tensor]]:
+def load_weights(path: Path, kind: type[C]) -> "tuple[C, dict[str, Tensor]]":
     """Read a pair and verify it.
 
     Parameters
@@ -144,6 +144,12 @@ def load_weights(path: Path, kind: type[C]) -> tuple[C, dict[str, Tensor]]:
     WeightsError
         If a file is missing or unreadable, the card is of another stage, or the hash differs.
     """
+    card, data = read_pair(path, kind)
+    return card, tensors_of(data, path)
+
+
+def read_pair(path: Path, kind: type[C]) -> tuple[C, bytes]:
+    """Read a pair and verify it, without making tensors of the file's content; as :func:`load_weights`."""
     card = load_card(path, kind)
     source = _beside(path, ".safetensors")
     try:
@@ -156,11 +162,25 @@ def load_weights(path: Path, kind: type[C]) -> tuple[C, dict[str, Tensor]]:
         raise WeightsError(
             f"{source}: does not match the sha256 of its card; it was altered or cut, copy it again"
         )
+    return card, data
+
+
+def tensors_of(data: bytes, path: Path) -> "dict[str, Tensor]":
+    """Make tensors, floating ones float32, of the content of a weights file; `path` is for messages.
+
+    Raises
+    ------
+    WeightsError
+        If it is no safetensors file.
+    """
+    from safetensors.torch import load  # imports torch: a scan with compiled networks does without
+
     try:
-        tensors = load_tensors(data)
+        tensors = load(data)
     except SafetensorError as error:
+        source = _beside(path, ".safetensors")
         raise WeightsError(f"{source}: is no safetensors file ({error})") from error
-    return card, {k: v.float() if v.dtype.is_floating_point else v for k, v in tensors.items()}
+    return {k: v.float() if v.dtype.is_floating_point else v for k, v in tensors.items()}
 
 
 def load_card(path: Path, kind: type[C]) -> C:
@@ -194,7 +214,7 @@ def load_any_card(path: Path) -> DetectorCard | ClassifierCard:
         return load_card(path, ClassifierCard)
 
 
-def save_weights(path: Path, card: C, tensors: dict[str, Tensor]) -> C:
+def save_weights(path: Path, card: C, tensors: "dict[str, Tensor]") -> C:
     """Write a pair; floating tensors are stored as float16.
 
     Half precision keeps 11 bits of a weight, well below what training noise leaves of it, and halves the
@@ -205,8 +225,10 @@ def save_weights(path: Path, card: C, tensors: dict[str, Tensor]) -> C:
     Card
         With its hash.
     """
+    from safetensors.torch import save
+
     half = {k: (v.half() if v.dtype.is_floating_point else v).contiguous() for k, v in tensors.items()}
-    data = save_tensors(half)
+    data = save(half)
     path.parent.mkdir(parents=True, exist_ok=True)
     _beside(path, ".safetensors").write_bytes(data)
     signed = card.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})

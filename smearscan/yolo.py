@@ -23,9 +23,6 @@ os.environ.setdefault("YOLO_OFFLINE", "true")  # no look for downloads or teleme
 os.environ.setdefault("YOLO_AUTOINSTALL", "false")
 os.environ.setdefault("YOLO_VERBOSE", "false")
 
-STRIDE = 32
-"""Sides of the network's input are multiples of this, pixels."""
-
 ARCHITECTURES = ("yolov8n", "yolov8s")
 
 

@@ -93,7 +93,7 @@ _KNOWN: dict[str, _Architecture] = {
     "resnet18": _Architecture(partial(_torchvision, "resnet18", 512, "fc")),
     "resnet34": _Architecture(partial(_torchvision, "resnet34", 512, "fc")),
     "resnet50": _Architecture(partial(_torchvision, "resnet50", 2048, "fc")),
-    "inception_v3": _Architecture(_inception, Input(299, _HALF, _HALF), Dense(dropout=0.5)),
+    "inception_v3": _Architecture(_inception, Input(299, _HALF, _HALF, smallest=75), Dense(dropout=0.5)),
     "densenet121": _Architecture(partial(_torchvision, "densenet121", 1024)),
     "densenet169": _Architecture(partial(_torchvision, "densenet169", 1664)),
     "densenet201": _Architecture(partial(_torchvision, "densenet201", 1920)),

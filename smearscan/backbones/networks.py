@@ -17,13 +17,14 @@ class Input:
     """What pictures a network was designed for.
 
     `px` is the side of the square, `mean` and `std` (of RGB, 0 to 1) its normalization. A `fixed` network
-    takes no other side; all others pool whatever comes, from about 32 px (Inception: 75, Xception: 71).
+    takes no other side; all others pool whatever comes, from `smallest` px.
     """
 
     px: int
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     fixed: bool = False
+    smallest: int = 8
 
 
 class Network(nn.Module):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from smearscan.cli.options import stages, writable
+from smearscan.cli.options import machine, stages, writable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +24,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--task", type=click.Choice(["both", "blast", "differential"]), help="Nets to run. Default: both."
 )
-@click.option("--device", help="auto, cpu, cuda, cuda:1 or mps. Default: auto.")
-@click.option("--engine", help="auto, openvino or torch. Default: auto.")
+@machine
 @click.option(
     "--weights",
     "pairs",

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from smearscan.slide import SlideReport
 from smearscan.taxonomy import NOTICE
+from smearscan.timing import Account
 
 err = Console(stderr=True)
 out = Console()
@@ -34,6 +35,12 @@ def training(epochs: int) -> Iterator[Callable[[dict[str, float]], None]]:
             advance(told) if err.is_terminal else err.print(told, markup=False, highlight=False)
 
         yield report
+
+
+def account(taken: Account) -> None:
+    """Print what a scan took."""
+    for line in taken.lines():
+        err.print(line, markup=False, highlight=False)
 
 
 def summary(reports: list[SlideReport], written: Path) -> None:

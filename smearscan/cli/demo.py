@@ -23,7 +23,7 @@ def command(directory: Path, fields: int, seed: int) -> None:
     reports, results = [], []
     with progress("Scanning", 2 * fields) as advance:
         for report, scanned in scanner.scan_slides(
-            slides, overlay_writer(directory / "overlays", slides), advance
+            slides, overlay_writer(directory / "overlays", slides, scanner.clock), advance
         ):
             reports.append(report)
             results += scanned

@@ -1,30 +1,108 @@
 """``smearscan doctor``."""
 
 import platform
+import sys
+import time
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 import click
 
+from smearscan.cli.options import machine
+
+if TYPE_CHECKING:
+    from smearscan.runtime import Asked, Blueprint
+
+_PACKAGES = ("torch", "torchvision", "ultralytics", "openvino", "onnx", "onnxruntime", "opencv-python")
+
+_TASKS = ("differential", "blast")
+
 
 @click.command("doctor")
-def command() -> None:
-    """Tell versions, devices, the engine that would be used and whether the shipped weights are intact."""
-    import torch
+@machine
+def command(device: str | None, engine: str | None, precision: str | None) -> None:
+    """Tell what this installation runs on: versions, device, each stage's engine and why, cache, weights.
 
-    from smearscan import __version__
-    from smearscan.runtime.engine import choose_device
-    from smearscan.scanner import SmearScanner
+    Networks that are not compiled yet are compiled and kept: the next scan starts at once. Exit code 1: a
+    stage has no engine.
+    """
+    from smearscan import __version__, classifier, detector
+    from smearscan.config import scan_config
+    from smearscan.weights import shipped
 
     click.echo(f"smearscan {__version__}, Python {platform.python_version()}, {platform.platform()}")
-    for name in ("torch", "torchvision", "ultralytics", "openvino", "opencv-python"):
-        try:
-            click.echo(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            click.echo(f"{name} is not installed")
-    click.echo(
-        f"device: {choose_device('auto')}; CUDA devices: {torch.cuda.device_count()}; "
-        f"threads: {torch.get_num_threads()}"
-    )
-    scanner = SmearScanner()
-    click.echo(f"engine: {scanner.nets.detector.engine.name}")
-    click.echo(f"weights: {', '.join(scanner.weights)}")
+    click.echo(", ".join(f"{name} {_version(name)}" for name in _PACKAGES))
+    _hardware()
+    _cache()
+    stages = (detector.blueprint(shipped("detector")), *map(classifier.blueprint, map(shipped, _TASKS)))
+    own = scan_config(device=device, engine=engine, precision=precision)
+    how = (own.device, own.engine, own.precision)
+    fine = [_stage(card.name, network, *how) for card, network in stages]
+    _missing()
+    hashes = {card.name: card.sha256 for card, _ in stages}
+    click.echo(f"weights: intact: {', '.join(f'{n}:{sha[:12]}' for n, sha in hashes.items())}")
+    _calibration(hashes)
+    sys.exit(0 if all(fine) else 1)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "is not installed"
+
+
+def _hardware() -> None:
+    from smearscan.runtime.batches import usable_cores
+    from smearscan.runtime.engine import choose_device, installed
+    from smearscan.runtime.openvino_engine import OpenVino
+
+    told = f"device: {choose_device('auto')}; {usable_cores()} processor cores"
+    if installed("openvino"):
+        told += ", with bf16" if OpenVino().has_bf16() else ", without bf16"
+    click.echo(told)
+
+
+def _cache() -> None:
+    from smearscan.runtime.cache import folder
+
+    place = folder()
+    if place is None:
+        click.echo("cache: off (SMEARSCAN_CACHE); networks are compiled anew for each scan")
+        return
+    sizes = [f.stat().st_size for f in place.iterdir() if f.is_file()] if place.is_dir() else []
+    click.echo(f"cache: {place}, {len(sizes)} compiled networks, {sum(sizes) / 1e6:.0f} MB")
+
+
+def _stage(name: str, network: "Blueprint", device: str, engine: str, precision: "Asked") -> bool:
+    """Make the engine of a stage and tell of it; False if there is none."""
+    from smearscan.errors import EngineError
+    from smearscan.runtime.engine import make
+
+    began = time.perf_counter()
+    try:
+        made = make(network, device, engine, precision)
+    except EngineError as error:
+        click.echo(f"{name}: no engine: {error}")
+        return False
+    took = f"{'loaded from the cache' if made.from_cache else 'made'} in {time.perf_counter() - began:.1f} s"
+    checked = f"self-check: differs from torch in {made.apart}" if made.apart else "is itself the measure"
+    click.echo(f"{name}: {made.engine.name} ({made.why}); {took}; {checked}")
+    return True
+
+
+def _missing() -> None:
+    from smearscan.runtime.engine import CURES, installed
+
+    for engine, cure in CURES.items():
+        if not installed(engine):
+            click.echo(f"engine {engine} is not available: {cure}")
+
+
+def _calibration(hashes: dict[str, str]) -> None:
+    from smearscan.calibration import load_calibration, shipped_calibration
+
+    own = load_calibration(shipped_calibration())
+    nets = {task: hashes[task] for task in _TASKS}
+    belongs = "belongs to these nets" if own.belongs_to(nets) else "was made with other nets and is not used"
+    click.echo(f"calibration: {own.name} {belongs}")

@@ -2,15 +2,30 @@
 
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from smearscan.errors import ConfigError
 
+Command = TypeVar("Command", bound=Callable[..., object])
+
 PATH = click.Path(path_type=Path)
 JSON = click.option("--out", type=PATH, help="JSON file to write the figures to, too.")
+
+
+def machine(command: Command) -> Command:
+    """Add ``--device``, ``--engine`` and ``--precision``: what the networks run on."""
+    command = click.option(
+        "--precision",
+        type=click.Choice(["auto", "f32"]),
+        help="auto: the classifiers in bfloat16 where processor and self-check allow it. Default: auto.",
+    )(command)
+    engines = "auto, openvino, onnxruntime, tensorrt or torch. Default: auto."
+    command = click.option("--engine", help=engines)(command)
+    return click.option("--device", help="auto, cpu, cuda, cuda:1 or mps. Default: auto.")(command)
 
 
 def show(figures: Any, out: Path | None) -> None:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from smearscan.cli.options import stages, writable
+from smearscan.cli.options import machine, stages, writable
 from smearscan.errors import ConfigError
 
 if TYPE_CHECKING:
     from smearscan.pipeline import OnField
+    from smearscan.timing import Clock
 
 _PATH = click.Path(path_type=Path)
 
@@ -23,8 +24,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--task", type=click.Choice(["both", "blast", "differential"]), help="Nets to run. Default: both."
 )
-@click.option("--device", help="auto, cpu, cuda, cuda:1 or mps. Default: auto.")
-@click.option("--engine", help="auto, openvino or torch. Default: auto.")
+@machine
 @click.option("--um-per-px", type=float, help="Micrometers a pixel, if known; else red cells are measured.")
 @click.option(
     "--weights",
@@ -46,11 +46,12 @@ _PATH = click.Path(path_type=Path)
     type=float,
     help="With --until-resolved: width of the intervals in percentage points. Default: 15.",
 )
-@click.option("--window", type=int, help="Fields held in memory at once.")
+@click.option("--window", type=int, help="Most fields whose crops are classified together.")
+@click.option("--timing", is_flag=True, help="Tell where the time went, on stderr.")
 @click.option("--config", "config_file", type=_PATH, help="YAML file of settings; options win over it.")
 def command(
     slides: Path, out: Path, cells: Path | None, overlays: Path | None, pairs: tuple[Path, ...],
-    config_file: Path | None, **settings: object,
+    timing: bool, config_file: Path | None, **settings: object,
 ) -> None:  # fmt: skip
     """Scan SLIDES: every sub-folder is a slide, its pictures are fields; a loose picture is a slide.
 
@@ -64,24 +65,31 @@ def command(
     slides_found = find_slides(slides)
     config = scan_config(config_file, **settings, **stages(pairs))
 
-    from smearscan.cli.console import progress, summary
+    from smearscan.cli.console import account, progress, summary
+    from smearscan.runtime.batches import usable_cores
     from smearscan.scanner import SmearScanner
+    from smearscan.timing import Stopwatch
 
     scanner = SmearScanner(config)
     named = scanner.rescaled_by
+    watch = Stopwatch()
     reports, results = [], []
     try:
         with progress("Scanning", sum(len(s.paths) for s in slides_found)) as advance:
-            draw = overlay_writer(overlays, slides) if overlays else None
+            draw = overlay_writer(overlays, slides, scanner.clock) if overlays else None
             for report, fields in scanner.scan_slides(slides, draw, advance):
                 reports.append(report)
                 results += fields
     finally:  # a stop half-way loses no slide that was read
         if reports:
-            write_csv(report_frame(reports), out)
-            if cells:
-                write_csv(cells_frame(results, slides, named), cells)
+            with scanner.clock("write"):
+                write_csv(report_frame(reports), out)
+                if cells:
+                    write_csv(cells_frame(results, slides, named), cells)
     summary(reports, out)
+    if timing:
+        n_cells = sum(report.n_leukocytes for report in reports)
+        account(watch.stop(scanner.clock, len(results), n_cells, usable_cores()))
     sys.exit(1 if any(r.tally.n_failed for r in reports) else 0)
 
 
@@ -96,7 +104,7 @@ def _check_targets(out: Path, cells: Path | None, overlays: Path | None) -> None
         raise ConfigError(f"{overlays}: is a file; --overlays is a folder")
 
 
-def overlay_writer(folder: Path, root: Path) -> "OnField":
+def overlay_writer(folder: Path, root: Path, clock: "Clock") -> "OnField":
     """Make a function that writes each field's overlay to `folder`, in the tree of `root`."""
     from smearscan.images import write_image
     from smearscan.report.overlay import draw_overlay
@@ -107,7 +115,8 @@ def overlay_writer(folder: Path, root: Path) -> "OnField":
     def write(field: Field, result: FieldResult) -> None:
         assert field.path is not None
         target = folder / field.path.relative_to(base).with_suffix(field.path.suffix + ".png")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_image(target, draw_overlay(field.image, result))
+        with clock("write"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_image(target, draw_overlay(field.image, result))
 
     return write

@@ -91,3 +91,34 @@ def stain(
     save_card(pair, net.card.model_copy(update={"stain": found}))
     told = f"stains of {', '.join(found.sites)}" if found else "no range of stain"
     click.echo(f"{net.card.name}: {told}")
+
+
+@command.command("export")
+@click.argument("pair", required=False, type=click.Path(path_type=Path))
+@click.option("--task", type=click.Choice(["blast", "differential"]), help="A shipped classifier.")
+@click.option("--detector", "shipped_detector", is_flag=True, help="The shipped detector.")
+@click.option("--format", "form", type=click.Choice(["onnx", "openvino", "torchscript"]), required=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="File to write: .onnx, .xml or .pt."
+)
+def export_(pair: Path | None, task: str | None, shipped_detector: bool, form: str, out: Path) -> None:
+    """Write PAIR (or a shipped one) as a model for other programs, with a copy of its card.
+
+    It takes (B, H, W, 3) uint8 RGB and gives a classifier's logits, (B, K), or a detector's boxes,
+    (B, 4 + K, A): center xywh in pixels and probabilities. OUT is read back and compared with torch.
+    """
+    from smearscan import classifier, detector
+    from smearscan.errors import ConfigError
+    from smearscan.runtime.export import export
+    from smearscan.weights import DetectorCard, load_any_card, save_card, shipped
+
+    given = [pair, shipped(task) if task else None, shipped("detector") if shipped_detector else None]
+    wanted = [path for path in given if path is not None]
+    if len(wanted) != 1:
+        raise ConfigError("weights export: give one of PAIR, --task and --detector")
+    source = wanted[0]
+    stage = detector if isinstance(load_any_card(source), DetectorCard) else classifier
+    card, network = stage.blueprint(source)
+    apart = export(network, form, out)
+    save_card(beside := out.with_name(f"{out.name}.yaml"), card)
+    click.echo(f"written: {out} and {beside}; differs from torch in {apart}")

@@ -33,7 +33,7 @@ class Shorter:
 
     `epochs` and `epoch_cells` are for systems whose net runs at every step; those that train a head on
     cached features keep the length of their epochs and take `cached_epochs`. `crop_px` is not for nets that
-    take one size only.
+    take one size only, and no less than a net takes at all.
     """
 
     epochs: int | None = None
@@ -46,8 +46,8 @@ class Shorter:
         given = {"epochs": self.epochs, "epoch_cells": self.epoch_cells}
         if config.how.cached:
             given = {"epochs": self.cached_epochs}
-        if not config.input.fixed:
-            given["crop_px"] = self.crop_px
+        if not config.input.fixed and self.crop_px is not None:
+            given["crop_px"] = max(self.crop_px, config.input.smallest)
         changed = {key: value for key, value in given.items() if value is not None}
         return ClassifierTraining.model_validate({**config.model_dump(), **changed})
 

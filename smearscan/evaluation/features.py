@@ -29,7 +29,7 @@ from smearscan import backbones
 from smearscan.classifier import as_seen
 from smearscan.errors import ConfigError, DatasetError
 from smearscan.evaluation.intervals import over_groups
-from smearscan.runtime.engine import FromPixels, TorchEngine
+from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.training.cells import Progress, load_crops
 from smearscan.training.config import ClassifierTraining
 from smearscan.weights import ClassifierCard, load_card, load_weights

@@ -17,7 +17,7 @@ from smearscan import __version__
 from smearscan.errors import ConfigError
 from smearscan.evaluation.leaks import Leaks, find_leaks, require_clean
 from smearscan.evaluation.protocols import Split, fold_of
-from smearscan.runtime.engine import FromPixels, TorchEngine
+from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.training.cells import Progress, load_crops
 from smearscan.training.classifier import logits_of, trained
 from smearscan.training.config import ClassifierTraining

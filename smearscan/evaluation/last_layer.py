@@ -20,7 +20,7 @@ from smearscan.errors import DatasetError
 from smearscan.evaluation.calibrate import figures, folds_of
 from smearscan.evaluation.labeled import Labeled, labeled_rows
 from smearscan.images import read_image
-from smearscan.runtime.engine import FromPixels, TorchEngine
+from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.weights import ClassifierCard, load_weights, save_weights
 
 Floats = NDArray[np.float64]

@@ -1,27 +1,39 @@
-"""One network, ready to run: torch on any device, OpenVINO on the CPU.
+"""What an engine is, which one is taken, and how it is made of a network: torch is the measure of all others.
 
-A network is run in batches of one fixed size, the last one filled up. Numeric libraries choose their kernels
-by shape, so only a fixed shape makes an image's answer independent of what else happens to be in its batch.
-An engine may be called from several threads at once; on the CPU OpenVINO gives each batch one core, so that
-the number of cores and what else they do changes no answer either.
+torch itself is imported only where it is needed: with an engine that is already compiled, a scan starts
+without.
 """
 
+import ctypes
 import importlib.util
-import os
-import warnings
+import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from smearscan.errors import EngineError
+from smearscan.runtime import cache, check
 
-ENGINES = ("auto", "openvino", "torch")
+if TYPE_CHECKING:
+    from smearscan.runtime.torch_engine import FromPixels
+
+ENGINES = ("auto", "openvino", "onnxruntime", "tensorrt", "torch")
+Precision = Literal["f32", "bf16"]
+Asked = Literal["auto", "f32"]
+"""Of what a caller asks; ``auto`` is bfloat16 for logits where it holds."""
+
+CURES = {
+    "openvino": "pip install openvino",
+    "onnxruntime": "pip install 'smearscan[onnx]'",
+    "tensorrt": "pip install 'smearscan[tensorrt]' on a machine with a GPU of NVIDIA",
+}
+"""How to get an engine that is not installed."""
+
+NO_BF16 = "; f32, because it has no bf16 on this device"
+FAR_BF16 = "; f32, because bf16 is too far from torch"
 
 
 class Engine(Protocol):
@@ -34,170 +46,258 @@ class Engine(Protocol):
         ...
 
 
-class FromPixels(nn.Module):
-    """Puts the way from camera pixels, (B, H, W, 3) uint8, to normalized NCHW in front of a network."""
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """How a network is made, and what tells it from all others.
 
-    scale: Tensor
-    shift: Tensor
-
-    def __init__(
-        self,
-        network: nn.Module,
-        mean: tuple[float, float, float] = (0, 0, 0),
-        std: tuple[float, float, float] = (1, 1, 1),
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer("scale", (1 / (255 * torch.tensor(std))).view(1, 3, 1, 1))
-        self.register_buffer("shift", (-torch.tensor(mean) / torch.tensor(std)).view(1, 3, 1, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Normalize and run."""
-        out: Tensor = self.network(images.permute(0, 3, 1, 2).float() * self.scale + self.shift)
-        return out
-
-
-class TorchEngine:
-    """Runs a network with torch on the CPU or a GPU, float32."""
-
-    def __init__(self, network: FromPixels, device: torch.device, batch: int) -> None:
-        self.name = f"torch {device}"
-        self._network = network.eval().to(device).to(memory_format=torch.channels_last)
-        self._device, self._batch = device, batch
-
-    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """See :class:`Engine`."""
-        return _in_fixed_batches(self._run, images, self._batch)
-
-    @torch.inference_mode()
-    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        out: NDArray[np.float32] = (
-            self._network(torch.from_numpy(images).to(self._device)).float().cpu().numpy()
-        )
-        return out
-
-
-class OpenVinoEngine:
-    """Runs a network with OpenVINO on the CPU, float32; compiled once, for pictures of any shape.
-
-    As many batches run at once as there are cores, each on one: for networks this small that is quicker than
-    all cores on one batch, and leaves no order of additions to chance.
+    Attributes
+    ----------
+    identity : str
+        Differs wherever the network does (hash of the weights, architecture); empty: is not to be kept.
+    answers : str
+        ``boxes``, (B, 4 + K, A): center xywh in pixels and K probabilities of each anchor, or ``logits``,
+        (B, K).
+    batch : int
+        Pictures of one fixed batch.
+    sides : tuple of int
+        Smallest and largest side of a picture, pixels.
+    build : callable
+        Makes the torch network.
     """
 
-    def __init__(self, network: FromPixels, batch: int, example_side: int) -> None:
-        import openvino as ov
+    identity: str
+    answers: Literal["boxes", "logits"]
+    batch: int
+    sides: tuple[int, int]
+    build: "Callable[[], FromPixels]"
 
-        self.name = "openvino cpu"
-        self._batch = batch
-        example = torch.zeros(batch, example_side, example_side, 3, dtype=torch.uint8)
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the converter's own ways; its outcome is tested
-            model = ov.convert_model(network.eval(), example_input=example)
-        # height and width stay open: slides differ in scale, compiling for a new shape takes half a second
-        model.reshape([batch, -1, -1, 3])
-        cores = usable_cores()
-        # f32: the answers of all engines agree to rounding; bf16 would move boxes and probabilities
-        options = {
-            "INFERENCE_PRECISION_HINT": "f32",
-            "NUM_STREAMS": cores,
-            "INFERENCE_NUM_THREADS": cores,
-            "ENABLE_CPU_PINNING": False,
-        }
-        compiled = ov.Core().compile_model(model, "CPU", options)
-        self._requests: SimpleQueue[Any] = SimpleQueue()
-        for _ in range(cores):
-            self._requests.put(compiled.create_infer_request())
-        self._pool = ThreadPoolExecutor(cores, thread_name_prefix="smearscan-infer")
-
-    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """See :class:`Engine`."""
-        return _in_fixed_batches(self._run, images, self._batch, self._pool)
-
-    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        request = self._requests.get()  # waits until a core is free
-        try:
-            request.infer([images], share_inputs=True)
-            out: NDArray[np.float32] = request.get_output_tensor(0).data.copy()
-        finally:
-            self._requests.put(request)
-        return out
+    @property
+    def example(self) -> tuple[int, int]:
+        """Height and width of a picture the network takes."""
+        low, high = self.sides
+        return (min(high, max(low, 256)),) * 2
 
 
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+class Backend(Protocol):
+    """Compiles networks and loads what was compiled."""
+
+    name: str
+    made_with: tuple[str, ...]
+
+    def compiled(self, network: "FromPixels", blueprint: Blueprint, precision: Precision) -> bytes:
+        """Compile a network to what can be kept in a file."""
+        ...
+
+    def loaded(self, payload: bytes, blueprint: Blueprint, precision: Precision) -> Engine:
+        """Make an engine of it."""
+        ...
+
+    def has_bf16(self) -> bool:
+        """Tell whether the hardware computes in bfloat16 of its own."""
+        ...
 
 
-def choose_device(device: str) -> torch.device:
-    """Resolve ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An engine and how it came about.
+
+    Attributes
+    ----------
+    engine : Engine
+    why : str
+        Why this one, in words.
+    apart : Difference or None
+        Outcome of the self-check; None of torch itself, which is the measure.
+    from_cache : bool
+        Whether it was compiled before.
+    """
+
+    engine: Engine
+    why: str
+    apart: check.Difference | None = None
+    from_cache: bool = False
+
+
+def make_engine(
+    blueprint: Blueprint, device: str = "auto", engine: str = "auto", precision: Asked = "auto"
+) -> Engine:
+    """Make a network ready to run; see :func:`make`."""
+    return make(blueprint, device, engine, precision).engine
+
+
+def make(blueprint: Blueprint, device: str = "auto", engine: str = "auto", precision: Asked = "auto") -> Made:
+    """Make a network ready to run.
+
+    What is compiled is compared with torch on drawn pictures (:mod:`smearscan.runtime.check`) and kept
+    (:mod:`smearscan.runtime.cache`), and is neither compiled nor compared the next time.
+
+    Parameters
+    ----------
+    blueprint : Blueprint
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+    engine : str
+        One of :data:`ENGINES`; ``auto`` is OpenVINO on the CPU, torch elsewhere.
+    precision : str
+        ``auto`` lets logits be computed in bfloat16 where the hardware does so of its own and the self-check
+        holds; boxes stay float32, bfloat16 moves them by more than a pixel. ``f32`` computes all in float32.
+
+    Raises
+    ------
+    EngineError
+        If the device or the engine is not available, they exclude each other, or the answers are too far
+        from torch's.
+    """
+    device, engine, why = choose(device, engine)
+    half = precision == "auto" and blueprint.answers == "logits"
+    if engine == "torch":
+        return _made_by_torch(blueprint, device, half, why)
+    backend = _backend(engine, device)
+    if half and not backend.has_bf16():
+        why += NO_BF16
+    elif half and (made := _compiled(backend, blueprint, device, "bf16", why)):
+        return made
+    elif half:
+        why += FAR_BF16
+    made = _compiled(backend, blueprint, device, "f32", why)
+    assert made is not None
+    return made
+
+
+def choose(device: str, engine: str) -> tuple[str, str, str]:
+    """Settle device and engine.
+
+    Returns
+    -------
+    device, engine, why : str
+        The last one in words.
+
+    Raises
+    ------
+    EngineError
+        As :func:`make`.
+    """
+    if engine not in ENGINES:
+        raise EngineError(f"engine {engine!r} is not one of {', '.join(ENGINES)}")
+    if engine == "auto":
+        chosen = choose_device(device)
+        if chosen != "cpu":
+            return chosen, "torch", f"torch runs on {chosen}"
+        if installed("openvino"):
+            return chosen, "openvino", "the quickest on a CPU"
+        return chosen, "torch", f"openvino, quicker on a CPU, is not installed ({CURES['openvino']})"
+    if not installed(engine):
+        raise EngineError(f"engine {engine} is not installed; {CURES[engine]}, or use --engine torch")
+    if engine in ("openvino", "onnxruntime"):
+        chosen = choose_device("cpu" if device == "auto" else device)
+        if chosen != "cpu":
+            raise EngineError(
+                f"engine {engine} runs on the CPU, not on {chosen}; use --device cpu or --engine torch"
+            )
+        return chosen, engine, "was asked for"
+    chosen = choose_device(device)
+    if engine == "tensorrt" and not chosen.startswith("cuda"):
+        raise EngineError(f"engine tensorrt runs on a GPU of NVIDIA, not on {chosen}; use --engine auto")
+    return chosen, engine, "was asked for"
+
+
+def installed(engine: str) -> bool:
+    """Tell whether an engine's packages are there."""
+    needed = {"openvino": ("openvino",), "torch": ()}.get(engine, ("onnx", "onnxruntime"))
+    if any(importlib.util.find_spec(package) is None for package in needed):
+        return False
+    if engine != "tensorrt":
+        return True
+    import onnxruntime
+
+    return "TensorrtExecutionProvider" in onnxruntime.get_available_providers()
+
+
+def choose_device(device: str) -> str:
+    """Resolve ``auto`` (a GPU of NVIDIA, else the CPU), and check any other device.
 
     Raises
     ------
     EngineError
         If the device is not there.
     """
+    if device == "cpu" or (device == "auto" and not _has_nvidia_driver()):
+        return "cpu"
+    import torch
+
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         chosen = torch.device(device)
         torch.zeros(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
         raise EngineError(f"device {device!r} is not available on this machine; use --device cpu") from error
-    return chosen
+    return str(chosen)
 
 
-def make_engine(network: FromPixels, device: str, engine: str, batch: int, example_side: int) -> Engine:
-    """Make a network ready to run.
-
-    Parameters
-    ----------
-    network : FromPixels
-        Takes camera pixels.
-    device : str
-        See :func:`choose_device`.
-    engine : str
-        ``auto`` (OpenVINO on the CPU, torch elsewhere), ``openvino`` or ``torch``.
-    batch : int
-        Pictures of one fixed batch.
-    example_side : int
-        Side of a picture the network accepts, pixels.
-
-    Raises
-    ------
-    EngineError
-        If the device or the engine is not available, or they exclude each other.
-    """
-    if engine not in ENGINES:
-        raise EngineError(f"engine {engine!r} is not one of {', '.join(ENGINES)}")
-    chosen = choose_device(device)
-    with_openvino = importlib.util.find_spec("openvino") is not None
-    if engine == "openvino" and not with_openvino:
-        raise EngineError("engine openvino is not installed; pip install openvino, or use --engine torch")
-    if engine == "openvino" and chosen.type != "cpu":
-        raise EngineError(
-            f"engine openvino runs on the CPU, not on {chosen}; use --device cpu or --engine torch"
-        )
-    if chosen.type == "cpu" and with_openvino and engine != "torch":
-        return OpenVinoEngine(network, batch, example_side)
-    return TorchEngine(network, chosen, batch)
+def _has_nvidia_driver() -> bool:
+    """Tell without torch, whose import takes longer than a scan's first field."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
-def _in_fixed_batches(
-    run: Callable[[NDArray[np.uint8]], NDArray[np.float32]], images: NDArray[np.uint8], batch: int,
-    pool: ThreadPoolExecutor | None = None,
-) -> NDArray[np.float32]:  # fmt: skip
-    """Run pictures in batches of one size, several at once where there is a pool."""
-    if not len(images):  # the output's shape is only known from the network: ask it for one blank
-        blank = np.zeros((batch, *images.shape[1:]), np.uint8)
-        return np.asarray(run(blank)[:0], np.float32)
+def _backend(engine: str, device: str) -> Backend:
+    if engine == "openvino":
+        from smearscan.runtime.openvino_engine import OpenVino
 
-    def filled(start: int) -> NDArray[np.float32]:
-        part = images[start : start + batch]
-        missing = batch - len(part)
-        if missing:
-            part = np.concatenate([part, np.zeros((missing, *part.shape[1:]), np.uint8)])
-        return run(np.ascontiguousarray(part))[: batch - missing]
+        return OpenVino()
+    from smearscan.runtime.onnx_engine import OnnxRuntime, TensorRt
 
-    starts = range(0, len(images), batch)
-    at_once = pool.map if pool and len(starts) > 1 else map
-    return np.concatenate(list(at_once(filled, starts)))
+    return OnnxRuntime() if engine == "onnxruntime" else TensorRt(device)
+
+
+def _made_by_torch(blueprint: Blueprint, device: str, half: bool, why: str) -> Made:
+    from smearscan.runtime.torch_engine import TorchEngine
+
+    network = blueprint.build()
+    engine = TorchEngine(network, device, blueprint.batch)
+    if half and device == "cpu":
+        why += NO_BF16
+    elif half:
+        quick = TorchEngine(network, device, blueprint.batch, precision="bf16")
+        apart = check.difference(engine, quick, blueprint)
+        if apart.holds:
+            return Made(quick, why, apart)
+        why += FAR_BF16
+    if device != "cpu":  # the first batch loads kernels
+        engine.run(np.zeros((1, *blueprint.example, 3), np.uint8))
+    return Made(engine, why)
+
+
+def _compiled(
+    backend: Backend, blueprint: Blueprint, device: str, precision: Precision, why: str
+) -> Made | None:
+    """Load what was compiled before, or compile, check and keep it; None if bf16 does not hold."""
+    made_from = (blueprint.identity, blueprint.batch, blueprint.sides, device, precision)
+    file = cache.file_of(backend.name, backend.made_with, *made_from) if blueprint.identity else None
+    entry = cache.read(file)
+    if entry:
+        try:
+            known = backend.loaded(entry.payload, blueprint, precision) if entry.payload else None
+            return Made(known, why, entry.apart, from_cache=True) if known else None
+        except Exception:  # whatever a library says of a file it cannot use: it is made again
+            pass
+    from smearscan.runtime.torch_engine import TorchEngine
+
+    network = blueprint.build()
+    payload = backend.compiled(network, blueprint, precision)
+    engine = backend.loaded(payload, blueprint, precision)
+    apart = check.difference(TorchEngine(network, "cpu", blueprint.batch), engine, blueprint)
+    if apart.holds:
+        cache.write(file, cache.Entry(apart, payload))
+        return Made(engine, why, apart)
+    if precision == "bf16":
+        cache.write(file, cache.Entry(apart, b""))
+        return None
+    raise EngineError(
+        f"engine {engine.name} is too far from torch on the pictures of the self-check: {apart}; allowed are "
+        f"{check.BOX_PX} px and {check.PROBABILITY}. Use --engine torch"
+    )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from smearscan import __version__, backbones
 from smearscan.classifier import as_seen
 from smearscan.errors import DatasetError
-from smearscan.runtime.engine import FromPixels, TorchEngine
+from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.statistics.scaling import fit_temperature
 from smearscan.taxonomy import (
     BLAST,

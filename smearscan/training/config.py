@@ -199,6 +199,8 @@ class ClassifierTraining(_Strict):
             own = backbones.input_of(info.data["architecture"])
             if own.fixed and crop_px != own.px:
                 raise ValueError(f"{info.data['architecture']} takes crops of {own.px} px only; leave it out")
+            if crop_px < own.smallest:
+                raise ValueError(f"{info.data['architecture']} takes crops of {own.smallest} px or more")
         return crop_px
 
 

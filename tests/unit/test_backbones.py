@@ -16,7 +16,8 @@ from smearscan.backbones.heads import LEUKNET_WIDTHS
 from smearscan.backbones.normalization import use_group_normalization
 from smearscan.classifier import Classifier
 from smearscan.errors import WeightsError
-from smearscan.runtime.engine import FromPixels, OpenVinoEngine, TorchEngine
+from smearscan.runtime import Blueprint, make_engine
+from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.weights import ClassifierCard, load_weights, save_weights
 
 QUICK = ("resnet18_stage3", "mobilenet_v2", "mobilenet_v3_small", "resnet18", "soto_ayala_32", "farias_lenet")
@@ -98,7 +99,8 @@ def test_openvino_and_torch_agree(architecture: str, norm: backbones.Norm) -> No
     whole = FromPixels(build(architecture, 3, "own", norm).eval(), own.mean, own.std)
     crops = np.random.default_rng(0).integers(0, 256, (3, side, side, 3), dtype=np.uint8)
     wanted = TorchEngine(whole, torch.device("cpu"), 2).run(crops)
-    np.testing.assert_allclose(OpenVinoEngine(whole, 2, side).run(crops), wanted, atol=1e-4, rtol=1e-4)
+    other = make_engine(Blueprint("", "logits", 2, (side, side), lambda: whole), "cpu", "openvino")
+    np.testing.assert_allclose(other.run(crops), wanted, atol=1e-4, rtol=1e-4)
 
 
 def test_inputs_are_the_published_ones() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from smearscan import backbones
 from smearscan.classifier import Classifier
 from smearscan.errors import ConfigError, DatasetError
-from smearscan.runtime.engine import FromPixels, TorchEngine
+from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.training import batches
 from smearscan.training import classifier as training
 from smearscan.training.augment import Augmentation, augmented

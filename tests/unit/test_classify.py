@@ -180,15 +180,15 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     total = most = 0
     pattern = crop(0, side=100)
 
-    def track(_: object) -> Picture:
+    def track(_: object, reduction: int) -> tuple[Picture, tuple[int, int], int]:
         nonlocal total, most
         image = pattern.copy().view(_Tracked)
         total += 1
         living[total] = weakref.ref(image, lambda _, key=total: living.pop(key, None))
         most = max(most, len(living))
-        return image
+        return image, image.shape[:2], 1
 
-    monkeypatch.setattr(scanner_module, "as_rgb", track)
+    monkeypatch.setattr(scanner_module, "read_reduced", track)
     gc.disable()  # what only the cycle collector frees is not bounded
     try:
         named = scanner(window=4, read_ahead=3, workers=2).classify(f"{i}.png" for i in range(60))

@@ -1,5 +1,6 @@
 """The command line: help is quick, wrong usage ends with 2 and one sentence."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -237,6 +238,20 @@ def test_a_scan_writes_what_was_asked_for(slides: Path, tmp_path: Path) -> None:
     assert "insufficient" in done.stdout  # results on stdout, the rest on stderr
     assert "never a diagnosis" in " ".join(done.stderr.split())
     assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.usefixtures("_fake_nets")
+def test_timing_accounts_for_every_stage(slides: Path, tmp_path: Path) -> None:
+    done = ask("run", slides, "--out", tmp_path / "r.csv", "--timing")
+    assert done.exit_code == 0, done.output
+    told = done.stderr
+    assert "2 fields in " in told
+    assert " leukocytes/s" in told
+    for stage in ("scale", "decode", "detect", "crop", "classify", "report", "write"):
+        assert re.search(rf"{stage} \d+\.\d%", told), stage
+    assert re.search(r"bound: .+ of \d+ cores busy", told)
+    assert "peak memory: " in told
+    assert "bound" not in ask("run", slides, "--out", tmp_path / "r.csv").stderr
 
 
 @pytest.mark.usefixtures("_fake_nets")

@@ -101,6 +101,8 @@ def test_nets_of_one_size_and_cached_features_keep_what_is_theirs() -> None:
     assert shorter.of(small).crop_px == 32
     assert (shorter.of(cached).epochs, shorter.of(cached).epoch_cells) == (5, 900)
     assert Shorter(epochs=2).of(cached).epochs == 7
+    deep = config("c", architecture="inception_v3")
+    assert [Shorter(crop_px=px).of(deep).crop_px for px in (64, 96)] == [75, 96]
 
 
 def test_what_a_work_published_does_not_make_another_run() -> None:

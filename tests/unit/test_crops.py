@@ -85,3 +85,12 @@ def test_no_boxes_give_no_crops() -> None:
     crops = cut_crops(image, boxes.as_boxes([]), UM_PER_PX, CROP_UM, CROP_PX)
     assert crops.shape == (0, CROP_PX, CROP_PX, 3)
     assert crops.dtype == np.uint8
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (33, 47), (200, 440), (1, 3)])
+@pytest.mark.parametrize("highest", [1, 40, 256])
+def test_the_background_is_numpy_s_percentile(shape: tuple[int, int], highest: int) -> None:
+    image = np.random.default_rng(highest).integers(0, highest, (*shape, 3), dtype=np.uint8)
+    wanted = 235 / np.maximum(np.percentile(image.reshape(-1, 3), 90, axis=0), 1)
+    np.testing.assert_allclose(background_gain(image), np.clip(wanted, 0.6, 2.5), rtol=1e-6)
+    assert background_gain(image).dtype == np.float32

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 from fakes import WHITE, DiscEngine, detector, draw, scattered
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from smearscan import detector as detector_module
 from smearscan.detector import PAD, Detector, Raw, resized
 from smearscan.results import Detections, Scale
 from smearscan.taxonomy import LEUKOCYTE, PLATELET, RED_CELL, RED_CELL_UM
@@ -173,3 +176,30 @@ def test_resizing_keeps_shape_order_and_mean(factor: float) -> None:
     small = resized(image, factor)
     assert small.shape == (round(60 * factor), round(100 * factor), 3)
     assert small.mean() == pytest.approx(image.mean(), abs=2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "factor", "fitted"),
+    [
+        ((480, 640), 0.3073, 192 / 640),  # 147 x 197: one column of 32 less
+        ((480, 640), 0.3, 0.3),  # fits already
+        ((480, 640), 0.32, 0.32),  # 154 x 205: 192 would be 6 % less
+        ((65, 64), 1.0, 64 / 65),  # 96 x 64 becomes 64 x 64
+        ((20, 30), 1.0, 1.0),  # less than one stride
+        ((1944, 2592), 0.3, 0.3),  # cut into tiles anyway
+    ],
+)
+def test_a_field_is_shrunk_a_little_where_that_spares_padding(
+    shape: tuple[int, int], factor: float, fitted: float
+) -> None:
+    assert detector_module._fitting(shape, factor, 640) == pytest.approx(fitted)
+
+
+@given(st.integers(32, 900), st.integers(32, 900), st.floats(0.05, 3).map(lambda f: round(f, 4)))
+def test_shrinking_stays_within_its_limit_and_never_costs(height: int, width: int, factor: float) -> None:
+    def padded(f: float) -> float:
+        return float(np.prod([np.ceil(round(side * f) / 32) for side in (height, width)]))
+
+    fitted = detector_module._fitting((height, width), factor, 640)
+    assert 0.97 * factor <= fitted <= factor
+    assert padded(fitted) <= padded(factor)

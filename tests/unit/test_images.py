@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smearscan.errors import ImageError
-from smearscan.images import MIN_SIDE_PX, as_rgb, read_image, write_image
+from smearscan.images import MIN_SIDE_PX, as_rgb, read_image, read_reduced, write_image
 
 ORIENTATION = 0x0112
 _TURNED = {
@@ -253,3 +253,70 @@ def test_a_picture_that_cannot_be_written_is_named(tmp_path: Path, picture: NDAr
 def test_a_suffix_that_is_no_format_is_named(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
     with pytest.raises(ImageError, match=r"field\.xyz"):
         write_image(tmp_path / "field.xyz", picture)
+
+
+# ---------------------------------------------------------------- fewer pixels
+
+
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+@pytest.mark.parametrize(("height", "width"), [(400, 640), (333, 501), (97, 257)])
+def test_a_reduced_jpeg_is_the_mean_of_blocks(
+    tmp_path: Path, reduction: int, height: int, width: int
+) -> None:
+    y, x = np.mgrid[:height, :width]
+    wave = [110 + 90 * np.sin(x / a) * np.cos(y / b) for a, b in ((60, 45), (80, 70), (50, 95))]
+    path = tmp_path / "field.jpg"
+    Image.fromarray(np.stack(wave, axis=2).astype(np.uint8)).save(path, quality=95, subsampling=0)
+    image, shape, made = read_reduced(path, reduction)
+    assert (shape, made) == ((height, width), reduction)
+    assert image.shape == (-(-height // reduction), -(-width // reduction), 3)
+    whole = read_image(path).astype(float)[
+        : height // reduction * reduction, : width // reduction * reduction
+    ]
+    rows, columns = whole.shape[0] // reduction, whole.shape[1] // reduction
+    means = whole.reshape(rows, reduction, columns, reduction, 3).mean(axis=(1, 3))
+    away = np.abs(image[:rows, :columns] - means)
+    assert away.mean() < 1
+    assert away.max() < 12
+
+
+def test_a_reduction_by_one_is_the_picture(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+    write_image(path := tmp_path / "field.jpg", picture)
+    image, shape, made = read_reduced(path, 1)
+    assert np.array_equal(image, read_image(path))
+    assert (shape, made) == ((40, 64), 1)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])
+def test_other_kinds_are_read_whole(tmp_path: Path, picture: NDArray[np.uint8], suffix: str) -> None:
+    write_image(path := tmp_path / f"field{suffix}", picture)
+    image, shape, made = read_reduced(path, 4)
+    assert np.array_equal(image, picture)
+    assert (shape, made) == ((40, 64), 1)
+
+
+@pytest.mark.parametrize("orientation", _TURNED)
+def test_a_reduced_picture_is_turned_upright(
+    tmp_path: Path, picture: NDArray[np.uint8], orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    path = tmp_path / "field.jpg"
+    Image.fromarray(picture[:, :63]).save(path, exif=exif, quality=98, subsampling=0)
+    image, shape, _ = read_reduced(path, 2)
+    upright = _TURNED[orientation](picture[:, :63])
+    assert shape == upright.shape[:2]
+    assert image.shape[:2] == tuple(-(-side // 2) for side in shape)
+    middle = image[6:14, 6:14].astype(int) - upright[::2, ::2][6:14, 6:14]
+    assert np.abs(middle).max() < 20
+
+
+def test_a_small_picture_is_refused_by_its_own_size(tmp_path: Path) -> None:
+    write_image(small := tmp_path / "small.jpg", np.full((MIN_SIDE_PX - 1, 200, 3), 90, np.uint8))
+    with pytest.raises(ImageError, match=f"200x{MIN_SIDE_PX - 1} px is too small"):
+        read_reduced(small, 8)
+    write_image(fits := tmp_path / "fits.jpg", np.full((MIN_SIDE_PX, 200, 3), 90, np.uint8))
+    assert read_reduced(fits, 8)[0].shape == (MIN_SIDE_PX // 8, 25, 3)
+    (tmp_path / "cut.jpg").write_bytes(fits.read_bytes()[:-200])
+    with pytest.raises(ImageError, match="cut short"):
+        read_reduced(tmp_path / "cut.jpg", 8)

@@ -16,7 +16,7 @@ from smearscan.errors import DatasetError
 from smearscan.evaluation import last_layer
 from smearscan.evaluation.last_layer import HOLDS, refit_last_layer
 from smearscan.images import read_image, write_image
-from smearscan.runtime.engine import FromPixels, TorchEngine
+from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.weights import ClassifierCard, load_weights, save_weights
 
 N = 12

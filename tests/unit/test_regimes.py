@@ -247,6 +247,7 @@ def test_architecture_and_regime_decide_what_is_left_out() -> None:
     [
         ("architecture: vgg99", "architecture: .*'vgg99' is not one of"),
         ("architecture: soto_ayala_32, crop_px: 64", "crop_px: .*takes crops of 32 px only; leave it out"),
+        ("architecture: inception_v3, crop_px: 64", "crop_px: .*takes crops of 75 px or more"),
         ("regime: deep", "regime: .*'full'"),
         ("regime: [full]", "regime: "),
         ("architecture: 3", "architecture: "),

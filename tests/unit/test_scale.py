@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from fakes import DiscEngine, detector, draw, scattered
 
+from smearscan import scale as scale_module
 from smearscan.detector import Detector
 from smearscan.scale import measure
 from smearscan.taxonomy import RED_CELL_UM
@@ -88,3 +89,43 @@ def test_a_field_without_cells_is_called_assumed() -> None:
     assert scale.ruler == "assumed"
     assert scale.n_cells == 0
     assert scale.um_per_px == pytest.approx(RED_CELL_UM / (600 / 8))
+
+
+def tried(monkeypatch: pytest.MonkeyPatch, images: list[np.ndarray]) -> list[int]:
+    """Return which of the pictures the pyramid was tried on."""
+    seen: list[int] = []
+    coarse = scale_module._coarse
+
+    def watched(found_by: Detector, image: np.ndarray) -> float | None:
+        seen.append(next(i for i, known in enumerate(images) if known is image))
+        return coarse(found_by, image)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scale_module, "_coarse", watched)
+        scale = measure(detector(WORKING), images)
+    assert scale.um_per_px == pytest.approx(RED_CELL_UM / RED_CELL_PX, rel=0.05)
+    return sorted(seen)
+
+
+def test_two_fields_that_agree_spare_the_pyramid_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tried(monkeypatch, [field(1.0, seed) for seed in range(6)]) == [0, 1]
+
+
+def test_fields_that_disagree_or_show_nothing_call_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = [field(1.0), field(2.0, 1), field(1.0, 2), field(1.0, 3), field(1.0, 4)]
+    assert tried(monkeypatch, odd) == [0, 1, 2, 3, 4]
+    blank = np.full((520, 600, 3), 240, np.uint8)
+    assert tried(monkeypatch, [field(1.0), blank, field(1.0, 2), field(1.0, 3), field(1.0, 4)]) == [
+        0,
+        1,
+        2,
+        3,
+    ]
+
+
+def test_a_reduction_without_doubt_ends_the_pyramid() -> None:
+    """A field of many red cells is measured without its larger, costlier reductions."""
+    found_by = detector(WORKING)
+    assert isinstance(found_by.engine, DiscEngine)
+    measure(found_by, [field(1.0)])
+    assert max(max(shape) for shape in found_by.engine.shapes) <= 448

@@ -137,15 +137,15 @@ def test_memory_is_bounded(
     living: dict[int, weakref.ref[_Tracked]] = {}
     pattern = field(2)
 
-    def track(path: object) -> Picture:
+    def track(path: object, reduction: int) -> tuple[Picture, tuple[int, int], int]:
         nonlocal total, most
         image = pattern.copy().view(_Tracked)
         total += 1
         living[total] = weakref.ref(image, lambda _, key=total: living.pop(key, None))
         most = max(most, len(living))
-        return image
+        return image, image.shape[:2], 1
 
-    monkeypatch.setattr(scanner_module, "as_rgb", track)
+    monkeypatch.setattr(scanner_module, "read_reduced", track)
     gc.disable()  # what only the cycle collector frees is not bounded
     try:
         scan = scanner(window=window, read_ahead=read_ahead, workers=workers)

@@ -193,3 +193,37 @@ def test_cells_named_by_a_net_of_ones_own_are_counted(slides: Path, monkeypatch:
     scan = scanner(differential=Path("own.safetensors"))
     for report, results in scan.scan_slides(slides):
         assert report.differential.total == sum(len(r) for r in results if isinstance(r, FieldResult))
+
+
+# ---------------------------------------------------------------- fewer pixels
+
+
+def test_large_fields_are_read_with_fewer_pixels_and_answered_in_their_own(tmp_path: Path) -> None:
+    slide = tmp_path / "slides" / "large"
+    slide.mkdir(parents=True)
+    for i in range(3):
+        write_image(slide / f"{i}.jpg", field(i, n_white=2, red_px=300), quality=98)
+    scan, seen = scanner(um_per_px=7.2 / 300), []
+    assert scan.nets.reduction(Scale(7.2 / 300, "given")) == 8
+    ((_, results),) = scan.scan_slides(tmp_path / "slides", lambda f, r: seen.append((f, r)))
+    for i, result in enumerate(results):
+        assert isinstance(result, FieldResult)
+        whole = scan.analyze(field(i, n_white=2, red_px=300))
+        assert result.shape == whole.shape == field(i, red_px=300).shape[:2]
+        assert len(result) == len(whole) == 2
+        mine, its = (fakes.in_order(r.detections.xyxy) for r in (result, whole))
+        np.testing.assert_allclose(
+            mine, its, atol=300 / 32 * 1.5
+        )  # half a pixel of the working scale and more
+        np.testing.assert_allclose(np.sort(result.blast_probs), np.sort(whole.blast_probs), atol=0.03)
+        assert result.scale.um_per_px == pytest.approx(7.2 / 300)  # the photograph's
+    for i, (shown, _) in enumerate(seen):
+        assert (shown.reduction, shown.image.shape) == (1, field(i, red_px=300).shape)
+
+
+@pytest.mark.parametrize(
+    ("red_cell_px", "reduction"), [(3, 1), (32, 1), (67, 1), (68, 2), (134, 2), (135, 4), (269, 8), (3000, 8)]
+)
+def test_a_field_keeps_more_pixels_than_a_net_is_given(red_cell_px: float, reduction: int) -> None:
+    """The fake detector asks for 32 px a red cell, the fake classifiers for 32 px of 20 um: 11.5."""
+    assert scanner().nets.reduction(Scale(7.2 / red_cell_px, "given")) == reduction

@@ -128,3 +128,13 @@ def test_nothing_handed_on_is_held() -> None:
             yield window.pop()
 
     check(drained(windows((Picture() for _ in range(9)), 1)))
+
+
+@given(weights=st.lists(st.integers(0, 9), max_size=60), size=st.integers(1, 9), enough=st.integers(1, 30))
+def test_windows_end_when_they_weigh_enough(weights: list[int], size: int, enough: int) -> None:
+    cut = list(windows(weights, size, lambda w: w, enough))
+    assert [w for window in cut for w in window] == weights
+    for i, window in enumerate(cut):
+        assert sum(window[:-1]) < enough
+        assert 1 <= len(window) <= size
+        assert len(window) == size or sum(window) >= enough or i == len(cut) - 1

@@ -1,0 +1,104 @@
+"""What no scan can beat: decoding alone, the networks alone, and both at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.fields import Kind, slide
+from benchmarks.ours import Ours
+from smearscan.results import Field, Scale
+from smearscan.runtime import Engine
+from smearscan.runtime.batches import usable_cores
+from smearscan.scanner import SmearScanner
+from smearscan.sources import find_slides
+from smearscan.streams import read_ahead
+
+Pictures = NDArray[np.uint8]
+_AT_ONCE = 64
+
+
+class Recorder:
+    """Stands in front of an engine and keeps what it is given."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.name = engine, engine.name
+        self.seen: list[Pictures] = []
+
+    def run(self, images: Pictures) -> NDArray[np.float32]:
+        """Keep the pictures and run the engine."""
+        self.seen.append(images.copy())
+        return self.engine.run(images)
+
+
+class Decode:
+    """Reads the pictures of a folder just as a scan does, on a thread for each core, and drops them."""
+
+    def __init__(self, folder: Path, kind: Kind) -> None:
+        self._paths = [path for one in find_slides(folder) for path in one.paths]
+        self._load = SmearScanner()._reading("", Scale(kind.um_per_px, "given"))
+
+    def __call__(self) -> dict[str, Any]:
+        """Read."""
+        read = read_ahead(self._paths, self._load, usable_cores(), 2 * usable_cores())
+        return {"fields": sum(isinstance(field, Field) for field in read)}
+
+
+class Network:
+    """Runs the three networks on just what a scan of a folder gives them, already in memory.
+
+    Parameters
+    ----------
+    folder : Path
+        Whose number of fields counts; their content is that of the kind's different fields.
+    kind : Kind
+    **settings
+        Of :class:`smearscan.scanner.SmearScanner`.
+    """
+
+    def __init__(self, folder: Path, kind: Kind, **settings: object) -> None:
+        self._fields = sum(len(one.paths) for one in find_slides(folder))
+        few = Ours(slide(kind, kind.distinct), um_per_px=kind.um_per_px, **settings)
+        nets = few.scanner.nets
+        assert nets.differential is not None
+        assert nets.blast is not None
+        self._inputs = []
+        for net in (nets.detector, nets.differential, nets.blast):
+            engine, net.engine = net.engine, Recorder(net.engine)
+            self._inputs.append((engine, net.engine))
+        few()
+        self._share = kind.distinct
+        self._stacks = [(engine, stacks(recorder.seen)) for engine, recorder in self._inputs]
+
+    def __call__(self) -> dict[str, Any]:
+        """Run all networks on the input of all fields, full batches on all cores."""
+        for engine, stacks in self._stacks:
+            for pictures in stacks:
+                n = round(len(pictures) * self._fields / self._share)
+                for start in range(0, n, _AT_ONCE):
+                    wanted = np.arange(start, min(start + _AT_ONCE, n)) % len(pictures)
+                    engine.run(pictures[wanted])
+        return {"fields": self._fields}
+
+
+class Both:
+    """Decoding and networks side by side: neither waits for the other, both have all cores."""
+
+    def __init__(self, folder: Path, kind: Kind, **settings: object) -> None:
+        self._decode, self._network = Decode(folder, kind), Network(folder, kind, **settings)
+
+    def __call__(self) -> dict[str, Any]:
+        """Do both until both are done."""
+        with ThreadPoolExecutor(1) as pool:
+            decoding = pool.submit(self._decode)
+            told = self._network()
+            decoding.result()
+        return told
+
+
+def stacks(seen: list[Pictures]) -> list[Pictures]:
+    """Pictures of one shape together."""
+    shapes = dict.fromkeys(images.shape[1:] for images in seen)
+    return [np.concatenate([i for i in seen if i.shape[1:] == shape]) for shape in shapes]

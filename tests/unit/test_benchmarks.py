@@ -1,0 +1,109 @@
+"""What benchmarks compute from what they time; the timing itself is no test."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import performance, tables, whole
+from benchmarks.limits import Recorder, stacks
+from benchmarks.machine import described, in_words, peak_mb
+from benchmarks.sessions import summary
+
+PACKAGE = Path(__file__).resolve().parents[2] / "smearscan"
+A, B, C = [0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]
+
+
+def cells(boxes: list[list[int]], types: list[str]) -> dict[str, Any]:
+    return {"xyxy": boxes, "types": types}
+
+
+def test_the_package_knows_no_benchmark() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            named = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            named += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            assert not any(name.split(".")[0] == "benchmarks" for name in named), path
+
+
+def test_agreement_counts_cells_of_both_once() -> None:
+    one = [cells([A, B], ["x", "y"]), cells([], [])]
+    other = [cells([B, A, C], ["y", "z", "z"]), cells([A], ["x"])]
+    assert whole.agreement(one, other) == {"one": 2, "other": 4, "both": 2, "same_name": 1}
+
+
+def test_a_box_is_matched_once() -> None:
+    near = np.array([[0, 0, 10, 10], [1, 0, 11, 10]], np.float32)
+    assert whole.matched(near[:1], near) == [(0, 0)]
+
+
+def test_bounds() -> None:
+    ms = {"decode": 2.0, "network": 6.0, "both": 9.0, whole.OURS: 12.0, whole.OURS_GIVEN: 10.0}
+    told = whole.bounds({name: {"ms_per_field": value} for name, value in ms.items()})
+    assert told["bounds_ms"] == {"slower of the two": 6, "one after the other": 8, "side by side": 9}
+    assert told["share_of_bound"][whole.OURS]["slower of the two"] == pytest.approx(0.5)
+    assert told["share_of_bound"][whole.OURS_GIVEN]["side by side"] == pytest.approx(0.9)
+
+
+def test_the_summary_of_rounds_is_their_median() -> None:
+    runs = [
+        {"fields": 10, "seconds": s, "core_seconds": 2 * s, "peak_mb": 5, "types": {}}
+        for s in (1.0, 9.0, 2.0)
+    ]
+    told = summary(runs, {"types": {"x": 1}})
+    assert told["ms_per_field"] == pytest.approx(200)
+    assert told["core_ms_per_field"] == pytest.approx(400)
+    assert told["seconds"] == [1, 9, 2]
+    assert told["same_counts"] is False
+
+
+def test_what_an_engine_was_given_is_kept_by_shape() -> None:
+    class Engine:
+        name = "none"
+
+        def run(self, images: np.ndarray) -> np.ndarray:
+            return images.astype(np.float32)
+
+    recorder = Recorder(Engine())
+    for shape in ((1, 32, 64, 3), (1, 64, 32, 3), (2, 32, 64, 3)):
+        recorder.run(np.zeros(shape, np.uint8))
+    assert [s.shape for s in stacks(recorder.seen)] == [(3, 32, 64, 3), (1, 64, 32, 3)]
+
+
+def test_the_machine_is_told() -> None:
+    told = described()
+    assert set(told["weights"]) == {"detector", "differential", "blast"}
+    assert told["packages"]["numpy"] in in_words(told)
+    assert peak_mb() > 10
+
+
+def test_a_table_takes_the_place_of_the_last_one() -> None:
+    page = "a\n<!-- x -->\n<!-- /x -->\n### b\n<!-- y -->\nold\n<!-- /y -->\n"
+    once = performance.filled(performance.filled(page, "x", "new\n"), "y", "newer")
+    assert once == "a\n<!-- x -->\n\nnew\n\n<!-- /x -->\n### b\n<!-- y -->\n\nnewer\n\n<!-- /y -->\n"
+    assert performance.filled(once, "x", "new") == once
+    with pytest.raises(ValueError, match="put them"):
+        performance.filled(page, "z", "")
+
+
+def test_the_page_has_a_place_for_every_part() -> None:
+    page = (PACKAGE.parent / "docs" / "performance.md").read_text(encoding="utf-8")
+    for part in (*performance.PARTS, "machine"):
+        performance.filled(page, part, "")
+
+
+def test_a_part_of_another_run_says_so() -> None:
+    new, old = described(), described()
+    new["when"], old["when"] = "2026-02-01 10:00 UTC", "2026-01-01 10:00 UTC"
+    figures = {"help_seconds": 0.1, "first_field_seconds": 2.0}
+    known = {
+        "start_up": {"machine": old, "took_seconds": 20, "figures": figures},
+        "batches": {"machine": new, "took_seconds": 120, "figures": {"f32, batches of 8": 1.5}},
+    }
+    assert "2026-02-01" in tables.about(known)
+    assert "took 2 minutes" in tables.about(known)
+    assert "Of another run: 2026-01-01" in tables.table("start_up", known)
+    assert "Of another run" not in tables.table("batches", known)
+    assert "| f32, batches of 8 | 1.50 |" in tables.table("batches", known)
