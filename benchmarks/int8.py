@@ -42,7 +42,7 @@ def _one(task: str, quick: bool, data: Path, cells: Path) -> dict[str, Any]:
     made = {
         "torch f32": make(plan, "cpu", "torch", "f32").engine,
         "openvino f32": make(plan, "cpu", "openvino", "f32").engine,
-        "openvino bf16": make(plan, "cpu", "openvino", "auto").engine,
+        "openvino bf16": make(plan, "cpu", "openvino", "bf16").engine,
         "openvino int8": OpenVinoEngine(_quantized(plan, known), plan.batch, "f32"),
     }
     probs = {name: softmax(net.run(crops) / card.temperature, axis=1) for name, net in made.items()}

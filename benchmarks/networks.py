@@ -131,7 +131,7 @@ def _untrained(network: FromPixels, answers: Any, images: Pictures, quick: bool)
 def _available() -> list[str]:
     names = ["openvino f32"]
     _, plan = classifier.blueprint(shipped("blast"))
-    if "bf16" in make(plan, "cpu", "openvino", "auto").engine.name:
+    if "bf16" in make(plan, "cpu", "openvino", "bf16").engine.name:
         names.append(_BF16_DETECTOR)
     return [*names, "onnxruntime f32"] if installed("onnxruntime") else names
 
@@ -151,7 +151,7 @@ def _made(engine: str, precision: str) -> tuple[detector.Detector, list[classifi
 
 
 def _asked(precision: str) -> Any:
-    return "auto" if precision == "bf16" else "f32"
+    return precision
 
 
 def _own_cache() -> None:

@@ -19,7 +19,7 @@ from smearscan.runtime.engine import installed
 from smearscan.scanner import SmearScanner
 from smearscan.slide import SlideReport
 
-ENGINES = [("openvino", "auto"), ("openvino", "f32"), ("onnxruntime", "f32"), ("torch", "f32")]
+ENGINES = [("openvino", "f32"), ("openvino", "bf16"), ("onnxruntime", "f32"), ("torch", "f32")]
 Scanned = tuple[SlideReport, list[FieldResult | FieldFailure]]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from smearscan.background import without_background
 from smearscan.crops import Geometry
 from smearscan.density import middle_density
-from smearscan.runtime import Asked, Blueprint, Engine, make_engine
+from smearscan.runtime import Blueprint, Engine, Precision, make_engine
 from smearscan.weights import ClassifierCard, read_pair, shipped, tensors_of
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Classifier:
 
     @classmethod
     def load(
-        cls, weights: Path, device: str = "auto", engine: str = "auto", precision: Asked = "auto"
+        cls, weights: Path, device: str = "auto", engine: str = "auto", precision: Precision = "f32"
     ) -> "Classifier":
         """Load a weights pair; device, engine and precision: see :func:`smearscan.runtime.engine.make`.
 
@@ -95,7 +95,7 @@ class Classifier:
 
     @classmethod
     def shipped(
-        cls, task: str, device: str = "auto", engine: str = "auto", precision: Asked = "auto"
+        cls, task: str, device: str = "auto", engine: str = "auto", precision: Precision = "f32"
     ) -> "Classifier":
         """Load the shipped weights of a task, ``blast`` or ``differential``."""
         return cls.load(shipped(task), device, engine, precision)

@@ -49,7 +49,7 @@ class ScanConfig(BaseModel):
     task: Task = "both"
     device: str = "auto"
     engine: str = "auto"
-    precision: Literal["auto", "f32"] = "auto"
+    precision: Literal["f32", "bf16"] = "f32"
     detector: Path | None = None
     blast: Path | None = None
     differential: Path | None = None

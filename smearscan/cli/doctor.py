@@ -11,7 +11,7 @@ import click
 from smearscan.cli.options import machine
 
 if TYPE_CHECKING:
-    from smearscan.runtime import Asked, Blueprint
+    from smearscan.runtime import Blueprint, Precision
 
 _PACKAGES = ("torch", "torchvision", "ultralytics", "openvino", "onnx", "onnxruntime", "opencv-python")
 
@@ -74,7 +74,7 @@ def _cache() -> None:
     click.echo(f"cache: {place}, {len(sizes)} compiled networks, {sum(sizes) / 1e6:.0f} MB")
 
 
-def _stage(name: str, network: "Blueprint", device: str, engine: str, precision: "Asked") -> bool:
+def _stage(name: str, network: "Blueprint", device: str, engine: str, precision: "Precision") -> bool:
     """Make the engine of a stage and tell of it; False if there is none."""
     from smearscan.errors import EngineError
     from smearscan.runtime.engine import make

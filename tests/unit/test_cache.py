@@ -61,8 +61,8 @@ def test_another_network_precision_shape_or_version_is_another_file(monkeypatch:
         replace(logits("a"), batch=8),
         replace(logits("a"), sides=(32, 64)),
     ):
-        make_engine(plan, "cpu", "auto", "f32")
-    make_engine(logits("a"), "cpu")
+        make_engine(plan, "cpu")
+    make_engine(logits("a"), "cpu", "auto", "bf16")
     monkeypatch.setattr(cache, "__version__", "99")
     make_engine(logits("a"), "cpu")
     monkeypatch.setattr(cache, "_processor", lambda: "another")
@@ -174,13 +174,13 @@ def test_what_nobody_uses_goes(folder: Path) -> None:
 def test_what_is_too_far_is_not_kept_but_that_bf16_is_too_far_is(
     monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
-    use(monkeypatch, Backend(f32=0.5, native=False))
+    use(monkeypatch, Backend(f32=0.5))
     with pytest.raises(engine.EngineError, match="too far"):
         make(logits("net"), "cpu")
     assert not folder.exists()
     use(monkeypatch, Backend(bf16=0.5))
-    first = make(logits("net"), "cpu")
-    again = make(never_checked(monkeypatch), "cpu")
+    first = make(logits("net"), "cpu", "auto", "bf16")
+    again = make(never_checked(monkeypatch), "cpu", "auto", "bf16")
     assert again.from_cache
     assert again.why == first.why
     assert "bf16 is too far" in again.why

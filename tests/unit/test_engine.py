@@ -187,12 +187,12 @@ def test_cores_are_counted() -> None:
 def test_a_gpu_agrees_with_the_cpu(name: str) -> None:
     if name == "tensorrt":
         pytest.importorskip("tensorrt", reason="needs TensorRT: pip install 'smearscan[tensorrt]'")
-    on_gpu = make_engine(logits(), "cuda", name, "f32")
+    on_gpu = make_engine(logits(), "cuda", name)
     images = pictures(41)
     np.testing.assert_allclose(on_gpu.run(images), TorchEngine(network(), "cpu", 4).run(images), atol=1e-3)
     alone = np.concatenate([on_gpu.run(images[i : i + 1]) for i in range(9)])
     assert np.array_equal(on_gpu.run(images[:9]), alone)
-    half = make_engine(logits(), "cuda", name)
+    half = make_engine(logits(), "cuda", name, "bf16")
     np.testing.assert_allclose(half.run(images), on_gpu.run(images), atol=0.05)
 
 

@@ -29,7 +29,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
 
 def test_auto_takes_openvino_on_the_cpu() -> None:
     assert make_engine(boxes(), "cpu").name == "openvino cpu"
-    assert make_engine(logits(), "cpu", "auto", "f32").name == "openvino cpu"
+    assert make_engine(logits(), "cpu").name == "openvino cpu"
     assert make_engine(logits(), "cpu", "torch").name == "torch cpu"
 
 
@@ -99,19 +99,19 @@ def test_an_engine_too_far_from_torch_is_refused(
     monkeypatch: pytest.MonkeyPatch, plan: Blueprint, fine: float, far: float
 ) -> None:
     use(monkeypatch, Backend(f32=fine))
-    made = module.make(plan, "cpu", "auto", "f32")
+    made = module.make(plan, "cpu")
     assert made.apart is not None
     assert made.apart.holds
     assert made.apart.box_px == pytest.approx(fine if plan.answers == "boxes" else 0, rel=1e-3)
     for wrong in (far, float("nan")):
         use(monkeypatch, Backend(f32=wrong))
         with pytest.raises(EngineError, match=r"too far from torch .* 0.5 px and 0.01. Use --engine torch"):
-            make_engine(plan, "cpu", "auto", "f32")
+            make_engine(plan, "cpu")
 
 
 def test_bf16_is_taken_where_the_processor_has_it_and_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     def moved(plan: Blueprint) -> tuple[float, str]:
-        made = module.make(plan, "cpu")
+        made = module.make(plan, "cpu", "auto", "bf16")
         images = small_nets.pictures(4)
         told = made.engine.run(images) - TorchEngine(plan.build(), "cpu", plan.batch).run(images)
         return round(float(told.max()), 3), made.why
@@ -127,7 +127,7 @@ def test_bf16_is_taken_where_the_processor_has_it_and_it_holds(monkeypatch: pyte
 
 @pytest.mark.skipif(not OpenVino().has_bf16(), reason="the processor has no bf16 of its own")
 def test_bf16_of_openvino_is_near() -> None:
-    half, whole = make_engine(logits(), "cpu", "openvino"), make_engine(logits(), "cpu", "openvino", "f32")
+    half, whole = make_engine(logits(), "cpu", "openvino", "bf16"), make_engine(logits(), "cpu", "openvino")
     assert half.name == "openvino cpu bf16"
     images = small_nets.pictures(8)
     assert 0 < np.abs(half.run(images) - whole.run(images)).max() < 0.05
