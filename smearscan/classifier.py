@@ -1,20 +1,22 @@
 """Stage two: names leukocytes."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from smearscan.background import without_background
 from smearscan.crops import Geometry
+from smearscan.density import middle_density
 from smearscan.runtime import Blueprint, Engine, Precision, make_engine
 from smearscan.weights import ClassifierCard, read_pair, shipped, tensors_of
 
 if TYPE_CHECKING:
     from smearscan.runtime.torch_engine import FromPixels
 
+Logits = NDArray[np.float32]
 _BATCH = 8
 
 
@@ -28,6 +30,37 @@ def as_seen(
     if background == "keep" or not len(crops):
         return crops
     return np.stack([without_background(crop, side_um) for crop in crops])
+
+
+def answers(
+    run: Callable[[NDArray[np.uint8]], Logits], crops: NDArray[np.uint8], card: ClassifierCard
+) -> Logits:
+    """Logits of crops; those stained like no training site are looked at in each site's stain.
+
+    Parameters
+    ----------
+    run : callable
+        The network: crops (N, S, S, 3) uint8 RGB, as it sees them, to logits (N, K).
+    crops : ndarray, (N, S, S, 3) uint8 RGB
+        From the crop function. Each is judged alone, so neither order nor company changes an answer.
+    card : ClassifierCard
+
+    Returns
+    -------
+    ndarray, (N, K) float32
+        Of crops within the range of `card.stain`, or without one, what `run` says, bit for bit.
+    """
+    logits = run(as_seen(crops, card.background, card.crop_um))
+    if card.stain is None or not len(crops):
+        return logits
+    far = np.flatnonzero(card.stain.outside(middle_density(crops, card.crop_um)))
+    if len(far):
+        logits = logits.copy()
+        looks = [logits[far]]
+        for view in card.stain.views(crops[far], card.crop_um):
+            looks.append(run(as_seen(view, card.background, card.crop_um)))
+        logits[far] = card.stain.most_familiar(np.stack(looks))
+    return logits
 
 
 class Classifier:
@@ -74,8 +107,7 @@ class Classifier:
 
     def probs(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Calibrated probabilities, (N, K) float32, of crops (N, S, S, 3) uint8 from the crop function."""
-        logits = self.engine.run(as_seen(crops, self.card.background, self.card.crop_um))
-        return np.asarray(softmax(logits / self.card.temperature, axis=1), np.float32)
+        return np.asarray(self.card.probabilities(answers(self.engine.run, crops, self.card)), np.float32)
 
 
 def blueprint(weights: Path) -> tuple[ClassifierCard, Blueprint]:

@@ -5,11 +5,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError
+from scipy.special import softmax
 
 from smearscan.errors import WeightsError
+from smearscan.stain_range import StainRange
 from smearscan.taxonomy import NOTICE
 
 if TYPE_CHECKING:
@@ -62,6 +66,10 @@ class ClassifierCard(Card):
 
     `head` and `norm` complete the architecture (see :func:`smearscan.backbones.build`); with `background`
     ``remove`` the net sees crops without what surrounds the cell.
+
+    `stain`, where it is given, tells the stains of training; cells from beyond are looked at in each of them.
+    `caution` says of a class how many times the usual evidence its name takes: what hardly more than one site
+    has in training is known by that site's looks as well, and another site's cells are taken for it.
     """
 
     stage: Literal["classifier"] = "classifier"
@@ -73,7 +81,9 @@ class ClassifierCard(Card):
     head: Literal["linear", "own", "dense256", "leuknet", "soto_ayala"] = "linear"
     norm: Literal["batch", "frozen", "group"] = "frozen"
     background: Literal["keep", "remove"] = "keep"
+    stain: StainRange | None = None
     temperature: Positive = 1.0
+    caution: dict[str, Annotated[float, Field(ge=1)]] = {}
     threshold: Share = 0.5
     unclassified_below: Share = 0.0
     confusion: list[list[int]] = []
@@ -83,7 +93,19 @@ class ClassifierCard(Card):
         sides = {len(self.confusion), *map(len, self.confusion)}
         if self.confusion and sides != {len(self.classes)}:
             raise ValueError("confusion must be a square of the classes")
+        if unknown := sorted(set(self.caution) - set(self.classes)):
+            raise ValueError(f"caution names {unknown[0]!r}, which is none of the classes")
+        if self.stain and len(self.stain.answers[0]) != len(self.classes):
+            raise ValueError("stain must hold answers of the classes")
         return self
+
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Turn logits (N, K) into calibrated probabilities (N, K), rows of sum 1, of the same precision."""
+        scaled = logits / self.temperature
+        if self.caution:
+            evidence = np.log([self.caution.get(name, 1.0) for name in self.classes])
+            scaled = (scaled - evidence).astype(logits.dtype)
+        return np.asarray(softmax(scaled, axis=1))
 
 
 C = TypeVar("C", bound=Card)

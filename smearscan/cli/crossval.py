@@ -45,6 +45,7 @@ PROTOCOLS = ("holdout", "kfold", "lodo")
     "--um-per-px", type=click.FloatRange(0, min_open=True), help="Scale of pictures that tell none."
 )
 @click.option("--runs", type=PATH, required=True, help="Folder of the runs; an interrupted one goes on.")
+@click.option("--keep-nets", is_flag=True, help="Keep each run's net, a weights pair, in its folder.")
 @click.option(
     "--out", type=PATH, help="Folder for results.csv, .json, .md and .html. Default: that of the runs."
 )
@@ -57,7 +58,7 @@ PROTOCOLS = ("holdout", "kfold", "lodo")
 def command(
     cells: Path, config_file: Path, protocol: str, folds: int, sites: tuple[str, ...], min_cells: int,
     repeats: int, data: Path | None, start: Path | None, detector: Path | None, um_per_px: float | None,
-    runs: Path, out: Path | None, allow_leaks: bool, write_card: bool,
+    runs: Path, keep_nets: bool, out: Path | None, allow_leaks: bool, write_card: bool,
 ) -> None:  # fmt: skip
     """Train and score a classifier by a protocol, so that no group is on both sides.
 
@@ -83,7 +84,7 @@ def command(
         leaks = guard(table, list(plans.values()), root, allow_leaks, advance)
     with training(sum(epochs_left(config, plan, runs, seed) for seed, plan in plans.items())) as report:
         results = joined(
-            run(config, table, classes, plan, root, start, runs, report, (seed,))
+            run(config, table, classes, plan, root, start, runs, report, (seed,), keep_nets)
             for seed, plan in plans.items()
         )
     summary = summarize(results, protocol, leaks, "+".join(sites))

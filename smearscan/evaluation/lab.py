@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy.special import softmax
 from torch import nn
 
 from smearscan import __version__
@@ -22,7 +21,7 @@ from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.training.cells import Progress, load_crops
 from smearscan.training.classifier import logits_of, trained
 from smearscan.training.config import ClassifierTraining
-from smearscan.weights import ClassifierCard
+from smearscan.weights import ClassifierCard, save_weights
 
 Report = Callable[[dict[str, float]], None]
 Facts = dict[str, Any]
@@ -41,8 +40,8 @@ class Run:
     facts : dict
         What ``run.json`` holds: times, parameters, temperature, threshold, cells and groups, configuration.
     scores : DataFrame
-        A row a test cell: the manifest's columns, ``cell``, ``target``, ``threshold`` and ``p_CLASS``...;
-        `target` is -1 where the net does not learn the cell's class.
+        A row a test cell: the manifest's columns, ``cell``, ``target``, ``threshold``, ``p_CLASS``... and
+        ``taught``, whether training had the cell's class; `target` is -1 where the net does not learn it.
     curves : DataFrame
         A row an epoch.
     """
@@ -114,11 +113,12 @@ def guard(
 def run(
     config: ClassifierTraining, table: pd.DataFrame, classes: tuple[str, ...], splits: Sequence[Split],
     root: Path, start: Path | None, out: Path, report: Report, seeds: Sequence[int] | None = None,
+    keep_nets: bool = False,
 ) -> Results:  # fmt: skip
     """Train and score every split with every seed; a run that is finished is read, not run again.
 
     Each has the folder ``out/seedN/SPLIT`` with ``run.json``, ``scores.csv`` and ``curves.csv``; one that was
-    interrupted goes on after its last epoch.
+    interrupted goes on after its last epoch. With `keep_nets` the net's pair lies there, too.
 
     Parameters
     ----------
@@ -151,11 +151,11 @@ def run(
             place = run_folder(out, seed, split.name)
             mark = _fingerprint(seeded, table, classes, split, name)
             if not _finished(place, mark):
-                facts = _train(seeded, table, classes, split, root, start, place, report)
+                facts = _train(seeded, table, classes, split, root, start, place, report, keep_nets)
                 facts = {"split": split.name, "seed": seed, "start": name, **facts, "fingerprint": mark}
                 _write_whole(place / "run.json", json.dumps(facts, indent=1, allow_nan=False) + "\n")
                 (place / "checkpoint.pt").unlink(missing_ok=True)
-            runs.append(_read(place))
+            runs.append(_read(place, split))
     return Results(config, classes, name, tuple(runs))
 
 
@@ -181,22 +181,25 @@ def _finished(place: Path, fingerprint: str) -> bool:
     return True
 
 
-def _read(place: Path) -> Run:
+def _read(place: Path, split: Split) -> Run:
     facts = json.loads((place / "run.json").read_text(encoding="utf-8"))
     scores = pd.read_csv(place / "scores.csv", dtype={"image": str, "class": str, "group": str, "site": str})
     scores["target"] = scores["target"].fillna(-1).astype(int)
+    scores["taught"] = True if split.taught is None else scores["target"].isin(split.taught)
     return Run(facts["split"], facts["seed"], facts, scores, pd.read_csv(place / "curves.csv"))
 
 
 def _train(
     config: ClassifierTraining, table: pd.DataFrame, classes: tuple[str, ...], split: Split, root: Path,
-    start: Path | None, place: Path, report: Report,
+    start: Path | None, place: Path, report: Report, keep_net: bool,
 ) -> Facts:  # fmt: skip
     """Train, set temperature and threshold on the validation cells, score the test cells."""
     parts = {n: table.iloc[getattr(split, n)].reset_index(drop=True) for n in ("train", "val", "test")}
     model, card = trained(config, classes, parts["train"], parts["val"], root, start, place, report)
+    if keep_net:
+        save_weights(place / f"{config.name}.safetensors", card, model.state_dict())
     crops = load_crops(parts["test"], root, config.crop_um, config.crop_px)
-    probs = softmax(logits_of(model, crops, config) / card.temperature, axis=1).astype(np.float64)
+    probs = card.probabilities(logits_of(model, crops, config)).astype(np.float64)
     test = parts["test"]
     scores = test.assign(
         target=test["target"].where(test["target"] >= 0).astype("Int64"),

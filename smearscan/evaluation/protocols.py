@@ -32,12 +32,15 @@ class Split:
         Names the folder of its runs.
     train, val, test : ndarray, (N,) int64
         Row numbers of the table; order matters to a seeded training. `val` sets temperature and threshold.
+    taught : ndarray, (C,) int64, optional
+        Classes that can be learned from what is trained on; None: all that there are.
     """
 
     name: str
     train: Rows
     val: Rows
     test: Rows
+    taught: Rows | None = None
 
 
 def with_classes(table: pd.DataFrame, config: ClassifierTraining) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -125,6 +128,9 @@ def lodo(table: pd.DataFrame, min_cells: int = 20, sites: Sequence[str] = ()) ->
     site with fewer than two such classes is never scored and helps every net. Sites that share a group are
     left out together, so that no patient is on both sides. With `sites` given, only those are left out.
 
+    A class of which no other site has `min_cells` cannot be learned: its cells are scored, but it is not
+    among the `taught` classes of the split, so that figures can be told with and without it.
+
     Raises
     ------
     DatasetError
@@ -153,7 +159,8 @@ def lodo(table: pd.DataFrame, min_cells: int = 20, sites: Sequence[str] = ()) ->
                     f"without {'+'.join(parcel)} no cell is left to train on or to validate with; "
                     "leave-one-dataset-out needs sites that share no group"
                 )
-            splits.append(Split("+".join(parcel), train, val, np.flatnonzero(out & scored)))
+            taught = np.unique(table["target"].to_numpy()[enough.to_numpy() & ~out])
+            splits.append(Split("+".join(parcel), train, val, np.flatnonzero(out & scored), taught))
     return splits
 
 

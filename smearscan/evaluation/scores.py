@@ -20,13 +20,14 @@ Floats = NDArray[np.float64]
 Figure = dict[str, Any]
 
 METRICS = (
-    "accuracy", "own_types_accuracy", "balanced_accuracy", "precision", "recall", "specificity", "f1",
-    "false_negatives", "auroc", "calibration_error",
+    "accuracy", "own_types_accuracy", "taught_accuracy", "taught_own_types_accuracy", "balanced_accuracy",
+    "precision", "recall", "specificity", "f1", "false_negatives", "auroc", "calibration_error",
 )  # fmt: skip
 """Of two classes with blast among them, precision, recall, specificity, F1, share of false negatives and
 AUROC are those of blasts; else the mean over the classes there are, each against the rest (macro).
 `own_types_accuracy` is that of the likeliest among the classes that the cells have: what is known of a slide
-on which, say, no erythroblast was ever seen."""
+on which, say, no erythroblast was ever seen. `taught_accuracy` and `taught_own_types_accuracy` leave out the
+cells of classes that training had none, or too few, of: no net can name what it was never shown."""
 
 ROUNDS = 1000
 _BLOCK = 50
@@ -43,7 +44,7 @@ def figures(
     probs : ndarray, (N, K)
     table : DataFrame
         N rows with ``target`` and ``group``; where a cell was scored by several nets, ``cell`` tells which
-        rows are the same.
+        rows are the same. ``taught`` tells where training had the cell's class; left out, it had them all.
     classes : tuple of str, (K,)
     threshold : float or ndarray (N,)
         Of the blast net; one a cell where folds have their own.
@@ -63,9 +64,13 @@ def figures(
     if (positive := blast_of(classes)) is not None:
         blasts = table[target == positive]
         made |= {"blasts": _counts(blasts)["cells"], "healthy": _counts(table[target != positive])["cells"]}
+    taught = _counts(table[_taught(table)])
     for name, values in (drawn or draws(probs, table, classes, threshold)).items():
-        made[name] = figure(values, **counts)
+        made[name] = figure(values, **(taught if name.startswith("taught") else counts))
     made["classes"] = [classes[k] for k in np.unique(target)]
+    untaught = table[~_taught(table)]
+    kinds = np.unique(untaught["target"].to_numpy(np.int64))
+    made["untaught"] = {classes[k]: _counts(untaught[untaught["target"] == k])["cells"] for k in kinds}
     called = called_class(probs, classes, threshold)
     made["confusion"] = confusion_matrix(target, called, labels=range(len(classes))).tolist()
     return made
@@ -123,11 +128,13 @@ def draws(
     called = called_class(probs, classes, threshold)
     made = _of_confusion(_confusions(target, called, code, weights, len(classes)), positive)
     kinds = [positive] if positive is not None else np.unique(target)
-    made["own_types_accuracy"] = made["accuracy"]
+    among = called
     if positive is None:
         among = np.where(np.isin(range(len(classes)), kinds), probs, -1).argmax(axis=1)
-        own = _confusions(target, among, code, weights, len(classes))
-        made["own_types_accuracy"] = _of_confusion(own, None)["accuracy"]
+    everything, taught = np.ones(len(target), bool), _taught(table)
+    made["own_types_accuracy"] = _accuracy(among == target, everything, code, weights)
+    made["taught_accuracy"] = _accuracy(called == target, taught, code, weights)
+    made["taught_own_types_accuracy"] = _accuracy(among == target, taught, code, weights)
     areas = [_auroc(probs[:, k], target == k, code, weights) for k in kinds]
     made["auroc"] = _mean(np.stack(areas, axis=1))
     errors = _calibration_error(*_confidence(probs, target, positive), code, weights)
@@ -181,6 +188,20 @@ def curves(
                 "auroc": round(float(roc_auc_score(target == k, probs[:, k])), 4),
             }
     return {"roc": roc, "reliability": reliability(*_confidence(probs, target, positive))}
+
+
+def _taught(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Rows whose class training had."""
+    return table["taught"].to_numpy(bool) if "taught" in table else np.ones(len(table), bool)
+
+
+def _accuracy(
+    right: NDArray[np.bool_], counted: NDArray[np.bool_], code: NDArray[np.intp], weights: Floats
+) -> Floats:
+    """Share of the counted cells that is right, of every draw, (R,)."""
+    n = weights.shape[1]
+    hit, of = (weights @ np.bincount(code, rows, n) for rows in (right & counted, counted))
+    return _share(hit, of)
 
 
 def _counts(table: pd.DataFrame) -> dict[str, int]:

@@ -22,6 +22,8 @@ Summary = Mapping[str, Any]
 METRICS = {
     "accuracy": "Accuracy",
     "own_types_accuracy": "Accuracy among its own types",
+    "taught_accuracy": "Accuracy on taught types",
+    "taught_own_types_accuracy": "The same among its own types",
     "balanced_accuracy": "Balanced accuracy",
     "precision": "Precision",
     "recall": "Recall (sensitivity)",
@@ -137,7 +139,7 @@ def markdown(summary: Summary) -> str:
         if summary[key]:
             shown = [spread_text(summary[key].get(name)) for name in METRICS]
             lines.append(f"| {mark}mean ± SD over {words} | | | " + " | ".join(shown) + " |")
-    lines += ["", INTERVALS, "", f"Leak guard: {summary['leaks']['text']}"]
+    lines += ["", INTERVALS, "", untaught_text(summary), "", f"Leak guard: {summary['leaks']['text']}"]
     return "\n".join(lines) + "\n"
 
 
@@ -146,6 +148,20 @@ INTERVALS = (
     "Precision, recall, specificity, F1, false negatives (share of a class called something else) and AUROC "
     "are those of blasts for a net that is asked for them, else the mean over the classes there are."
 )
+
+
+def untaught_text(summary: Summary) -> str:
+    """Tell which cells no training could have taught their names, set by set."""
+    left = {name: figures.get("untaught") for name, figures in summary["sets"].items()}
+    told = [
+        f"{name} {', '.join(f'{n} of class {plain_name(kind)}' for kind, n in kinds.items())}"
+        for name, kinds in left.items()
+        if kinds
+    ]
+    return TAUGHT + (f"Left out there: {'; '.join(told)}." if told else "No cell is left out there.")
+
+
+TAUGHT = "Taught types are those that training had enough cells of: no net can name what it was never shown. "
 
 
 def title(summary: Summary) -> str:
@@ -203,6 +219,7 @@ def lab_page(summary: Summary, drawn: Sequence[Picture]) -> str:
     return render(
         "lab.html.j2", {"spread": spread_text},
         summary=summary, title=title(summary), told=told(summary), leaked=LEAKED, intervals=INTERVALS,
+        untaught=untaught_text(summary),
         metrics=METRICS, scopes=list(scopes(summary)), row=_cells_of_row, rounds=f"{summary['rounds']:,}",
         tiles=[(key, METRICS[key]) for key in _TILES["blasts" in summary["all"]] if key in headline],
         headline=headline, of=f"Mean of {len(summary['sets'])} data sets." if mean else "All scored cells.",

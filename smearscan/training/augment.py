@@ -77,7 +77,17 @@ class Augmentation(BaseModel):
         Share,
         Field(description="Chance of weaker or stronger dyes and other white balance; hue at half of it."),
     ] = 0.8
-    blur: Annotated[Share, Field(description="Chance of a Gaussian blur of 0.4 to 1.2 px.")] = 0.2
+    exchange: Annotated[
+        Share,
+        Field(
+            description="Chance of the depth of stain of any training site: the density of each channel is "
+            "multiplied by that site's mean over the own site's (mean of the cells' middles)."
+        ),
+    ] = 0.0
+    blur: Annotated[Share, Field(description="Chance of a Gaussian blur of 0.4 to `blur_px` px.")] = 0.2
+    blur_px: Annotated[
+        float, Field(ge=0.4, le=5, description="The widest blur: standard deviation, pixels of the crop.")
+    ] = 1.2
     noise: Annotated[Share, Field(description="Chance of camera noise of 1 to 8 gray levels.")] = 0.2
     mixup: Annotated[
         float, Field(ge=0, le=10, description="Alpha of mixup's beta distribution; 0 mixes no crops.")
@@ -88,7 +98,7 @@ class Augmentation(BaseModel):
         """Give the augmentation that changes nothing: the middle of the window, pixel for pixel."""
         return cls(
             rotation=0, shift=0, scale=0, flip_horizontal=0, flip_vertical=0, fill="nearest", coarse=0,
-            stain="none", stain_share=0, color=0, blur=0, noise=0, mixup=0,
+            stain="none", stain_share=0, color=0, exchange=0, blur=0, noise=0, mixup=0,
         )  # fmt: skip
 
     @model_validator(mode="before")
@@ -130,7 +140,7 @@ def augmented(
         crop = np.asarray(cv2.resize(shrunk, (crop_px, crop_px)), np.uint8)
     if how.stain != "none" and happens(rng, how.stain_share):
         crop = _STAINS[how.stain](crop, rng)
-    return stain.recolored(crop, rng, how.color, how.blur, how.noise)
+    return stain.recolored(crop, rng, how.color, how.blur, how.noise, how.blur_px)
 
 
 def _moved(window: NDArray[np.uint8], crop_px: int, rng: _Rng, how: Augmentation) -> NDArray[np.uint8]:

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from smearscan.density import brought_to, middle_density
 from smearscan.training.augment import augmented, mixed
 from smearscan.training.config import ClassifierTraining
+from smearscan.training.stain import happens
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 """Pairs of inputs and targets: classes (B,) int64, or their chances (B, K) float32 where crops are mixed."""
@@ -19,7 +21,11 @@ _AT_ONCE = 1024
 
 
 class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
-    """Endless, seeded, augmented crops."""
+    """Endless, seeded, augmented crops.
+
+    Where sites exchange their stain, what sets a cell apart from the others of its site stays: only what the
+    site's cells have in common is the site's.
+    """
 
     def __init__(
         self, windows: NDArray[np.uint8], table: pd.DataFrame, config: ClassifierTraining, seed: int
@@ -27,6 +33,11 @@ class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
         self._windows, self._config, self._seed = windows, config, seed
         self._target = table["target"].to_numpy()
         self._share = shares(table, config)
+        if config.augmentation.exchange:
+            wide = config.crop_um * windows.shape[1] / config.crop_px
+            self._site, names = pd.factorize(table["site"])
+            density = middle_density(windows, wide)
+            self._depths = [density[self._site == site].mean(axis=0) for site in range(len(names))]
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.uint8], int]]:
         worker = get_worker_info()
@@ -34,7 +45,11 @@ class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
         how = self._config.augmentation
         while True:
             for i in rng.choice(len(self._target), _AT_ONCE, p=self._share):
-                yield augmented(self._windows[i], self._config.crop_px, rng, how), int(self._target[i])
+                window = self._windows[i]
+                if happens(rng, how.exchange):
+                    other = rng.integers(len(self._depths))
+                    window = brought_to(window, self._depths[self._site[i]], self._depths[other])
+                yield augmented(window, self._config.crop_px, rng, how), int(self._target[i])
 
 
 def shares(table: pd.DataFrame, config: ClassifierTraining) -> NDArray[np.float64]:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 from torch import Tensor, nn
 
 from smearscan import __version__, backbones
@@ -221,13 +220,19 @@ def calibrated_card(
     target = val_cells["target"].to_numpy()
     logits = logits_of(model, val_crops, config)
     temperature = fit_temperature(logits, target)
-    probs = softmax(logits / temperature, axis=1)
+    card = _described(config, classes, temperature)
+    probs = card.probabilities(logits)
     confusion = np.zeros((len(classes), len(classes)), int)
     np.add.at(confusion, (target, probs.argmax(axis=1)), 1)
     threshold = 0.5
     if BLAST in classes and len(classes) == 2:
         blast = classes.index(BLAST)
         threshold = threshold_at(config.target_specificity, probs[target != blast, blast])
+    return card.model_copy(update={"threshold": threshold, "confusion": confusion.tolist()})
+
+
+def _described(config: ClassifierTraining, classes: tuple[str, ...], temperature: float) -> ClassifierCard:
+    """Describe a net before anything of it is counted."""
     return ClassifierCard(
         name=config.name,
         task=config.task,
@@ -242,8 +247,7 @@ def calibrated_card(
         norm=config.norm,
         background=config.background,
         temperature=temperature,
-        threshold=threshold,
+        caution=config.caution,
         unclassified_below=config.unclassified_below if config.task != "blast" else 0.0,
-        confusion=confusion.tolist(),
         limits=config.limits,
     )

@@ -21,8 +21,9 @@ def happens(rng: _Rng, share: float) -> bool:
 
 
 def recolored(
-    image: NDArray[np.uint8], rng: _Rng, color: float = 0.8, blur: float = 0.2, noise: float = 0.2
-) -> NDArray[np.uint8]:
+    image: NDArray[np.uint8], rng: _Rng, color: float = 0.8, blur: float = 0.2, noise: float = 0.2,
+    blur_px: float = 1.2,
+) -> NDArray[np.uint8]:  # fmt: skip
     """Change stain, light and sharpness the way sites and cameras do.
 
     Strength of the dyes and white balance act on optical density (a table of 256 values a channel), hue and
@@ -35,7 +36,9 @@ def recolored(
     color : float
         Chance of other dyes and white balance; hue and saturation change at half of it.
     blur, noise : float
-        Chance of a Gaussian blur (0.4 to 1.2 px), of normal noise (1 to 8 gray levels).
+        Chance of a Gaussian blur, of normal noise (1 to 8 gray levels).
+    blur_px : float
+        The blur's standard deviation at most, at least 0.4.
     """
     if happens(rng, color):
         image = cv2.LUT(image, _density_table(rng))
@@ -44,7 +47,7 @@ def recolored(
         mix = (grey + (np.eye(3) - grey) * rng.uniform(0.5, 1.4)) @ _hue_turn(rng.normal(0, 0.15))
         image = cv2.transform(image, mix)
     if happens(rng, blur):
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.2))
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, blur_px))
     if happens(rng, noise):
         grain = np.empty(image.shape, np.int16)
         cv2.setRNGSeed(int(rng.integers(2**31)))  # OpenCV's own generator knows nothing of `rng`

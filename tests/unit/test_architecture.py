@@ -16,6 +16,8 @@ FLOORS: dict[str, float] = {
             "tiles",
             "crops",
             "background",
+            "density",
+            "stain_range",
             "images",
             "streams",
             "timing",
@@ -41,6 +43,8 @@ NEIGHBORS = {
     ("flag", "differential"),
     ("calibration", "weights"),
     ("background", "crops"),
+    ("density", "crops"),
+    ("stain_range", "density"),
 }
 """Imports within a floor: results name classes, the flag reads the count, the card lies by its nets, what is
 taken out of a crop becomes the gray that the crop function fills with."""

@@ -195,6 +195,12 @@ def test_a_chance_happens_as_often_as_told(key: str) -> None:
     assert changed == pytest.approx(expected, abs=0.08)
 
 
+def test_a_wider_blur_leaves_less_detail() -> None:
+    window = noise(45)
+    narrow, wide = (drawn(window, only(blur=1, blur_px=px)).std(axis=(1, 2, 3)) for px in (0.4, 3.0))
+    assert narrow.min() > wide.mean()
+
+
 def test_white_stays_white_where_only_dyes_change() -> None:
     white = np.full((32, 32, 3), 255, np.uint8)
     assert (drawn(white, only(stain="density", stain_share=1)) == 255).all()

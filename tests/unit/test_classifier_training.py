@@ -18,7 +18,7 @@ from smearscan.errors import ConfigError, DatasetError
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.training import batches
 from smearscan.training import classifier as training
-from smearscan.training.augment import augmented
+from smearscan.training.augment import Augmentation, augmented
 from smearscan.training.config import ClassifierTraining
 
 
@@ -119,6 +119,35 @@ def test_the_stream_of_crops_is_seeded_and_endless() -> None:
     assert images.shape == (5, 32, 32, 3)
     assert images.dtype == torch.uint8
     assert targets.dtype == torch.int64
+
+
+def test_a_crop_takes_the_depth_of_stain_of_any_site_alike() -> None:
+    table = cells(("pale", 0, 30), ("deep", 1, 3))
+    gray = np.where(table["site"] == "pale", 160, 90).astype(np.uint8)
+    windows = np.repeat(gray, 45 * 45 * 3).reshape(-1, 45, 45, 3)
+
+    def shades(share: float) -> pd.Series:
+        how = {**Augmentation.none().model_dump(), "exchange": share}
+        stream = iter(batches.Cells(windows, table, config(augmentation=how), 0))
+        drawn = [next(stream) for _ in range(400)]
+        return pd.DataFrame([(t, int(c.mean())) for c, t in drawn], columns=["target", "gray"])
+
+    as_is = shades(0).groupby("target")["gray"].unique()
+    assert [set(shade) for shade in as_is] == [{160}, {90}]
+    deep = (shades(1)["gray"] < 125).groupby(shades(1)["target"]).mean()
+    np.testing.assert_allclose(deep, 0.5, atol=0.1)  # either class in either stain
+
+
+def test_what_sets_a_cell_apart_within_its_site_is_not_exchanged() -> None:
+    table = cells(("pale", 0, 1), ("pale", 1, 1), ("deep", 0, 1), ("deep", 1, 1))
+    density = np.array([0.3, 0.45, 0.6, 0.9])  # at either site the second kind is half as dense again
+    gray = np.round(235 * np.exp(-density)).astype(np.uint8)
+    windows = np.repeat(gray, 45 * 45 * 3).reshape(-1, 45, 45, 3)
+    how = {**Augmentation.none().model_dump(), "exchange": 1}
+    stream = iter(batches.Cells(windows, table, config(augmentation=how), 0))
+    drawn = pd.DataFrame([(t, -np.log(c.mean() / 235)) for c, t in (next(stream) for _ in range(200))])
+    for kind, wanted in ((0, [0.3, 0.6]), (1, [0.45, 0.9])):
+        np.testing.assert_allclose(np.unique(drawn[1][drawn[0] == kind].round(1)), wanted, atol=0.06)
 
 
 # ---------------------------------------------------------------- calibration

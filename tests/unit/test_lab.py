@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from smearscan.report.lab import LEAKED, lab_page, markdown, results_table, writ
 from smearscan.report.lab_plots import pictures
 from smearscan.taxonomy import NOTICE
 from smearscan.training.config import ClassifierTraining
+from smearscan.weights import ClassifierCard, load_weights
 
 
 @pytest.fixture
@@ -65,6 +67,26 @@ def test_each_split_is_trained_with_each_seed_in_a_folder_of_its_own(
         assert (facts["temperature"], facts["start"]) == (2.0, "random")
         assert ClassifierTraining(**facts["config"]) == CONFIG.model_copy(update={"seed": one.seed})
         assert facts["cells"]["test"] == len(one.scores)
+
+
+def test_nets_are_kept_where_told(cells: pd.DataFrame, trainer: Trainer, tmp_path: Path) -> None:
+    splits = kfold(cells, 3, 0, "a")[:1]
+    run(CONFIG, cells, CLASSES, splits, Path(), None, tmp_path, silent, keep_nets=True)
+    card, tensors = load_weights(run_folder(tmp_path, 0, "fold0") / "small.safetensors", ClassifierCard)
+    assert card.classes == CLASSES
+    assert set(tensors) == set(Tiny().state_dict())
+
+
+def test_scores_tell_what_training_had(cells: pd.DataFrame, trainer: Trainer, tmp_path: Path) -> None:
+    split = replace(kfold(cells, 3, 0, "a")[0], taught=np.array([0, 2]))
+    results = run(CONFIG, cells, CLASSES, [split], Path(), None, tmp_path, silent)
+    scores = results.runs[0].scores
+    assert (scores["taught"] == scores["target"].isin([0, 2])).all()
+    untaught = int((scores["target"] == 1).sum())
+    found = summary(results)
+    assert found["sets"]["a"]["untaught"] == {"monocyte": untaught}
+    assert f"a {untaught} of class monocyte" in markdown(found)
+    assert f"a {untaught} of class monocyte" in lab_page(found, pictures(found))
 
 
 def test_scores_say_of_every_test_cell_what_the_net_said(

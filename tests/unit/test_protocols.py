@@ -171,6 +171,21 @@ def test_rare_classes_are_not_scored_and_sites_of_one_class_only_help() -> None:
     assert [split.name for split in lodo(cells, min_cells=5)] == ["a", "b", "rare"]
 
 
+def test_a_class_that_no_other_site_has_enough_of_is_not_taught() -> None:
+    alone = pd.DataFrame({"class": "basophil"}, index=range(30)).assign(
+        image="m", group=[f"m{i}" for i in range(30)], site="a", split="train"
+    )
+    config = CONFIG.model_copy(update={"classes": (*CLASSES, "basophil")})
+    few = alone[:9].assign(site="b", group=[f"n{i}" for i in range(9)])
+    cells = with_classes(pd.concat([site("a", 8), site("b", 8), alone, few]), config)[0]
+    a, b = lodo(cells)
+    assert (cells["class"].iloc[a.test] == "basophil").sum() == 30
+    assert a.taught is not None
+    assert b.taught is not None
+    assert a.taught.tolist() == [0, 1]
+    assert b.taught.tolist() == [0, 1, 2]
+
+
 def test_sites_that_share_a_patient_are_left_out_together() -> None:
     cells = table(site("a", 8), site("half_of_a", 8, prefix="a"), site("b", 8))
     splits = lodo(cells)

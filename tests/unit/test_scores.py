@@ -40,6 +40,8 @@ def test_figures_of_many_classes_are_those_of_scikit_learn() -> None:
     wanted = {
         "accuracy": metrics.accuracy_score(truth, guess),
         "own_types_accuracy": metrics.accuracy_score(truth, guess),
+        "taught_accuracy": metrics.accuracy_score(truth, guess),
+        "taught_own_types_accuracy": metrics.accuracy_score(truth, guess),
         "balanced_accuracy": metrics.balanced_accuracy_score(truth, guess),
         "precision": p,
         "recall": r,
@@ -211,3 +213,20 @@ def test_accuracy_among_own_types_allows_no_name_that_the_cells_do_not_have() ->
         (allowed.argmax(axis=1) == here["target"]).mean(), abs=1e-4
     )
     assert value(found, "own_types_accuracy") > value(found, "accuracy")
+
+
+def test_what_training_never_had_is_told_apart() -> None:
+    probs, table = made_up(300, 4, 9)
+    probs[:, 2] = 0  # a net that was never shown the third class does not name it
+    taught = (table["target"] != 2).to_numpy()
+    found = scores.figures(probs, table.assign(taught=taught), KINDS)
+    right = probs.argmax(axis=1) == table["target"]
+    assert value(found, "accuracy") == pytest.approx(right.mean(), abs=1e-4)
+    assert value(found, "taught_accuracy") == pytest.approx(right[taught].mean(), abs=1e-4)
+    assert found["taught_accuracy"]["cells"] == taught.sum()
+    assert found["untaught"] == {KINDS[2]: 300 - taught.sum()}
+    alone = scores.figures(probs[taught], table[taught], KINDS)
+    assert found["taught_accuracy"]["interval_95"] == alone["accuracy"]["interval_95"]
+    everything = scores.figures(probs, table, KINDS)
+    assert everything["untaught"] == {}
+    assert everything["taught_accuracy"] == everything["accuracy"]
