@@ -90,7 +90,7 @@ class Detector:
 
     def _detect(self, image: NDArray[np.uint8], scale: Scale) -> Detections:
         shrink = self.card.working_red_cell_px / scale.red_cell_px
-        working = resized(image, _fitting(image.shape[:2], shrink, self.card.tile_px))
+        working = resized(image, _fitting(image.shape[:2], shrink))
         height, width = working.shape[:2]
         overlap = int(_LARGEST_LEUKOCYTE_UM / RED_CELL_UM * self.card.working_red_cell_px)
         parts = []
@@ -158,12 +158,14 @@ def _one_name_each(found: Detections, overlap: float = 0.5, advantage: float = 2
     return found.where(keep)
 
 
-def _fitting(shape: tuple[int, ...], factor: float, tile_px: int) -> float:
+def _fitting(shape: tuple[int, ...], factor: float) -> float:
     """Shrink a field a little more where its sides then fill the network's input with less padding.
 
     By 3 % at most, the order to which a scale is known; boxes are brought back to field pixels all the same.
+    Tiles play no part in it, so that a field cut into tiles is still answered as the whole one; a field that is
+    not shrunk anyway is left as it is.
     """
-    if max(shape) * factor > tile_px:
+    if factor >= 1:
         return factor
     tight = [math.floor(side * factor / STRIDE) * STRIDE / side for side in shape]
     allowed = [factor, *(f for f in tight if (1 - _LEEWAY) * factor <= f < factor)]

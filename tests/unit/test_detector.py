@@ -184,15 +184,16 @@ def test_resizing_keeps_shape_order_and_mean(factor: float) -> None:
         ((480, 640), 0.3073, 192 / 640),  # 147 x 197: one column of 32 less
         ((480, 640), 0.3, 0.3),  # fits already
         ((480, 640), 0.32, 0.32),  # 154 x 205: 192 would be 6 % less
-        ((65, 64), 1.0, 64 / 65),  # 96 x 64 becomes 64 x 64
-        ((20, 30), 1.0, 1.0),  # less than one stride
-        ((1944, 2592), 0.3, 0.3),  # cut into tiles anyway
+        ((130, 128), 0.5, 64 / 130),  # 96 x 64 becomes 64 x 64
+        ((65, 64), 1.0, 1.0),  # not shrunk anyway
+        ((40, 60), 0.5, 0.5),  # less than one stride
+        ((1944, 2592), 0.3, 768 / 2592),  # 583 x 778: a row and a column less
     ],
 )
 def test_a_field_is_shrunk_a_little_where_that_spares_padding(
     shape: tuple[int, int], factor: float, fitted: float
 ) -> None:
-    assert detector_module._fitting(shape, factor, 640) == pytest.approx(fitted)
+    assert detector_module._fitting(shape, factor) == pytest.approx(fitted)
 
 
 @given(st.integers(32, 900), st.integers(32, 900), st.floats(0.05, 3).map(lambda f: round(f, 4)))
@@ -200,6 +201,6 @@ def test_shrinking_stays_within_its_limit_and_never_costs(height: int, width: in
     def padded(f: float) -> float:
         return float(np.prod([np.ceil(round(side * f) / 32) for side in (height, width)]))
 
-    fitted = detector_module._fitting((height, width), factor, 640)
+    fitted = detector_module._fitting((height, width), factor)
     assert 0.97 * factor <= fitted <= factor
     assert padded(fitted) <= padded(factor)
