@@ -162,8 +162,8 @@ def _fitting(shape: tuple[int, ...], factor: float) -> float:
     """Shrink a field a little more where its sides then fill the network's input with less padding.
 
     By 3 % at most, the order to which a scale is known; boxes are brought back to field pixels all the same.
-    Tiles play no part in it, so that a field cut into tiles is still answered as the whole one; a field that is
-    not shrunk anyway is left as it is.
+    Tiles play no part in it, so that a field cut into tiles is still answered as the whole one. A field that
+    is not shrunk anyway is left as it is.
     """
     if factor >= 1:
         return factor
