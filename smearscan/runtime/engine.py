@@ -8,7 +8,7 @@ import ctypes
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from smearscan.errors import EngineError
 from smearscan.runtime import cache, check
+from smearscan.runtime.sure import Sure
 
 if TYPE_CHECKING:
     from smearscan.runtime.torch_engine import FromPixels
@@ -140,9 +141,9 @@ def make(
         One of :data:`ENGINES`; ``auto`` is OpenVINO on the CPU, torch elsewhere.
     precision : str
         ``bf16`` lets logits be computed in bfloat16 where the hardware does so of its own and the self-check
-        holds; boxes stay float32, bfloat16 moves them by more than a pixel. It halves a classifier's time on
-        a CPU, and is not the default because on real cells it was seen to move a probability by more than
-        :data:`smearscan.runtime.check.PROBABILITY`.
+        holds, and anew in float32 where they leave doubt (:mod:`smearscan.runtime.sure`): alone, bfloat16
+        was seen to move a real cell's probability by more than :data:`smearscan.runtime.check.PROBABILITY`.
+        Boxes stay float32, bfloat16 moves them by more than a pixel.
 
     Raises
     ------
@@ -158,7 +159,10 @@ def make(
     if half and not backend.has_bf16():
         why += NO_BF16
     elif half and (made := _compiled(backend, blueprint, device, "bf16", why)):
-        return made
+        exact = _compiled(backend, blueprint, device, "f32", why)
+        assert exact is not None
+        known = made.from_cache and exact.from_cache
+        return replace(made, engine=Sure(made.engine, exact.engine), from_cache=known)
     elif half:
         why += FAR_BF16
     made = _compiled(backend, blueprint, device, "f32", why)
@@ -267,7 +271,7 @@ def _made_by_torch(blueprint: Blueprint, device: str, half: bool, why: str) -> M
         quick = TorchEngine(network, device, blueprint.batch, precision="bf16")
         apart = check.difference(engine, quick, blueprint)
         if apart.holds:
-            return Made(quick, why, apart)
+            return Made(Sure(quick, engine), why, apart)
         why += FAR_BF16
     if device != "cpu":  # the first batch loads kernels
         engine.run(np.zeros((1, *blueprint.example, 3), np.uint8))

@@ -171,10 +171,10 @@ def test_engines_agree(slides: Path, how: str) -> None:
 
 @pytest.mark.skipif(not OpenVino().has_bf16(), reason="the processor has no bfloat16 of its own")
 def test_bfloat16_changes_no_flag(slides: Path) -> None:
-    """It was seen to move a probability by .012 on a real field, and is asked for, not the default."""
+    """Alone it moves a probability of a real field by .012: what it leaves in doubt is computed anew."""
     measure = scanned(SmearScanner(device="cpu", engine="openvino"), slides)
     half = scanned(SmearScanner(device="cpu", engine="openvino", precision="bf16"), slides)
-    assert_alike(measure, half, probability=2 * PROBABILITY)
+    assert_alike(measure, half)
 
 
 @pytest.mark.parametrize("engine", [e for e in ENGINES if e in ("torch", "tensorrt")])

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import small_nets
 import torch
+from numpy.typing import NDArray
 from small_nets import Backend, boxes, logits, use
 from torch import nn
 
 from smearscan.errors import EngineError
 from smearscan.runtime import engine as module
-from smearscan.runtime import make_engine
+from smearscan.runtime import make_engine, sure
 from smearscan.runtime.check import Difference, difference, pictures
 from smearscan.runtime.engine import Blueprint, choose, choose_device
 from smearscan.runtime.openvino_engine import OpenVino
@@ -117,6 +118,8 @@ def test_bf16_is_taken_where_the_processor_has_it_and_it_holds(monkeypatch: pyte
         return round(float(told.max()), 3), made.why
 
     use(monkeypatch, Backend(bf16=0.01))
+    assert moved(logits()) == (0, "the quickest on a CPU")  # a net that is never sure: anew in float32
+    monkeypatch.setattr(sure, "SURE", 0)
     assert moved(logits()) == (0.01, "the quickest on a CPU")
     assert moved(boxes())[0] == 0  # a detector's boxes stay exact
     use(monkeypatch, Backend(bf16=0.01, native=False))
@@ -126,11 +129,33 @@ def test_bf16_is_taken_where_the_processor_has_it_and_it_holds(monkeypatch: pyte
 
 
 @pytest.mark.skipif(not OpenVino().has_bf16(), reason="the processor has no bf16 of its own")
-def test_bf16_of_openvino_is_near() -> None:
+def test_bf16_of_openvino_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sure, "SURE", 0)
     half, whole = make_engine(logits(), "cpu", "openvino", "bf16"), make_engine(logits(), "cpu", "openvino")
     assert half.name == "openvino cpu bf16"
     images = small_nets.pictures(8)
     assert 0 < np.abs(half.run(images) - whole.run(images)).max() < 0.05
+
+
+def test_what_leaves_doubt_is_computed_anew_and_nothing_else() -> None:
+    class Fixed:
+        def __init__(self, name: str, rows: list[list[float]]) -> None:
+            self.name, self.rows, self.asked = name, np.array(rows, np.float32), 0
+
+        def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+            self.asked += len(images)
+            return self.rows[images[:, 0, 0, 0]].copy()
+
+    quick = Fixed("quick", [[5, 0], [0, 0.5], [np.nan, 0], [-9, 9]])
+    exact = Fixed("exact", [[7, 7], [0, 0.6], [1, 2], [7, 7]])
+    engine = sure.Sure(quick, exact)
+    images = np.zeros((4, 1, 1, 3), np.uint8)
+    images[:, 0, 0, 0] = range(4)
+    both = np.float32([[5, 0], [0, 0.6], [1, 2], [-9, 9]])
+    np.testing.assert_array_equal(engine.run(images), both)
+    assert exact.asked == 2
+    np.testing.assert_array_equal(engine.run(images[::-1]), both[::-1])
+    assert engine.run(images[:0]).shape == (0, 2)
 
 
 def test_the_check_s_pictures_are_always_the_same_and_show_something() -> None:
