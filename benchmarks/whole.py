@@ -23,7 +23,7 @@ PEER_AS_IS = "peer, its own cells"
 PEER_OUR_SIZE = "peer at our working scale"
 OURS = "smearscan"
 OURS_GIVEN = "smearscan, scale given"
-OURS_BF16 = "smearscan, bf16"
+OURS_F32 = "smearscan, f32"
 OURS_TORCH = "smearscan with torch"
 
 
@@ -46,13 +46,13 @@ def _beside_peer(kind: Kind, n_fields: int, rounds: int) -> dict[str, Any]:
         {
             PEER: partial(peer, cells=cells),
             OURS: ours,
-            OURS_BF16: partial(ours, precision="bf16"),
+            OURS_F32: partial(ours, precision="f32"),
             OURS_TORCH: partial(ours, engine="torch"),
             PEER_OUR_SIZE: partial(peer, imgsz=round(640 * 32 / size / 32) * 32),
             PEER_AS_IS: peer,
         },
         rounds,
-        cells_of=(PEER, OURS, OURS_BF16, OURS_TORCH, PEER_OUR_SIZE, PEER_AS_IS),
+        cells_of=(PEER, OURS, OURS_F32, OURS_TORCH, PEER_OUR_SIZE, PEER_AS_IS),
         twice=(PEER_AS_IS,),
     )
     found = {name: run.pop("cells") for name, run in runs.items()}

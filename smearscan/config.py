@@ -50,7 +50,7 @@ class ScanConfig(BaseModel):
     task: Task = "both"
     device: str = "auto"
     engine: str = "auto"
-    precision: Literal["f32", "bf16"] = "f32"
+    precision: Literal["f32", "bf16"] = "bf16"
     detector: Path | None = None
     blast: Path | None = None
     differential: Path | None = None

@@ -21,7 +21,7 @@ def machine(command: Command) -> Command:
     command = click.option(
         "--precision",
         type=click.Choice(["f32", "bf16"]),
-        help="bf16: quicker classifiers where the processor has it, less exact by about .01. Default: f32.",
+        help="bf16: quicker classifiers where the processor has it, doubtful cells in f32. Default: bf16.",
     )(command)
     engines = "auto, openvino, onnxruntime, tensorrt or torch. Default: auto."
     command = click.option("--engine", help=engines)(command)
