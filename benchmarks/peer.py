@@ -43,12 +43,18 @@ class Peer:
         Boxes to name, in place of those found, of each field in turn: our detector has learned cells of
         another size than they have at 640 px and takes platelets and red cells for leukocytes there, each of
         which would cost this loop time. So it is timed as with a detector that finds the same cells.
+    threads : int, optional
+        Threads of torch. By default those that a user's loop gets: Ultralytics sets OpenMP's to one.
     """
 
     def __init__(
-        self, folder: Path, um_per_px: float, imgsz: int | None = None, cells: list[Any] | None = None
-    ) -> None:
+        self, folder: Path, um_per_px: float, imgsz: int | None = None, cells: list[Any] | None = None,
+        threads: int | None = None,
+    ) -> None:  # fmt: skip
         from ultralytics import YOLO
+
+        if threads is not None:
+            torch.set_num_threads(threads)
 
         self._source = next((p for p in sorted(folder.iterdir()) if p.is_dir()), folder)
         self._um_per_px, self._given = um_per_px, cells

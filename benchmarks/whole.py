@@ -20,6 +20,7 @@ from smearscan import boxes
 ROUNDS = 5
 PEER = "peer"
 PEER_AS_IS = "peer, its own cells"
+PEER_ALL_CORES = "peer, torch told to use all cores"
 PEER_OUR_SIZE = "peer at our working scale"
 OURS = "smearscan"
 OURS_GIVEN = "smearscan, scale given"
@@ -42,6 +43,7 @@ def _beside_peer(kind: Kind, n_fields: int, rounds: int) -> dict[str, Any]:
     peer = partial(Worker, "peer", folder, um_per_px=kind.um_per_px)
     size = round(640 / (kind.spec.width * kind.enlarged) * kind.red_cell_px)  # px a red cell at 640 px
     ours = partial(Worker, "ours", folder)
+    as_is = {PEER_AS_IS: peer} if kind is SMALL else {}  # slow, and the same story with the other camera
     runs = in_turns(
         {
             PEER: partial(peer, cells=cells),
@@ -49,11 +51,12 @@ def _beside_peer(kind: Kind, n_fields: int, rounds: int) -> dict[str, Any]:
             OURS_F32: partial(ours, precision="f32"),
             OURS_TORCH: partial(ours, engine="torch"),
             PEER_OUR_SIZE: partial(peer, imgsz=round(640 * 32 / size / 32) * 32),
-            PEER_AS_IS: peer,
+            PEER_ALL_CORES: partial(peer, cells=cells, threads=os.cpu_count()),
+            **as_is,
         },
         rounds,
-        cells_of=(PEER, OURS, OURS_F32, OURS_TORCH, PEER_OUR_SIZE, PEER_AS_IS),
-        twice=(PEER_AS_IS,),
+        cells_of=(PEER, OURS, OURS_F32, OURS_TORCH, PEER_OUR_SIZE, PEER_ALL_CORES, *as_is),
+        twice=tuple(as_is),
     )
     found = {name: run.pop("cells") for name, run in runs.items()}
     drawn = [{"xyxy": xyxy.tolist(), "types": [""] * len(xyxy)} for xyxy in truth(kind)]

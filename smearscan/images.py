@@ -1,8 +1,9 @@
 """Pictures in, RGB out. BGR exists in this file only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image, ImageOps
 from smearscan.errors import ImageError
 
 Rgb = NDArray[np.uint8]
+S = TypeVar("S")
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 MIN_SIDE_PX = 32
@@ -133,7 +135,7 @@ def longest_side(image: object) -> int:
         return 0  # reading it will tell why
 
 
-def some_images(pictures: Sequence[object], most: int) -> list[Rgb]:
+def some_images(pictures: Sequence[S], most: int, read: Callable[[S], Rgb] = as_rgb) -> list[Rgb]:
     """Read up to `most` pictures, evenly spread; one that cannot be read is passed over for another."""
     n = len(pictures)
     spread = np.linspace(0, n - 1, min(n, most)).round().astype(int).tolist()
@@ -142,7 +144,7 @@ def some_images(pictures: Sequence[object], most: int) -> list[Rgb]:
         if len(images) == len(spread):
             break
         try:
-            images.append(as_rgb(pictures[i]))
+            images.append(read(pictures[i]))
         except ImageError:
             continue
     return images

@@ -41,7 +41,7 @@ class Scale:
         """Diameter of a red cell in field pixels."""
         return RED_CELL_UM / self.um_per_px
 
-    def reduced(self, reduction: int) -> "Scale":
+    def reduced(self, reduction: float) -> "Scale":
         """Scale of the same field where one pixel stands for `reduction` each way."""
         return replace(self, um_per_px=self.um_per_px * reduction)
 

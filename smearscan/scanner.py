@@ -14,7 +14,7 @@ from smearscan import scale as ruler
 from smearscan.config import ScanConfig, scan_config
 from smearscan.errors import ImageError
 from smearscan.flag import FlagRule
-from smearscan.images import as_rgb, read_reduced, some_images
+from smearscan.images import REDUCTIONS, as_rgb, longest_side, read_reduced, some_images
 from smearscan.nets import Nets
 from smearscan.pipeline import Find, OnField, Pipeline
 from smearscan.results import Field, FieldFailure, FieldResult, Scale
@@ -24,6 +24,9 @@ from smearscan.slide import Reading, SlideReport, SlideTally, report_slide
 from smearscan.sources import Slide, find_slides
 from smearscan.statistics.reading import Looks
 from smearscan.timing import Clock
+
+_RULER_SIDE = 600
+"""Longest side in pixels that a field keeps at least where a slide's scale is measured first."""
 
 _SHOWN = 16
 """Most fields whose pixels are kept for who wants to see them with their cells."""
@@ -244,9 +247,30 @@ class SmearScanner:
         if given := self._given_scale():
             return given
         with self.clock("scale"):
-            # broken fields are passed over here and reported when their turn comes
-            images = some_images(slide.paths, self.config.ruler_fields)
-            return ruler.measure(self.nets.detector, images) if images else Scale(1.0, "assumed")
+            longest = next((side for side in map(longest_side, slide.paths) if side), 0)
+            reduction = max((r for r in REDUCTIONS if longest / r >= _RULER_SIDE), default=1)
+            scale, reduction = self._measured(slide, reduction)
+            needed = self.nets.detector.card.working_red_cell_px
+            if reduction > 1 and (scale.ruler != "red cells" or scale.red_cell_px < needed):
+                scale, reduction = self._measured(slide, 1)  # its red cells are smaller than the detector's
+            return scale.reduced(1 / reduction)
+
+    def _measured(self, slide: Slide, reduction: int) -> tuple[Scale, int]:
+        """Scale of a slide's fields as they are read at a reduction, and the reduction made."""
+        made = set()
+
+        def read(path: Path) -> NDArray[np.uint8]:
+            image, _, own = read_reduced(path, reduction)
+            made.add(own)
+            return image
+
+        # broken fields are passed over here and reported when their turn comes
+        images = some_images(slide.paths, self.config.ruler_fields, read)
+        if not images:
+            return Scale(1.0, "assumed"), 1
+        if made != {reduction}:  # fields that are no JPEG are whole: together they would have two scales
+            return self._measured(slide, 1)
+        return ruler.measure(self.nets.detector, images), reduction
 
     def _given_scale(self) -> Scale | None:
         return Scale(self.config.um_per_px, "given") if self.config.um_per_px else None

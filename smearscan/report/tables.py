@@ -26,6 +26,9 @@ CELL_COLUMNS = (
 )
 
 
+_PACKED = 1000  # cells at least
+
+
 def cells_frame(
     results: Iterable[FieldResult | FieldFailure], root: Path | None = None, calibration: str = ""
 ) -> pd.DataFrame:
@@ -46,8 +49,14 @@ def cells_frame(
         :data:`CELL_COLUMNS`, ``p_CLASS`` for each class of the differential, ``um_per_px``, ``calibration``.
         Boxes in pixels of the field as displayed.
     """
-    rows = []
+    frames: list[pd.DataFrame] = []
+    rows: list[tuple[object, ...]] = []
     classes: tuple[str, ...] = ()
+
+    def packed() -> list[pd.DataFrame]:
+        named = [f"p_{name}" for name in classes]
+        return [pd.DataFrame(rows, columns=[*CELL_COLUMNS, *named, "um_per_px", "calibration"])]
+
     for result in results:
         if isinstance(result, FieldFailure):
             continue
@@ -65,8 +74,12 @@ def cells_frame(
                 calibration,
             )
             rows.append(values)
-    named = [f"p_{name}" for name in classes]
-    return pd.DataFrame(rows, columns=[*CELL_COLUMNS, *named, "um_per_px", "calibration"])
+        if len(rows) >= _PACKED:  # Python's numbers take four times the room of a table's
+            frames += packed()
+            rows = []
+    if rows or not frames:
+        frames += packed()
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
 def report_frame(reports: Iterable[SlideReport]) -> pd.DataFrame:

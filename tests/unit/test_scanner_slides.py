@@ -227,3 +227,35 @@ def test_large_fields_are_read_with_fewer_pixels_and_answered_in_their_own(tmp_p
 def test_a_field_keeps_more_pixels_than_a_net_is_given(red_cell_px: float, reduction: int) -> None:
     """The fake detector asks for 32 px a red cell, the fake classifiers for 32 px of 20 um: 11.5."""
     assert scanner().nets.reduction(Scale(7.2 / red_cell_px, "given")) == reduction
+
+
+@pytest.mark.parametrize(("red_px", "wholly"), [(300, False), (30, True)])
+def test_a_slide_is_measured_on_reduced_fields_where_these_show_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, red_px: float, wholly: bool
+) -> None:
+    """Red cells of 30 px are smaller in the reduced field than the detector works at."""
+    slide = tmp_path / "slides" / "one"
+    slide.mkdir(parents=True)
+    image = field(0, red_px=300) if red_px == 300 else np.tile(field(0, red_px=30), (8, 6, 1))
+    for i in range(3):
+        write_image(slide / f"{i}.jpg", image, quality=98)
+    sides = []
+    measure = ruler.measure
+    monkeypatch.setattr(
+        ruler, "measure", lambda d, images: (sides.append(max(images[0].shape)), measure(d, images))[1]
+    )
+    (one,) = find_slides(tmp_path / "slides")
+    scale = SmearScanner().measure(one)
+    assert scale.um_per_px == pytest.approx(7.2 / red_px, rel=0.05)
+    whole = max(image.shape)
+    assert (sides[-1] == whole) == wholly
+    assert sides[0] < whole
+
+
+def test_a_slide_of_jpegs_and_others_is_measured_whole(tmp_path: Path) -> None:
+    slide = tmp_path / "slides" / "mixed"
+    slide.mkdir(parents=True)
+    for i, suffix in enumerate((".jpg", ".png", ".jpg")):
+        write_image(slide / f"{i}{suffix}", field(i, red_px=300), quality=98)
+    (one,) = find_slides(tmp_path / "slides")
+    assert SmearScanner().measure(one).um_per_px == pytest.approx(7.2 / 300, rel=0.05)

@@ -11,6 +11,7 @@ from made_up import CLASSES, KINDS, errors
 
 from smearscan.errors import ConfigError
 from smearscan.flag import FlagRule
+from smearscan.report import tables
 from smearscan.report.tables import cells_frame, report_frame, write_csv
 from smearscan.results import Detections, FieldFailure, FieldResult, Scale
 from smearscan.slide import COUNTED, Reading, SlideReport, SlideTally, report_slide
@@ -306,3 +307,11 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="cannot be written") as error:
             write_csv(report_frame([report(field())]), place)
         assert str(place) in str(error.value)
+
+
+def test_packing_the_table_piece_by_piece_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = [field(types=("neutrophil", "blast", "monocyte", "blast")[:n]) for n in (3, 0, 2, 1, 4, 0)]
+    whole = cells_frame(results)
+    for packed in (1, 2, 3, 5, 100):
+        monkeypatch.setattr(tables, "_PACKED", packed)
+        pd.testing.assert_frame_equal(cells_frame(results), whole)
