@@ -37,7 +37,8 @@ def _small_nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_stage_s_engine_is_told_with_its_check(tmp_path: Path) -> None:
-    first, again = ask("--engine", "onnxruntime"), ask("--engine", "onnxruntime")
+    exact = ("--engine", "onnxruntime", "--precision", "f32")
+    first, again = ask(*exact), ask(*exact)
     assert first.exit_code == again.exit_code == 0, first.output
     for stage in ("detector", "differential", "blast"):
         line = next(told for told in first.output.splitlines() if told.startswith(f"{stage}: "))
@@ -51,7 +52,7 @@ def test_each_stage_s_engine_is_told_with_its_check(tmp_path: Path) -> None:
 
 def test_torch_is_the_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMEARSCAN_CACHE", "off")
-    told = ask("--engine", "torch")
+    told = ask("--engine", "torch", "--precision", "f32")
     assert told.exit_code == 0, told.output
     assert told.output.count("torch cpu (was asked for)") == 3
     assert "cache: off" in told.output

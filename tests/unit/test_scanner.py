@@ -117,7 +117,7 @@ def test_an_endless_stream_is_scanned_as_it_comes(pictures: list[Picture]) -> No
             drawn += 1
             yield pictures[i % 3]
 
-    stream = scanner(window=3, read_ahead=2).stream(endless())
+    stream = scanner(window=3, read_ahead=2, workers=2).stream(endless())
     found = list(islice(stream, 7))
     assert_same(found[:3], found[3:6])
     assert drawn <= 3 * 3 + 2
