@@ -44,7 +44,7 @@ class Peer:
         another size than they have at 640 px and takes platelets and red cells for leukocytes there, each of
         which would cost this loop time. So it is timed as with a detector that finds the same cells.
     threads : int, optional
-        Threads of torch. By default those that a user's loop gets: Ultralytics sets OpenMP's to one.
+        Asked of torch before anything is predicted; Ultralytics sets it to one less than there are cores.
     """
 
     def __init__(
