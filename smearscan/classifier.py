@@ -1,6 +1,7 @@
 """Stage two: names leukocytes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +15,7 @@ from smearscan.runtime import Blueprint, Engine, Precision, make_engine
 from smearscan.weights import ClassifierCard, read_pair, shipped, tensors_of
 
 if TYPE_CHECKING:
+    from smearscan.backbones import Head, Network, Norm
     from smearscan.runtime.torch_engine import FromPixels
 
 Logits = NDArray[np.float32]
@@ -33,7 +35,10 @@ def as_seen(
 
 
 def answers(
-    run: Callable[[NDArray[np.uint8]], Logits], crops: NDArray[np.uint8], card: ClassifierCard
+    run: Callable[[NDArray[np.uint8]], Logits],
+    crops: NDArray[np.uint8],
+    card: ClassifierCard,
+    logits: Logits | None = None,
 ) -> Logits:
     """Logits of crops; those stained like no training site are looked at in each site's stain.
 
@@ -44,13 +49,16 @@ def answers(
     crops : ndarray, (N, S, S, 3) uint8 RGB
         From the crop function. Each is judged alone, so neither order nor company changes an answer.
     card : ClassifierCard
+    logits : ndarray, (N, K) float32, optional
+        What `run` says of the crops, where it was asked before.
 
     Returns
     -------
     ndarray, (N, K) float32
         Of crops within the range of `card.stain`, or without one, what `run` says, bit for bit.
     """
-    logits = run(as_seen(crops, card.background, card.crop_um))
+    if logits is None:
+        logits = run(as_seen(crops, card.background, card.crop_um))
     if card.stain is None or not len(crops):
         return logits
     far = np.flatnonzero(card.stain.outside(middle_density(crops, card.crop_um)))
@@ -105,9 +113,13 @@ class Classifier:
         """How the crops of this net are cut."""
         return Geometry(self.card.crop_um, self.card.crop_px)
 
-    def probs(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Calibrated probabilities, (N, K) float32, of crops (N, S, S, 3) uint8 from the crop function."""
-        return np.asarray(self.card.probabilities(answers(self.engine.run, crops, self.card)), np.float32)
+    def probs(self, crops: NDArray[np.uint8], logits: Logits | None = None) -> NDArray[np.float32]:
+        """Calibrated probabilities, (N, K) float32, of crops (N, S, S, 3) uint8 from the crop function.
+
+        `logits` are those of the crops, where the network was asked before.
+        """
+        found = answers(self.engine.run, crops, self.card, logits)
+        return np.asarray(self.card.probabilities(found), np.float32)
 
 
 def blueprint(weights: Path) -> tuple[ClassifierCard, Blueprint]:
@@ -118,16 +130,50 @@ def blueprint(weights: Path) -> tuple[ClassifierCard, Blueprint]:
     WeightsError
         As :meth:`Classifier.load`.
     """
-    card, data = read_pair(weights, ClassifierCard)
-    made_of = (card.architecture, len(card.classes), card.head, card.norm)
+    pair = Pair.read(weights)
+    return pair.card, blueprint_of([pair])
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A classifier's card and the content of its weights file."""
+
+    path: Path
+    card: ClassifierCard
+    data: bytes
+
+    @classmethod
+    def read(cls, weights: Path) -> "Pair":
+        """Read and verify; raises as :func:`smearscan.weights.read_pair`."""
+        return cls(weights, *read_pair(weights, ClassifierCard))
+
+    @property
+    def made_of(self) -> tuple[str, int, "Head", "Norm"]:
+        """What :func:`smearscan.backbones.build` is told."""
+        return self.card.architecture, len(self.card.classes), self.card.head, self.card.norm
+
+    def network(self) -> "Network":
+        """Build the torch network."""
+        from smearscan import backbones
+
+        network = backbones.build(*self.made_of)
+        network.load_state_dict(tensors_of(self.data, self.path))
+        return network.eval()
+
+
+def blueprint_of(pairs: Sequence[Pair]) -> Blueprint:
+    """Tell how the network of one pair is made, or of several with one trunk as one."""
+    card = pairs[0].card
 
     def build() -> "FromPixels":
-        from smearscan import backbones
         from smearscan.runtime.torch_engine import FromPixels
 
-        network = backbones.build(*made_of)
-        network.load_state_dict(tensors_of(data, weights))
-        return FromPixels(network.eval(), card.mean, card.std)
+        if len(pairs) == 1:
+            return FromPixels(pairs[0].network(), card.mean, card.std)
+        from smearscan.backbones import Joined
 
-    identity = repr((card.sha256, made_of, card.mean, card.std))
-    return card, Blueprint(identity, "logits", _BATCH, (card.crop_px, card.crop_px), build)
+        return FromPixels(Joined([pair.network() for pair in pairs]).eval(), card.mean, card.std)
+
+    identity = repr([(pair.card.sha256, pair.made_of, card.mean, card.std) for pair in pairs])
+    heads = tuple(len(pair.card.classes) for pair in pairs) if len(pairs) > 1 else ()
+    return Blueprint(identity, "logits", _BATCH, (card.crop_px, card.crop_px), build, heads)

@@ -16,6 +16,8 @@ from smearscan.images import REDUCTIONS
 from smearscan.naming import NamingRule, Rescaling
 from smearscan.results import Scale
 from smearscan.taxonomy import BLAST, RED_CELL_UM
+from smearscan.together import load_classifiers, probs_of_all
+from smearscan.weights import shipped
 
 Probs = NDArray[np.float32]
 
@@ -47,7 +49,8 @@ class Nets:
         EngineError
             If the device or engine is not available.
         """
-        differential, blast = _classifier(config, "differential"), _classifier(config, "blast")
+        loaded = _classifiers(config)
+        differential, blast = loaded.get("differential"), loaded.get("blast")
         calibration = _calibration(config, differential, blast)
         return cls(
             Detector.load(config.detector, config.device, config.engine),
@@ -83,42 +86,47 @@ class Nets:
         needed = max([self.detector.card.working_red_cell_px, *(p * RED_CELL_UM for p in px_per_um)])
         return max((r for r in REDUCTIONS if scale.red_cell_px / r >= _SPARE * needed), default=1)
 
-    def kinds(self, crops: Sequence[dict[Geometry, NDArray[np.uint8]]]) -> list[Probs]:
-        """Probabilities of the differential's classes, (N, K) for the N crops of each field; K may be 0."""
-        return self._probs("differential", self.differential, crops)
+    def named(self, crops: Sequence[dict[Geometry, NDArray[np.uint8]]]) -> list[tuple[Probs, Probs]]:
+        """Probabilities of the N cells of each field: of the differential's classes, and of being a blast.
 
-    def blasts(self, crops: Sequence[dict[Geometry, NDArray[np.uint8]]]) -> list[Probs]:
-        """Blast probability of each cell, (N,) for the N crops of each field; NaN where no blast net is."""
-        if self.blast is None:
-            return [np.full(_count(own), np.nan, np.float32) for own in crops]
-        column = self.blast.card.classes.index(BLAST)
-        return [np.ascontiguousarray(p[:, column]) for p in self._probs("blast", self.blast, crops)]
+        All fields' crops are run at once, so that they fill the networks' batches.
 
-    def _probs(
-        self, task: str, net: Classifier | None, crops: Sequence[dict[Geometry, NDArray[np.uint8]]]
-    ) -> list[Probs]:
-        """Run a net on the crops of several fields at once, so that these fill its batches."""
-        if net is None or not crops:
-            return [np.empty((_count(own), 0), np.float32) for own in crops]
+        Returns
+        -------
+        list of (ndarray (N, K), ndarray (N,)), float32
+            K is 0 without a differential net, the second NaN without a blast net.
+        """
+        if not crops:
+            return []
+        cut = {how: np.concatenate([own[how] for own in crops]) for how in self.geometries}
+        counts = [len(next(iter(own.values()))) for own in crops]
+        kinds = np.empty((sum(counts), 0), np.float32)
+        blasts = np.full(sum(counts), np.nan, np.float32)
+        nets = {"differential": self.differential, "blast": self.blast}
+        asked = {task: net for task, net in nets.items() if net is not None}
+        for (task, net), probs in zip(asked.items(), probs_of_all(list(asked.values()), cut), strict=True):
+            found = self._rescaling(task, net)(probs)
+            if task == "blast":
+                blasts = np.ascontiguousarray(found[:, net.card.classes.index(BLAST)])
+            else:
+                kinds = found
+        ends = np.cumsum(counts)[:-1]
+        return list(zip(np.split(kinds, ends), np.split(blasts, ends), strict=True))
+
+    def _rescaling(self, task: str, net: Classifier) -> Rescaling:
         own = self.calibration.scaling.get(task) if self.calibration else None
-        rescale = own.rescaling(net.card.classes) if own else Rescaling()
-        cut = [of_field[net.geometry] for of_field in crops]
-        ends = np.cumsum([len(c) for c in cut])
-        return [rescale(probs) for probs in np.split(net.probs(np.concatenate(cut)), ends[:-1])]
+        return own.rescaling(net.card.classes) if own else Rescaling()
 
 
-def _count(crops: dict[Geometry, NDArray[np.uint8]]) -> int:
-    return len(next(iter(crops.values())))
-
-
-def _classifier(config: ScanConfig, task: str) -> Classifier | None:
-    if config.task not in (task, "both"):
-        return None
-    path = config.blast if task == "blast" else config.differential
-    how = (config.device, config.engine, config.precision)
-    loaded = Classifier.load(path, *how) if path else Classifier.shipped(task, *how)
-    if task == "blast" and BLAST not in loaded.card.classes:
-        raise ConfigError(f"{loaded.card.name}: has no class 'blast' and cannot serve as the blast net")
+def _classifiers(config: ScanConfig) -> dict[str, Classifier]:
+    """Load the classifiers that a configuration asks for."""
+    given = {"differential": config.differential, "blast": config.blast}
+    weights = {task: path or shipped(task) for task, path in given.items() if config.task in (task, "both")}
+    nets = load_classifiers(list(weights.values()), config.device, config.engine, config.precision)
+    loaded = dict(zip(weights, nets, strict=True))
+    if "blast" in loaded and BLAST not in loaded["blast"].card.classes:
+        name = loaded["blast"].card.name
+        raise ConfigError(f"{name}: has no class 'blast' and cannot serve as the blast net")
     return loaded
 
 

@@ -119,8 +119,8 @@ class Pipeline:
         """Classify and hand back."""
         crops = [f.crops for f in found]
         with self.clock("classify"):
-            kinds, blasts = self.nets.kinds(crops), self.nets.blasts(crops)
-        results = [self._result(*of_field) for of_field in zip(found, kinds, blasts, strict=True)]
+            named = self.nets.named(crops)
+        results = [self._result(one, *probs) for one, probs in zip(found, named, strict=True)]
         for one, result in zip(found, results, strict=True):
             if self.on_field and one.field is not None:
                 self.on_field(one.field, result)

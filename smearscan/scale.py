@@ -23,10 +23,10 @@ from smearscan.taxonomy import LEUKOCYTE, RED_CELL, RED_CELL_UM
 Picture = NDArray[np.uint8]
 T = TypeVar("T")
 
-_LONGEST_SIDES = (112, 224, 448, 896, 1792)
-"""Reductions tried, longest side in px: fields of 3 to 60 red cells across at a working size near 32 px."""
+_ACROSS = (3.5, 7.0, 14.0, 28.0, 56.0)
+"""Reductions tried: as if so many red cells, at the working size, made the field's longest side."""
 
-_WINDOW_PX = 448  # of the larger reductions only the middle is looked at
+_WINDOW_ACROSS = 14  # of the larger reductions only the middle is looked at
 _MIN_RED_CELLS = 5
 _ASSUMED_RED_CELLS_ACROSS = 8  # a field of an oil immersion objective, as of BCCD
 _SCORE = 0.4
@@ -102,8 +102,8 @@ def _coarse(detector: Detector, image: Picture) -> float | None:
     """Best factor of the pyramid, corrected by the cells seen at it; None where no cell is seen."""
     target = detector.card.working_red_cell_px
     best, best_weight = None, 0.0
-    for side in _LONGEST_SIDES:
-        factor = side / max(image.shape[:2])
+    for across in _ACROSS:
+        factor = across * target / max(image.shape[:2])
         if factor > 4:  # no picture is blown up further: its cells would be 8 px wide
             break
         found, shape = _seen(detector, image, factor)
@@ -125,8 +125,9 @@ def _coarse(detector: Detector, image: Picture) -> float | None:
 def _seen(detector: Detector, image: Picture, factor: float) -> tuple[Detections, tuple[int, int]]:
     small = resized(image, factor)
     height, width = small.shape[:2]
-    y, x = max(0, height - _WINDOW_PX) // 2, max(0, width - _WINDOW_PX) // 2
-    middle = small[y : y + _WINDOW_PX, x : x + _WINDOW_PX]
+    side = round(_WINDOW_ACROSS * detector.card.working_red_cell_px)
+    y, x = max(0, height - side) // 2, max(0, width - side) // 2
+    middle = small[y : y + side, x : x + side]
     return detector.select(detector.raw(middle), (_SCORE, _SCORE, 1.0)), (middle.shape[0], middle.shape[1])
 
 

@@ -65,7 +65,8 @@ class ClassifierCard(Card):
     """A classifier: how its crops are cut, and how its logits become probabilities and names.
 
     `head` and `norm` complete the architecture (see :func:`smearscan.backbones.build`); with `background`
-    ``remove`` the net sees crops without what surrounds the cell.
+    ``remove`` the net sees crops without what surrounds the cell. `trunk` names the layers that were held in
+    training: nets that started from the same weights have them in common.
 
     `stain`, where it is given, tells the stains of training; cells from beyond are looked at in each of them.
     `caution` says of a class how many times the usual evidence its name takes: what hardly more than one site
@@ -80,6 +81,7 @@ class ClassifierCard(Card):
     std: tuple[float, float, float]
     head: Literal["linear", "own", "dense256", "leuknet", "soto_ayala"] = "linear"
     norm: Literal["batch", "frozen", "group"] = "frozen"
+    trunk: tuple[str, ...] = ()
     background: Literal["keep", "remove"] = "keep"
     stain: StainRange | None = None
     temperature: Positive = 1.0
@@ -165,6 +167,29 @@ def read_pair(path: Path, kind: type[C]) -> tuple[C, bytes]:
     return card, data
 
 
+def layers_hash(data: bytes, path: Path, parts: tuple[str, ...]) -> str:
+    """SHA-256 of the named layers' tensors in a weights file; `path` is for messages.
+
+    Raises
+    ------
+    WeightsError
+        If it is no safetensors file.
+    """
+    from safetensors.numpy import load
+
+    try:
+        tensors = load(data)
+    except SafetensorError as error:
+        raise _no_safetensors(path, error) from error
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        if name.partition(".")[0] in parts:
+            array = tensors[name]
+            found.update(f"{name} {array.dtype} {array.shape}".encode())
+            found.update(array.tobytes())
+    return found.hexdigest()
+
+
 def tensors_of(data: bytes, path: Path) -> "dict[str, Tensor]":
     """Make tensors, floating ones float32, of the content of a weights file; `path` is for messages.
 
@@ -178,9 +203,12 @@ def tensors_of(data: bytes, path: Path) -> "dict[str, Tensor]":
     try:
         tensors = load(data)
     except SafetensorError as error:
-        source = _beside(path, ".safetensors")
-        raise WeightsError(f"{source}: is no safetensors file ({error})") from error
+        raise _no_safetensors(path, error) from error
     return {k: v.float() if v.dtype.is_floating_point else v for k, v in tensors.items()}
+
+
+def _no_safetensors(path: Path, error: SafetensorError) -> WeightsError:
+    return WeightsError(f"{_beside(path, '.safetensors')}: is no safetensors file ({error})")
 
 
 def load_card(path: Path, kind: type[C]) -> C:

@@ -8,9 +8,17 @@ Every network maps (B, 3, H, W) normalized pictures (see :func:`input_of`) to lo
 ``head(features(images))``; its parameters outside the features are named ``head.*``.
 """
 
-from smearscan.backbones.build import ARCHITECTURES, build, default_head, input_of
+from smearscan.backbones.build import ARCHITECTURES, build, default_head, input_of, trunk_of
 from smearscan.backbones.heads import HEADS, Head
-from smearscan.backbones.networks import IMAGENET_MEAN, IMAGENET_STD, FeaturesOf, Input, Network
+from smearscan.backbones.networks import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    FeaturesOf,
+    Input,
+    Joined,
+    Network,
+    Trunked,
+)
 from smearscan.backbones.normalization import NORMS, Norm, hold_normalization
 from smearscan.backbones.start import start_from
 
@@ -23,11 +31,14 @@ __all__ = [
     "FeaturesOf",
     "Head",
     "Input",
+    "Joined",
     "Network",
     "Norm",
+    "Trunked",
     "build",
     "default_head",
     "hold_normalization",
     "input_of",
     "start_from",
+    "trunk_of",
 ]

@@ -155,6 +155,18 @@ def default_head(architecture: str) -> Head:
     return _find(architecture).head
 
 
+def trunk_of(architecture: str) -> tuple[str, ...]:
+    """Name the first layers of an architecture that several nets may have in common; empty where it has none.
+
+    Raises
+    ------
+    WeightsError
+        As :func:`input_of`.
+    """
+    made = _find(architecture).make
+    return made.trunk_parts if isinstance(made, type) and issubclass(made, Network) else ()
+
+
 def build(architecture: str, n_classes: int, head: Head = "linear", norm: Norm = "batch") -> Network:
     """Make an untrained classifier.
 

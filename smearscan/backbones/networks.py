@@ -1,7 +1,8 @@
 """What every network of stage two has, and the networks that are put together here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -31,9 +32,11 @@ class Network(nn.Module):
     """Features, then a head: maps (B, 3, H, W) normalized pictures to logits (B, n_classes).
 
     `features` maps pictures to (B, `width`); `head`, whose parameters are named ``head.*``, is set by
-    :func:`smearscan.backbones.build`, and `head_name` tells which it is.
+    :func:`smearscan.backbones.build`, and `head_name` tells which it is. `trunk_parts` names the first layers
+    of a :class:`Trunked` network, and is empty in all others.
     """
 
+    trunk_parts: tuple[str, ...] = ()
     features: Callable[[Tensor], Tensor]
     head: nn.Module
     width: int
@@ -58,14 +61,46 @@ class Bodied(Network):
         return out
 
 
-class ResNet18Stage3(Network):
+class Trunked(Network):
+    """A network in two steps, the first of which several nets may have in common (:class:`Joined`)."""
+
+    trunk: Callable[[Tensor], Tensor]
+    above: Callable[[Tensor], Tensor]
+
+    def features(self, images: Tensor) -> Tensor:
+        """Features (B, width)."""
+        return self.above(self.trunk(images))
+
+
+class Joined(nn.Module):
+    """Nets with the same trunk as one network: logits (B, K1 + K2 + ...), the trunk computed once.
+
+    Parameters
+    ----------
+    nets : sequence of Trunked
+        With the same trunk; the first one's is computed.
+    """
+
+    def __init__(self, nets: Sequence[Network]) -> None:
+        super().__init__()
+        self.nets = nn.ModuleList(nets)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute all logits."""
+        nets = [cast(Trunked, net) for net in self.nets]
+        maps = nets[0].trunk(images)
+        return torch.cat([net.head(net.above(maps)) for net in nets], dim=1)
+
+
+class ResNet18Stage3(Trunked):
     """ResNet-18 (He et al., CVPR 2016) without its last stage; pooled features of stages two and three.
 
     The last stage holds three quarters of the weights and sees a 112 px crop as 4x4 cells, which a leukocyte
-    does not need.
+    does not need. The trunk is all below stage two: two fifths of the work.
     """
 
     width = 128 + 256
+    trunk_parts = ("conv1", "bn1", "layer1")
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,9 +110,14 @@ class ResNet18Stage3(Network):
         self.conv1, self.bn1, self.relu, self.maxpool = whole.conv1, whole.bn1, whole.relu, whole.maxpool
         self.layer1, self.layer2, self.layer3 = whole.layer1, whole.layer2, whole.layer3
 
-    def features(self, images: Tensor) -> Tensor:
-        """Pooled features (B, 384)."""
-        low = self.layer2(self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(images))))))
+    def trunk(self, images: Tensor) -> Tensor:
+        """Compute the maps of stage one, (B, 64, H / 4, W / 4)."""
+        maps: Tensor = self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(images)))))
+        return maps
+
+    def above(self, maps: Tensor) -> Tensor:
+        """Pool the maps of stages two and three: (B, 384)."""
+        low = self.layer2(maps)
         high = self.layer3(low)
         return torch.cat([low.mean(dim=(2, 3)), high.mean(dim=(2, 3))], dim=1)
 

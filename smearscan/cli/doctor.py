@@ -11,7 +11,10 @@ import click
 from smearscan.cli.options import machine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from smearscan.runtime import Blueprint, Precision
+    from smearscan.weights import Card
 
 _PACKAGES = ("torch", "torchvision", "ultralytics", "openvino", "onnx", "onnxruntime", "opencv-python")
 
@@ -26,7 +29,7 @@ def command(device: str | None, engine: str | None, precision: str | None) -> No
     Networks that are not compiled yet are compiled and kept: the next scan starts at once. Exit code 1: a
     stage has no engine.
     """
-    from smearscan import __version__, classifier, detector
+    from smearscan import __version__, detector, together
     from smearscan.config import scan_config
     from smearscan.weights import shipped
 
@@ -34,15 +37,23 @@ def command(device: str | None, engine: str | None, precision: str | None) -> No
     click.echo(", ".join(f"{name} {_version(name)}" for name in _PACKAGES))
     _hardware()
     _cache()
-    stages = (detector.blueprint(shipped("detector")), *map(classifier.blueprint, map(shipped, _TASKS)))
+    card, network = detector.blueprint(shipped("detector"))
+    stages: list[tuple[tuple[Card, ...], Blueprint]] = [((card,), network)]
+    for pairs, network in together.plan([shipped(task) for task in _TASKS]):
+        stages.append((tuple(pair.card for pair in pairs), network))
     own = scan_config(device=device, engine=engine, precision=precision)
     how = (own.device, own.engine, own.precision)
-    fine = [_stage(card.name, network, *how) for card, network in stages]
+    fine = [_stage(_title(cards), network, *how) for cards, network in stages]
     _missing()
-    hashes = {card.name: card.sha256 for card, _ in stages}
+    hashes = {card.name: card.sha256 for cards, _ in stages for card in cards}
     click.echo(f"weights: intact: {', '.join(f'{n}:{sha[:12]}' for n, sha in hashes.items())}")
     _calibration(hashes)
     sys.exit(0 if all(fine) else 1)
+
+
+def _title(cards: "Sequence[Card]") -> str:
+    names = " and ".join(card.name for card in cards)
+    return names if len(cards) == 1 else f"{names}, as one network (the same trunk)"
 
 
 def _version(package: str) -> str:

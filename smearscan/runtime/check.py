@@ -37,13 +37,19 @@ class Difference:
 
 def difference(one: "Engine", other: "Engine", blueprint: "Blueprint") -> Difference:
     """Compare two engines of one network on all pictures of :func:`pictures`."""
-    found = [_apart(one.run(images), other.run(images), blueprint.answers) for images in pictures(blueprint)]
+    found = [_apart(one.run(images), other.run(images), blueprint) for images in pictures(blueprint)]
     return Difference(*(float(np.max(each)) for each in zip(*found, strict=True)))
 
 
-def _apart(a: NDArray[np.float32], b: NDArray[np.float32], answers: str) -> tuple[float, float]:
-    if answers == "logits":
-        return 0.0, float(np.abs(softmax(a, axis=1) - softmax(b, axis=1)).max())
+def probabilities(logits: NDArray[np.float32], heads: tuple[int, ...] = ()) -> list[NDArray[np.float32]]:
+    """Probabilities (B, K) of the classes of each head, of logits (B, sum of K)."""
+    return [softmax(part, axis=1) for part in np.split(logits, np.cumsum(heads)[:-1].astype(int), axis=1)]
+
+
+def _apart(a: NDArray[np.float32], b: NDArray[np.float32], blueprint: "Blueprint") -> tuple[float, float]:
+    if blueprint.answers == "logits":
+        both = zip(*(probabilities(logits, blueprint.heads) for logits in (a, b)), strict=True)
+        return 0.0, max(float(np.abs(p - q).max()) for p, q in both)
     away = np.abs(a - b)
     return float(away[:, :4].max()), float(away[:, 4:].max())
 

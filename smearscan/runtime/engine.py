@@ -62,6 +62,9 @@ class Blueprint:
         Smallest and largest side of a picture, pixels.
     build : callable
         Makes the torch network.
+    heads : tuple of int
+        How many of the logits, in their order, belong to each question that the network answers; they add up
+        to K. Empty: all to one.
     """
 
     identity: str
@@ -69,6 +72,7 @@ class Blueprint:
     batch: int
     sides: tuple[int, int]
     build: "Callable[[], FromPixels]"
+    heads: tuple[int, ...] = ()
 
     @property
     def example(self) -> tuple[int, int]:
@@ -162,7 +166,7 @@ def make(
         exact = _compiled(backend, blueprint, device, "f32", why)
         assert exact is not None
         known = made.from_cache and exact.from_cache
-        return replace(made, engine=Sure(made.engine, exact.engine), from_cache=known)
+        return replace(made, engine=Sure(made.engine, exact.engine, blueprint.heads), from_cache=known)
     elif half:
         why += FAR_BF16
     made = _compiled(backend, blueprint, device, "f32", why)
@@ -271,7 +275,7 @@ def _made_by_torch(blueprint: Blueprint, device: str, half: bool, why: str) -> M
         quick = TorchEngine(network, device, blueprint.batch, precision="bf16")
         apart = check.difference(engine, quick, blueprint)
         if apart.holds:
-            return Made(Sure(quick, engine), why, apart)
+            return Made(Sure(quick, engine, blueprint.heads), why, apart)
         why += FAR_BF16
     if device != "cpu":  # the first batch loads kernels
         engine.run(np.zeros((1, *blueprint.example, 3), np.uint8))

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
+
+from smearscan.runtime.check import probabilities
 
 if TYPE_CHECKING:
     from smearscan.runtime.engine import Engine
@@ -25,17 +26,20 @@ class Sure:
     ----------
     quick, exact : Engine
         In bfloat16 and in float32.
+    heads : tuple of int
+        Of the blueprint; a picture is computed again if one of them leaves doubt.
     """
 
-    def __init__(self, quick: "Engine", exact: "Engine") -> None:
-        self.quick, self.exact = quick, exact
+    def __init__(self, quick: "Engine", exact: "Engine", heads: tuple[int, ...] = ()) -> None:
+        self.quick, self.exact, self._heads = quick, exact, heads
         self.name = quick.name
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Map (B, H, W, 3) uint8 RGB to logits, (B, K) float32; B may be 0."""
         logits = self.quick.run(images)
+        surest = [probs.max(axis=1, initial=0) for probs in probabilities(logits, self._heads)]
         # `not sure` takes what is no number, too
-        doubtful = np.flatnonzero(~(softmax(logits, axis=1).max(axis=1, initial=0) >= SURE))
+        doubtful = np.flatnonzero(~(np.min(surest, axis=0) >= SURE))
         if len(doubtful):
             logits[doubtful] = self.exact.run(images[doubtful])
         return logits

@@ -245,6 +245,7 @@ def _described(config: ClassifierTraining, classes: tuple[str, ...], temperature
         std=config.input.std,
         head=config.head,
         norm=config.norm,
+        trunk=config.held,
         background=config.background,
         temperature=temperature,
         caution=config.caution,

@@ -111,7 +111,9 @@ class ClassifierTraining(_Strict):
     `architecture`, `head` and `norm` are those of :func:`smearscan.backbones.build`, `regime` one of
     :data:`smearscan.training.regimes.REGIMES`. Left out or null, `crop_px` is the architecture's own size,
     and `head` the regime's or the architecture's. ``norm: frozen`` holds the statistics that come with start
-    weights; from random weights there are none worth holding, and they are learned as with ``batch``.
+    weights; from random weights there are none worth holding, and they are learned as with ``batch``. With
+    ``trunk: held`` the first layers (:func:`smearscan.backbones.trunk_of`) stay as they came with the start
+    weights: nets that started from the same ones have them in common, and a scan computes them once.
     With ``background: remove`` the net sees cells without their surroundings.
 
     `caution` goes onto the card: how many times the usual evidence the name of a class takes.
@@ -134,6 +136,7 @@ class ClassifierTraining(_Strict):
     regime: regimes.Name = "full"
     head: backbones.Head = "linear"
     norm: backbones.Norm = "frozen"
+    trunk: Literal["learns", "held"] = "learns"
     seed: int = 0
     crop_um: Positive = 20.0
     crop_px: Count = 112
@@ -161,6 +164,11 @@ class ClassifierTraining(_Strict):
     def how(self) -> regimes.Regime:
         """What the regime's name stands for."""
         return regimes.REGIMES[self.regime]
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Layers that stay as they came with the start weights."""
+        return backbones.trunk_of(self.architecture) if self.trunk == "held" else ()
 
     @property
     def input(self) -> backbones.Input:
@@ -191,6 +199,15 @@ class ClassifierTraining(_Strict):
         except WeightsError as error:
             raise ValueError(str(error)) from error
         return architecture
+
+    @field_validator("trunk")
+    @classmethod
+    def _has_trunk(cls, trunk: str, info: ValidationInfo) -> str:
+        architecture = info.data.get("architecture")
+        if trunk == "held" and architecture and not backbones.trunk_of(architecture):
+            having = ", ".join(a for a in backbones.ARCHITECTURES if backbones.trunk_of(a))
+            raise ValueError(f"{architecture} has no trunk that could be held, {having} has; leave it out")
+        return trunk
 
     @field_validator("crop_px")
     @classmethod

@@ -44,7 +44,7 @@ class Averaged:
         own = self.model.state_dict()
         for name, value in model.state_dict().items():
             if value.dtype.is_floating_point:
-                own[name].mul_(decay).add_(value.detach(), alpha=1 - decay)
+                own[name].lerp_(value.detach(), 1 - decay)  # what does not learn stays to the last bit
             else:
                 own[name].copy_(value)
 

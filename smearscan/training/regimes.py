@@ -9,6 +9,7 @@ from torch import nn
 
 from smearscan import backbones
 from smearscan.backbones import Head, Network
+from smearscan.errors import ConfigError
 
 if TYPE_CHECKING:
     from smearscan.training.config import ClassifierTraining
@@ -67,13 +68,18 @@ def network(config: "ClassifierTraining", n_classes: int, start: Path | None) ->
     ------
     WeightsError
         If the start weights cannot be read or do not fit.
+    ConfigError
+        If none are given and some are to be held.
     """
     torch.manual_seed(config.seed)
     model = backbones.build(config.architecture, n_classes, config.head, config.norm)
     if given := config.how.start(start):
         backbones.start_from(model, given)
+    elif config.held:
+        raise ConfigError(f"{config.name}: 'trunk: held' keeps what comes with start weights; give --start")
     for name, p in model.named_parameters():
-        p.requires_grad_(config.how.body_learns or name.startswith("head."))
+        learns = config.how.body_learns and name.partition(".")[0] not in config.held
+        p.requires_grad_(learns or name.startswith("head."))
     return model
 
 
@@ -104,6 +110,8 @@ def optimizer_of(config: "ClassifierTraining", model: nn.Module) -> torch.optim.
 def set_training(config: "ClassifierTraining", model: Network, start: Path | None) -> None:
     """Put what learns into training mode; a body that does not learn keeps its statistics, too."""
     model.train(config.how.body_learns)
+    for part in config.held:
+        model.get_submodule(part).eval()
     model.head.train()
     if config.norm == "frozen" and config.how.start(start):
         # from random weights there are no statistics worth holding

@@ -151,7 +151,7 @@ def use_fake_nets(
     nets = {"differential": classifier("differential", classes)}
     nets["blast"] = classifier("blast", ("healthy", "blast"), **blast_card)
     monkeypatch.setattr(Detector, "load", lambda *_: detector())
-    monkeypatch.setattr(Classifier, "shipped", lambda task, *_: nets[task])
+    monkeypatch.setattr(nets_module, "load_classifiers", lambda paths, *_: [nets[p.stem] for p in paths])
     monkeypatch.setattr(nets_module, "shipped_calibration", lambda: Path("no calibration here"))
 
 

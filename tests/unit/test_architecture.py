@@ -30,6 +30,7 @@ FLOORS: dict[str, float] = {
     ),
     **dict.fromkeys(("weights", "runtime", "yolo", "backbones", "sources", "slide", "calibration"), 2),
     **dict.fromkeys(("detector", "classifier"), 3),
+    "together": 3.25,
     **dict.fromkeys(("scale", "report", "nets"), 3.5),
     **dict.fromkeys(("single_cells", "pipeline"), 3.75),
     **dict.fromkeys(("scanner", "training", "synthetic"), 4),

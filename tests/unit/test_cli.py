@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from smearscan import __version__
+from smearscan import __version__, nets
 from smearscan.classifier import Classifier
 from smearscan.cli import _COMMANDS, main
 from smearscan.cli.options import stages
@@ -61,7 +61,7 @@ def _fake_nets(monkeypatch: pytest.MonkeyPatch) -> None:
         return Classifier(Even(2), classifier_card(task, classes))
 
     monkeypatch.setattr(Detector, "load", lambda *_: fakes.detector())
-    monkeypatch.setattr(Classifier, "shipped", shipped)
+    monkeypatch.setattr(nets, "load_classifiers", lambda paths, *_: [shipped(path.stem) for path in paths])
 
 
 def classifier_card(task: str, classes: tuple[str, ...]) -> ClassifierCard:

@@ -9,6 +9,7 @@ import pytest
 from fakes import UM_PER_PX, classifier, field, scanner, use_fake_nets
 from numpy.typing import NDArray
 
+from smearscan import nets
 from smearscan import scale as ruler
 from smearscan.classifier import Classifier
 from smearscan.detector import Detector
@@ -172,25 +173,31 @@ def test_the_column_of_blast_is_found_by_its_name(
 ) -> None:
     usual = scanner(task="blast").analyze(pictures[3])
 
-    def turned(task: str, *_: object) -> Classifier:
-        made = classifier(task, ("blast", "healthy"))
+    def turned(weights: list[Path], *_: object) -> list[Classifier]:
+        made = classifier(weights[0].stem, ("blast", "healthy"))
         assert isinstance(made.engine, fakes.LogitEngine)
         made.engine.mix = made.engine.mix[:, ::-1]
-        return made
+        return [made]
 
-    monkeypatch.setattr(Classifier, "shipped", turned)
+    monkeypatch.setattr(nets, "load_classifiers", turned)
     np.testing.assert_array_equal(scanner(task="blast").analyze(pictures[3]).blast_probs, usual.blast_probs)
 
 
+def own_net(weights: list[Path], *_: object) -> list[Classifier]:
+    """Load nets, of which ``custom`` knows classes of its own."""
+    classes = {"custom": ("a", "b"), "blast": ("healthy", "blast")}
+    return [classifier(path.stem, classes.get(path.stem, DIFFERENTIAL_CLASSES)) for path in weights]
+
+
 def test_a_net_without_blasts_cannot_serve_as_blast_net(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Classifier, "load", lambda *_: classifier("custom", ("a", "b")))
+    monkeypatch.setattr(nets, "load_classifiers", own_net)
     with pytest.raises(ConfigError, match="has no class 'blast'"):
-        scanner(blast=Path("own.safetensors"))
+        scanner(blast=Path("custom.safetensors"))
 
 
 def test_cells_named_by_a_net_of_ones_own_are_counted(slides: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Classifier, "load", lambda *_: classifier("custom", ("a", "b")))
-    scan = scanner(differential=Path("own.safetensors"))
+    monkeypatch.setattr(nets, "load_classifiers", own_net)
+    scan = scanner(differential=Path("custom.safetensors"))
     for report, results in scan.scan_slides(slides):
         assert report.differential.total == sum(len(r) for r in results if isinstance(r, FieldResult))
 

@@ -1,0 +1,209 @@
+"""Nets with one trunk: held while they learn, run once while scanning, and answering as each alone does."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch.utils.data import DataLoader
+
+from smearscan import backbones, together
+from smearscan.classifier import Classifier
+from smearscan.errors import ConfigError
+from smearscan.runtime.check import probabilities
+from smearscan.runtime.sure import Sure
+from smearscan.training import batches, regimes
+from smearscan.training import classifier as training
+from smearscan.training.config import ClassifierTraining, load_config
+from smearscan.weights import ClassifierCard, save_weights
+
+ARCHITECTURE = "resnet18_stage3"
+PARTS = backbones.trunk_of(ARCHITECTURE)
+CLASSES = {"differential": ("neutrophil", "monocyte", "lymphocyte"), "blast": ("healthy", "blast")}
+SIDE = 32
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Compile nothing that is kept, and start no process."""
+    monkeypatch.setenv("SMEARSCAN_CACHE", str(tmp_path / "cache"))
+    near = {"num_workers": 0, "prefetch_factor": None}
+    monkeypatch.setattr(batches, "DataLoader", lambda *given, **kept: DataLoader(*given, **{**kept, **near}))
+
+
+def pair(folder: Path, task: str, trunk_seed: int = 0, own_seed: int = 1, **card: object) -> Path:
+    """Save an untrained net: its trunk is of one seed, all above of another."""
+    torch.manual_seed(trunk_seed)
+    below = backbones.build(ARCHITECTURE, 2, "linear", "frozen").state_dict()
+    torch.manual_seed(own_seed)
+    net = backbones.build(ARCHITECTURE, len(CLASSES[task]), "linear", "frozen").state_dict()
+    net |= {name: value for name, value in below.items() if name.partition(".")[0] in PARTS}
+    told = {
+        "name": task, "task": task, "architecture": ARCHITECTURE, "classes": CLASSES[task], "crop_um": 20,
+        "crop_px": SIDE, "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.2, 0.3), "trunk": PARTS, **card,
+    }  # fmt: skip
+    save_weights(folder / task, ClassifierCard.model_validate(told), net)
+    return folder / f"{task}.safetensors"
+
+
+def crops(n: int, side: int = SIDE) -> NDArray[np.uint8]:
+    return np.random.default_rng(2).integers(0, 256, (n, side, side, 3), np.uint8)
+
+
+# ---------------------------------------------------------------- one network for several nets
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+@pytest.mark.parametrize("n", [0, 1, 11])
+def test_together_they_answer_as_each_alone(engine: str, n: int, tmp_path: Path) -> None:
+    paths = [pair(tmp_path, "blast", own_seed=5), pair(tmp_path, "differential", own_seed=6)]
+    both = together.load_classifiers(paths, "cpu", engine)
+    geometry = both[0].geometry
+    joint = together.probs_of_all(both, {geometry: crops(n)})
+    for path, net, probs in zip(paths, both, joint, strict=True):
+        assert net.card.name == path.stem
+        alone = Classifier.load(path, "cpu", "torch").probs(crops(n))
+        assert probs.shape == (n, len(net.card.classes))
+        np.testing.assert_allclose(probs, alone, atol=1e-5)
+        np.testing.assert_array_equal(net.probs(crops(n)), probs)
+
+
+def test_the_trunk_runs_once_for_all_its_nets(tmp_path: Path) -> None:
+    nets = together.load_classifiers(
+        [pair(tmp_path, "differential"), pair(tmp_path, "blast", own_seed=9)], "cpu", "torch"
+    )
+    parts = [net.engine for net in nets]
+    assert all(isinstance(part, together.Part) for part in parts)
+    whole = parts[0].whole  # type: ignore[union-attr]
+    assert parts[1].whole is whole  # type: ignore[union-attr]
+    runs = []
+
+    class Counting:
+        name = "counting"
+
+        def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+            runs.append(len(images))
+            return whole.run(images)
+
+    counting = Counting()
+    for part in parts:
+        part.whole = counting  # type: ignore[union-attr]
+    together.probs_of_all(nets, {nets[0].geometry: crops(5)})
+    assert runs == [5]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"trunk_seed": 3}, {"trunk": ()}, {"crop_px": 40}, {"crop_um": 18.0}, {"mean": (0.5, 0.5, 0.5)},
+        {"background": "remove"}, {"trunk": PARTS[:2]},
+    ],
+)  # fmt: skip
+def test_what_is_not_the_same_stays_apart(other: dict[str, object], tmp_path: Path) -> None:
+    paths = [pair(tmp_path, "differential"), pair(tmp_path, "blast", **other)]  # type: ignore[arg-type]
+    plan = together.plan(paths)
+    assert [len(pairs) for pairs, _ in plan] == [1, 1]
+    assert all(network.heads == () for _, network in plan)
+    nets = together.load_classifiers(paths, "cpu", "torch")
+    cut = {net.geometry: crops(3, net.card.crop_px) for net in nets}
+    for path, probs in zip(paths, together.probs_of_all(nets, cut), strict=True):
+        alone = Classifier.load(path, "cpu", "torch")
+        np.testing.assert_array_equal(probs, alone.probs(cut[alone.geometry]))
+
+
+def test_one_network_has_an_identity_of_its_own(tmp_path: Path) -> None:
+    paths = [pair(tmp_path, "differential"), pair(tmp_path, "blast")]
+    ((_, both),) = together.plan(paths)
+    apart = [together.plan([path])[0][1] for path in paths]
+    assert both.heads == (3, 2)
+    assert len({both.identity, *(network.identity for network in apart)}) == 3
+
+
+# ---------------------------------------------------------------- doubt
+
+
+class Fixed:
+    """Answers each picture by its first pixel: a row of the table."""
+
+    name = "fixed"
+
+    def __init__(self, table: NDArray[np.float32]) -> None:
+        self.table = table
+
+    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self.table[images[:, 0, 0, 0]]
+
+
+def test_doubt_of_one_head_is_enough() -> None:
+    sure, unsure = [9.0, 0.0, 0.0], [1.0, 0.5, 0.0]
+    quick = np.array([[*sure, 9, 0], [*unsure, 9, 0], [*sure, 0.1, 0], [*unsure, 0, 0]], np.float32)
+    images = np.zeros((4, 1, 1, 3), np.uint8)
+    images[:, 0, 0, 0] = range(4)
+    answers = Sure(Fixed(quick.copy()), Fixed(quick + 100), (3, 2)).run(images)
+    np.testing.assert_array_equal(answers - quick, np.repeat([[0], [100], [100], [100]], 5, axis=1))
+
+
+def test_heads_are_probabilities_of_their_own() -> None:
+    logits = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    parts = probabilities(logits, (3, 1, 2))
+    assert [part.shape for part in parts] == [(4, 3), (4, 1), (4, 2)]
+    for part in parts:
+        np.testing.assert_allclose(part.sum(axis=1), 1, atol=1e-6)
+    assert [part.shape for part in probabilities(logits)] == [(4, 6)]
+
+
+# ---------------------------------------------------------------- held while learning
+
+
+def config(**more: object) -> ClassifierTraining:
+    return ClassifierTraining(
+        **{
+            "name": "net", "crop_px": SIDE, "batch": 4, "epoch_cells": 16, "epochs": 2, "warmup_steps": 1,
+            "learning_rate": 1e-2, "trunk": "held", **more,
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Path:
+    torch.manual_seed(7)
+    path = tmp_path / "start.safetensors"
+    save_file(backbones.build(ARCHITECTURE, 2, "linear", "batch").state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize("norm", ["frozen", "batch"])
+def test_a_held_trunk_stays_to_the_last_bit(norm: str, start: Path, tmp_path: Path) -> None:
+    settings = config(norm=norm)
+    table = pd.DataFrame({"image": [f"{i}.png" for i in range(6)], "site": "a", "target": np.arange(6) % 2})
+    side = round(training.ROOM * SIDE)
+    windows = np.random.default_rng(0).integers(0, 255, (6, side, side, 3))
+    before = regimes.network(settings, 2, start).state_dict()
+    out = tmp_path / "out"
+    model = training.fit(settings, table, 2, windows.astype(np.uint8), start, out, lambda _: None)
+    for name, value in model.state_dict().items():
+        held = name.partition(".")[0] in PARTS
+        if "running" not in name and "tracked" not in name:
+            assert torch.equal(value, before[name]) == held, name
+        elif held:
+            assert torch.equal(value, before[name]), name
+
+
+def test_what_is_held_must_have_come_from_somewhere() -> None:
+    with pytest.raises(ConfigError, match="give --start"):
+        regimes.network(config(), 2, None)
+
+
+def test_what_has_no_trunk_cannot_hold_it(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text("name: net\narchitecture: mobilenet_v2\ntrunk: held\n")
+    with pytest.raises(ConfigError, match=r"net.yaml.*trunk.*mobilenet_v2 has no trunk.*resnet18_stage3 has"):
+        load_config(path, ClassifierTraining)
+
+
+def test_the_card_tells_what_was_held() -> None:
+    assert config().held == PARTS
+    assert config(trunk="learns").held == ()
