@@ -81,23 +81,30 @@ def cut_crops(
     out = np.full((len(xyxy), crop_px, crop_px, 3), BACKGROUND, np.uint8)
     if not len(xyxy):
         return out
-    gain = background_gain(image)
+    corrected = _corrected(background_gain(image))
     side = max(2, round(crop_um / um_per_px))
     for crop, (x, y) in zip(out, boxes.centers(xyxy), strict=True):
-        part = _window(image, round(float(x) - side / 2), round(float(y) - side / 2), side, gain)
+        part = _window(image, round(float(x) - side / 2), round(float(y) - side / 2), side, corrected)
         how = cv2.INTER_AREA if side > crop_px else cv2.INTER_LINEAR
         crop[:] = cv2.resize(part, (crop_px, crop_px), interpolation=how)
     return out
 
 
 def _window(
-    image: NDArray[np.uint8], left: int, top: int, side: int, gain: NDArray[np.float32]
+    image: NDArray[np.uint8], left: int, top: int, side: int, corrected: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     """Square of `side` px with its corner at (left, top), background corrected, filled beyond the border."""
     height, width = image.shape[:2]
     x0, y0 = min(max(left, 0), width), min(max(top, 0), height)
     x1, y1 = min(max(left + side, 0), width), min(max(top + side, 0), height)
     part = np.full((side, side, 3), BACKGROUND, np.uint8)
-    seen = image[y0:y1, x0:x1] * gain
-    part[y0 - top : y1 - top, x0 - left : x1 - left] = np.clip(seen, 0, 255).astype(np.uint8)
+    if x0 < x1 and y0 < y1:
+        seen = cv2.LUT(np.ascontiguousarray(image[y0:y1, x0:x1]), corrected)
+        part[y0 - top : y1 - top, x0 - left : x1 - left] = seen
     return part
+
+
+def _corrected(gain: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Table of every level of each channel times its gain, (1, 256, 3): quicker than a product a pixel."""
+    levels = np.arange(256, dtype=np.uint8)[None, :, None]
+    return np.asarray(np.clip(levels * gain, 0, 255), np.uint8)

@@ -6,6 +6,8 @@ With two classes the estimate is the one of Rogan and Gladen (Am. J. Epidemiol. 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,9 +96,9 @@ def corrected_percent(
     not known are taken as named. Negative solutions mean a class that is not there: they are set to 0, and
     shares sum to 100 again.
     """
-    rng = np.random.default_rng(seed)
-    rows, recall = _as_named(errors.rows(draws, rng), errors), errors.recall(draws, rng)
-    inverse, weight = _inverse(rows, recall)
+    inverse, weight, drawn = _possible(errors, draws, seed)
+    rng = np.random.default_rng()
+    rng.bit_generator.state = drawn
     mean_inverse, mean_weight = _inverse(_as_named(errors.mean[None], errors), errors.mean_recall[None])
     inside = np.array([name in counted for name in errors.classes])
     n_slides = len(counts)
@@ -117,6 +119,22 @@ def corrected_percent(
     low, high = np.minimum(low, percent), np.maximum(high, percent)
     reasons = _withhold(counts, errors, counted, percent, low, high, above, of)
     return Corrected(errors.classes, percent, low, high, above, reasons)
+
+
+@lru_cache(maxsize=4)
+def _possible(errors: NamingErrors, draws: int, seed: int) -> tuple[Floats, Floats, dict[str, Any]]:
+    """Draw possible matrices and invert them; kept, as they are the same for all slides of one card.
+
+    Returns
+    -------
+    inverse, weight : ndarray
+        See :func:`_inverse`.
+    state : dict
+        Of the random generator afterwards.
+    """
+    rng = np.random.default_rng(seed)
+    rows, recall = _as_named(errors.rows(draws, rng), errors), errors.recall(draws, rng)
+    return *_inverse(rows, recall), dict(rng.bit_generator.state)
 
 
 def _as_named(rows: Floats, errors: NamingErrors) -> Floats:

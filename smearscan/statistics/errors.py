@@ -23,7 +23,7 @@ _FEW = 100
 _WIDEST = 20.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # two are the same only if they are one: may be a key
 class NamingErrors:
     """What labeled cells were called.
 
