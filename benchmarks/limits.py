@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from benchmarks.fields import Kind, slide
 from benchmarks.ours import Ours
+from smearscan.classifier import Classifier
 from smearscan.results import Field, Scale
 from smearscan.runtime import Engine
 from smearscan.runtime.batches import usable_cores
 from smearscan.scanner import SmearScanner
 from smearscan.sources import find_slides
 from smearscan.streams import read_ahead
+from smearscan.together import Part
 
 Pictures = NDArray[np.uint8]
 _AT_ONCE = 64
@@ -64,13 +66,15 @@ class Network:
         nets = few.scanner.nets
         assert nets.differential is not None
         assert nets.blast is not None
-        self._inputs = []
-        for net in (nets.detector, nets.differential, nets.blast):
-            engine, net.engine = net.engine, Recorder(net.engine)
-            self._inputs.append((engine, net.engine))
+        recorders: dict[int, Recorder] = {}
+        for owner, name in (
+            (nets.detector, "engine"), *map(_place, (nets.differential, nets.blast)),
+        ):  # fmt: skip
+            engine = getattr(owner, name)
+            setattr(owner, name, recorders.setdefault(id(engine), Recorder(engine)))
         few()
         self._share = kind.distinct
-        self._stacks = [(engine, stacks(recorder.seen)) for engine, recorder in self._inputs]
+        self._stacks = [(one.engine, stacks(one.seen)) for one in recorders.values()]
 
     def __call__(self) -> dict[str, Any]:
         """Run all networks on the input of all fields, full batches on all cores."""
@@ -81,6 +85,11 @@ class Network:
                     wanted = np.arange(start, min(start + _AT_ONCE, n)) % len(pictures)
                     engine.run(pictures[wanted])
         return {"fields": self._fields}
+
+
+def _place(net: Classifier) -> tuple[object, str]:
+    """Where a classifier keeps its network: its own, or the one it shares."""
+    return (net.engine, "whole") if isinstance(net.engine, Part) else (net, "engine")
 
 
 class Both:

@@ -24,6 +24,7 @@ from smearscan.runtime.engine import installed, make
 from smearscan.runtime.openvino_engine import OpenVinoEngine, blob_of, to_openvino
 from smearscan.runtime.torch_engine import FromPixels
 from smearscan.taxonomy import RED_CELL_UM
+from smearscan.together import load_classifiers, probs_of_all
 from smearscan.weights import shipped
 
 Pictures = NDArray[np.uint8]
@@ -57,10 +58,7 @@ def engines(quick: bool, data: Path | None) -> dict[str, Any]:
         many = np.concatenate([crops] * (64 // len(crops) + 1))[:64]
         told[name] = {
             "ms_a_field_detector": _ms(lambda f=finder: f.engine.run(np.concatenate(half)), 2, quick),
-            "ms_a_crop_a_net": round(
-                sum(_ms(lambda n=net, m=many: n.engine.run(m), len(many), quick) for net in nets) / len(nets),
-                3,
-            ),
+            "ms_a_crop": _ms(lambda n=nets, m=many: probs_of_all(n, {n[0].geometry: m}), len(many), quick),
             **_moved(found, own, fields),
             "probability_apart": round(
                 max(_apart(a, b, crops) for a, b in zip(base[1], nets, strict=True)), 5
@@ -143,11 +141,8 @@ def _made(engine: str, precision: str) -> tuple[detector.Detector, list[classifi
         finder = detector.Detector(OpenVinoEngine(blob_of(model, "bf16"), plan.batch, "bf16"), card)
     else:
         finder = detector.Detector(make(plan, "cpu", engine, "f32").engine, card)
-    nets = [
-        classifier.Classifier.shipped(task, "cpu", engine, _asked(precision))
-        for task in ("differential", "blast")
-    ]
-    return finder, nets
+    pairs = [shipped(task) for task in ("differential", "blast")]
+    return finder, load_classifiers(pairs, "cpu", engine, _asked(precision))
 
 
 def _asked(precision: str) -> Any:

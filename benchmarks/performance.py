@@ -20,7 +20,7 @@ from benchmarks.fields import FOLDER
 
 _ROOT = Path(__file__).resolve().parents[1]
 _DATA = Path(os.environ.get("SMEARSCAN_DATA", _ROOT.parent / "shared" / "data"))
-_CELLS = _ROOT / "build" / "located.csv"
+_CELLS = _ROOT / "build" / "grouped.csv"
 
 PARTS = (
     "beside_peer", "limits", "scaling", "start_up", "threads", "engines", "batches", "memory_layout",

@@ -9,7 +9,6 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.fields import KINDS, SMALL, Kind, slide
 from smearscan import scale as ruler
-from smearscan.classifier import Classifier
 from smearscan.crops import cut_crops
 from smearscan.detector import Detector
 from smearscan.images import read_image
@@ -18,6 +17,8 @@ from smearscan.results import FieldFailure, FieldResult, Scale
 from smearscan.runtime.engine import installed
 from smearscan.scanner import SmearScanner
 from smearscan.slide import SlideReport
+from smearscan.together import load_classifiers, probs_of_all
+from smearscan.weights import shipped
 
 ENGINES = [("openvino", "f32"), ("openvino", "bf16"), ("onnxruntime", "f32"), ("torch", "f32")]
 Scanned = tuple[SlideReport, list[FieldResult | FieldFailure]]
@@ -44,13 +45,13 @@ def detector() -> Detector:
 
 
 @pytest.fixture(scope="module")
-def crops(detector: Detector) -> NDArray[np.uint8]:
+def crops(detector: Detector, scanner: SmearScanner) -> NDArray[np.uint8]:
     """Sixty-four crops, as a window of fields fills eight batches."""
     found = []
     for file in sorted(slide(SMALL, SMALL.distinct).rglob("*.jpg"))[:20]:
         field = read_image(file)
         cells = detector.detect([field], [Scale(SMALL.um_per_px, "given")])[0].leukocytes
-        found.append(cut_crops(field, cells.xyxy, SMALL.um_per_px, 20, 112))
+        found.append(cut_crops(field, cells.xyxy, SMALL.um_per_px, *scanner.nets.geometries[0]))
     every = np.concatenate(found)
     return np.concatenate([every] * (64 // len(every) + 1))[:64]
 
@@ -82,22 +83,27 @@ def test_detect(benchmark: BenchmarkFixture, engine: str, image: NDArray[np.uint
     assert len(benchmark(finder.detect, [image], [Scale(kind.um_per_px, "given")])[0])
 
 
-def test_crop(benchmark: BenchmarkFixture, detector: Detector, image: NDArray[np.uint8], kind: Kind) -> None:
-    cells = detector.detect([image], [Scale(kind.um_per_px, "given")])[0].leukocytes
-    assert len(benchmark(cut_crops, image, cells.xyxy, kind.um_per_px, 20, 112)) == len(cells)
+def test_crop(
+    benchmark: BenchmarkFixture, scanner: SmearScanner, image: NDArray[np.uint8], kind: Kind
+) -> None:
+    cells = scanner.nets.detector.detect([image], [Scale(kind.um_per_px, "given")])[0].leukocytes
+    assert len(benchmark(cut_crops, image, cells.xyxy, kind.um_per_px, *scanner.nets.geometries[0])) == len(
+        cells
+    )
 
 
 @pytest.mark.parametrize("how", ENGINES, ids="-".join)
-@pytest.mark.parametrize("task", ["differential", "blast"])
 def test_classify_64_crops(
-    benchmark: BenchmarkFixture, task: str, how: tuple[str, str], crops: NDArray[np.uint8]
+    benchmark: BenchmarkFixture, how: tuple[str, str], crops: NDArray[np.uint8]
 ) -> None:
     engine, precision = how
     if not installed(engine):
         pytest.skip(f"{engine} is not installed")
-    net = Classifier.shipped(task, "cpu", engine, precision)  # type: ignore[arg-type]
-    benchmark.extra_info["engine"] = net.engine.name
-    assert len(benchmark(net.probs, crops)) == len(crops)
+    pairs = [shipped(task) for task in ("differential", "blast")]
+    nets = load_classifiers(pairs, "cpu", engine, precision)  # type: ignore[arg-type]
+    benchmark.extra_info["engine"] = nets[0].engine.name
+    both = benchmark(probs_of_all, nets, {net.geometry: crops for net in nets})
+    assert [len(probs) for probs in both] == [len(crops)] * 2
 
 
 def test_statistics_of_a_slide(benchmark: BenchmarkFixture, scanner: SmearScanner, scanned: Scanned) -> None:

@@ -22,7 +22,7 @@ Find = Callable[[Sequence[NDArray[np.uint8]], Sequence[Scale]], list[Detections]
 
 
 _ENOUGH_CROPS = 128
-"""A window ends with so many crops, however few fields they are of: 16 batches, 5 MB at 112 px."""
+"""A window ends with so many crops, however few fields they are of: 16 batches, 2.5 MB at 80 px."""
 
 
 @dataclass(frozen=True, slots=True)
