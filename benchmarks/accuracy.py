@@ -20,8 +20,8 @@ from smearscan.training.classifier import prepared
 from smearscan.training.config import ClassifierTraining, DetectorTraining, load_config
 from smearscan.weights import ClassifierCard, shipped_folder
 
-WORKING_PX = (20, 24, 28, 32, 40)
-CROP_PX = (64, 80, 96, 112, 128)
+WORKING_PX = (20, 23, 26, 29, 32)
+CROP_PX = (56, 64, 80, 96, 112)
 _CELLS_A_SITE = 80
 
 
@@ -74,7 +74,7 @@ def crop_pixels(quick: bool, data: Path | None, cells: Path) -> dict[str, Any]:
     for task in ("differential", "blast"):
         net = Classifier.shipped(task, engine="openvino")
         table = validation_cells(net.card, task, data, cells, 10 if quick else _CELLS_A_SITE)
-        for px in (80, 112) if quick else CROP_PX:
+        for px in (64, 80) if quick else CROP_PX:
             own = Classifier(net.engine, net.card.model_copy(update={"crop_px": px}))
             figures = measure_cells(own, table, data)
             crops = np.zeros((64, px, px, 3), np.uint8)

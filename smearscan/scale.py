@@ -26,6 +26,7 @@ T = TypeVar("T")
 _ACROSS = (3.5, 7.0, 14.0, 28.0, 56.0)
 """Reductions tried: as if so many red cells, at the working size, made the field's longest side."""
 
+_LEAST_PX = 8  # no field is blown up further than one whose red cells are so wide
 _WINDOW_ACROSS = 14  # of the larger reductions only the middle is looked at
 _MIN_RED_CELLS = 5
 _ASSUMED_RED_CELLS_ACROSS = 8  # a field of an oil immersion objective, as of BCCD
@@ -34,6 +35,9 @@ _SETTLED, _MANY, _COVER = 0.6, 5, 0.1
 """A reduction is taken, and no larger one tried, where so many red cells agree so well with the working size
 (.6: within .4 of an octave) and fill such a share of the picture. On 320 real pictures of five sites, some
 resized, this moved no scale by more than 5 %, and most by less than .3 %."""
+
+_NO_RED_CELL = 0.5
+"""Weight of a reduction that shows leukocytes alone: so does the grain of a field that is blown up too far."""
 
 _ALIKE = 0.15
 """Logarithm within which two fields' scales agree: then the rest of a slide's need not be tried."""
@@ -104,7 +108,7 @@ def _coarse(detector: Detector, image: Picture) -> float | None:
     best, best_weight = None, 0.0
     for across in _ACROSS:
         factor = across * target / max(image.shape[:2])
-        if factor > 4:  # no picture is blown up further: its cells would be 8 px wide
+        if factor > target / _LEAST_PX:
             break
         found, shape = _seen(detector, image, factor)
         red, leukocytes = _sizes(found, RED_CELL, shape), _sizes(found, LEUKOCYTE, shape)
@@ -114,7 +118,7 @@ def _coarse(detector: Detector, image: Picture) -> float | None:
         # cells seen near the working size count in full, an octave off not at all
         agreement = max(0.0, 1 - abs(float(np.log2(size / target))))
         cover = float((red**2).sum() + (leukocytes**2).sum()) / (shape[0] * shape[1])
-        weight = agreement * cover
+        weight = agreement * cover * (1 if len(red) else _NO_RED_CELL)
         if weight > best_weight:
             best, best_weight = factor * target / size, weight
         if agreement >= _SETTLED and len(red) >= _MANY and cover >= _COVER:

@@ -183,15 +183,16 @@ def test_probabilities_that_a_calibration_changed_are_refused(tmp_path: Path, ca
 
 
 def test_published_cells_are_those_the_nets_have_not_learned(tmp_path: Path) -> None:
-    """Two single cells of a site without patients, and fields with boxes, one of which holds no cell."""
+    """Single cells of a site without patients, one of them twice, and fields with boxes, one without a cell."""
     image, xyxy = draw(200, 200, [(0, 100, 100, 58)])
     blank, _ = draw(200, 200, [])
-    for name, picture in (("a", image), ("b", image), ("f", image), ("g", blank), ("t", image)):
+    for name, picture in zip("abcfgt", (image, image, image, image, blank, image), strict=True):
         write_image(tmp_path / f"{name}.png", picture)
     box = dict(zip(("x0", "y0", "x1", "y1"), xyxy[0], strict=True))
     rows = [
         ("a", "single", "a", "train", "myeloblast", "middle"),
         ("b", "single", "b", "val", "neutrophil", "middle"),
+        ("c", "single", "b", "val", "neutrophil", "middle"),
         ("f", "fields", "p1", "test", "monocyte", "given"),
         ("g", "fields", "p1", "test", "monocyte", "given"),
         ("t", "fields", "p2", "train", "monocyte", "given"),
@@ -210,14 +211,14 @@ def test_published_cells_are_those_the_nets_have_not_learned(tmp_path: Path) -> 
         "differential": ClassifierTraining(name="d", task="differential", synonyms=synonyms),
     }
     found = label_published(manifest, tmp_path, nets, configs, folded, detector()).set_index("image")
-    assert list(found.index) == ["a.png", "b.png", "f.png", "g.png"]
-    assert found["truth"].tolist() == ["blast", "neutrophil", "monocyte", "monocyte"]
-    assert found["split"].tolist() == ["crossval", "val", "test", "test"]
-    assert found["slide"].tolist() == ["single", "single", "fields/p1", "fields/p1"]
-    assert found["asked"].tolist() == [0, 0, 1, 1]
+    assert list(found.index) == ["a.png", "b.png", "c.png", "f.png", "g.png"]
+    assert found["truth"].tolist() == ["blast", "neutrophil", "neutrophil", "monocyte", "monocyte"]
+    assert found["split"].tolist() == ["crossval", "val", "val", "test", "test"]
+    assert found["slide"].tolist() == ["single", "single", "single", "fields/p1", "fields/p1"]
+    assert found["asked"].tolist() == [0, 0, 0, 1, 1]
     assert found.loc["a.png", "blast_probability"] == 0.75
-    assert found["blast_probability"].isna().tolist() == [False, False, False, True]
+    assert found["blast_probability"].isna().tolist() == [False, False, False, False, True]
     found.reset_index().to_csv(tmp_path / "all.csv", index=False)
-    assert len(read_labeled(tmp_path / "all.csv", KINDS)) == 4
+    assert len(read_labeled(tmp_path / "all.csv", KINDS)) == 5
     every = label_published(manifest, tmp_path, nets, configs, {}, detector(), ("fields",))
-    assert every["image"].tolist() == ["b.png", "f.png", "g.png", "t.png"]
+    assert every["image"].tolist() == ["b.png", "c.png", "f.png", "g.png", "t.png"]

@@ -6,6 +6,7 @@ from fakes import DiscEngine, detector, draw, scattered
 
 from smearscan import scale as scale_module
 from smearscan.detector import Detector
+from smearscan.results import Detections
 from smearscan.scale import measure
 from smearscan.taxonomy import RED_CELL_UM
 
@@ -129,3 +130,36 @@ def test_a_reduction_without_doubt_ends_the_pyramid() -> None:
     assert isinstance(found_by.engine, DiscEngine)
     measure(found_by, [field(1.0)])
     assert max(max(shape) for shape in found_by.engine.shapes) <= 448
+
+
+def test_no_field_is_blown_up_until_its_grain_looks_like_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At no reduction tried would red cells of eight pixels become larger than the working size."""
+    factors = []
+    seen = scale_module._seen
+
+    def watched(found_by: Detector, image: np.ndarray, factor: float) -> object:
+        factors.append(factor)
+        return seen(found_by, image, factor)
+
+    monkeypatch.setattr(scale_module, "_seen", watched)
+    measure(detector(WORKING), [np.full((260, 300, 3), 240, np.uint8)])
+    assert len(factors) == 4
+    assert max(factors) <= WORKING / 8
+
+
+def test_what_shows_red_cells_is_believed_before_what_shows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four red cells and a leukocyte at one reduction; at another, grain that fills a little more of it."""
+
+    def seen(_: Detector, __: np.ndarray, factor: float) -> tuple[Detections, tuple[int, int]]:
+        side = round(600 * factor)
+        grain, few = factor == pytest.approx(28 * WORKING / 600), factor == pytest.approx(7 * WORKING / 600)
+        n = 40 if grain else 5 if few else 0
+        size = WORKING * np.array([1.85] * n if grain else [1.85, 1, 1, 1, 1][:n])
+        at = np.arange(n)[:, None] * 10.0 + 5
+        xyxy = np.concatenate([at, at, at + size[:, None], at + size[:, None]], axis=1).astype(np.float32)
+        labels = np.array([0] * n if grain else [0, 1, 1, 1, 1][:n], np.int64)
+        return Detections(xyxy, np.full(n, 0.9, np.float32), labels), (side, side)
+
+    monkeypatch.setattr(scale_module, "_seen", seen)
+    factor = scale_module._coarse(detector(WORKING), np.full((600, 600, 3), 240, np.uint8))
+    assert factor == pytest.approx(7 * WORKING / 600, rel=0.01)
