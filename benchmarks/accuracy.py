@@ -20,7 +20,7 @@ from smearscan.training.classifier import prepared
 from smearscan.training.config import ClassifierTraining, DetectorTraining, load_config
 from smearscan.weights import ClassifierCard, shipped_folder
 
-WORKING_PX = (20, 23, 26, 29, 32)
+WORKING_PX = (18, 21, 24, 28, 32)
 CROP_PX = (56, 64, 80, 96, 112)
 _CELLS_A_SITE = 80
 

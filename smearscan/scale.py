@@ -37,7 +37,7 @@ _SETTLED, _MANY, _COVER = 0.6, 5, 0.1
 resized, this moved no scale by more than 5 %, and most by less than .3 %."""
 
 _NO_RED_CELL = 0.5
-"""Weight of a reduction that shows leukocytes alone: so does the grain of a field that is blown up too far."""
+"""Weight of a reduction that shows leukocytes alone: so does the grain of a field blown up too far."""
 
 _ALIKE = 0.15
 """Logarithm within which two fields' scales agree: then the rest of a slide's need not be tried."""

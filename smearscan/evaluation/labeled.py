@@ -209,7 +209,7 @@ def label_published(
     for values in columns.values():
         values[missed] = np.nan
     of_site = table.groupby("site")["group"]
-    # groups that hold hardly more than a cell each are pictures, some of them twice in the set, and no patients
+    # groups of hardly more than a cell are no patients but pictures, some of which the set holds twice
     known = 2 * of_site.transform("nunique") <= of_site.transform("size")
     return pd.DataFrame(
         {

@@ -183,7 +183,7 @@ def test_probabilities_that_a_calibration_changed_are_refused(tmp_path: Path, ca
 
 
 def test_published_cells_are_those_the_nets_have_not_learned(tmp_path: Path) -> None:
-    """Single cells of a site without patients, one of them twice, and fields with boxes, one without a cell."""
+    """Single cells of a site without patients, one of them twice, and fields, one of which holds no cell."""
     image, xyxy = draw(200, 200, [(0, 100, 100, 58)])
     blank, _ = draw(200, 200, [])
     for name, picture in zip("abcfgt", (image, image, image, image, blank, image), strict=True):
