@@ -162,16 +162,17 @@ def make(
     backend = _backend(engine, device)
     if half and not backend.has_bf16():
         why += NO_BF16
-    elif half and (made := _compiled(backend, blueprint, device, "bf16", why)):
-        exact = _compiled(backend, blueprint, device, "f32", why)
-        assert exact is not None
-        known = made.from_cache and exact.from_cache
-        return replace(made, engine=Sure(made.engine, exact.engine, blueprint.heads), from_cache=known)
-    elif half:
-        why += FAR_BF16
-    made = _compiled(backend, blueprint, device, "f32", why)
-    assert made is not None
-    return made
+        half = False
+    exact = _compiled(backend, blueprint, device, "f32", why)
+    assert exact is not None
+    if not half:
+        return exact
+    made = _compiled(
+        backend, blueprint, device, "bf16", why, lambda quick: Sure(quick, exact.engine, blueprint.heads)
+    )
+    if made is None:
+        return replace(exact, why=why + FAR_BF16)
+    return replace(made, from_cache=made.from_cache and exact.from_cache)
 
 
 def choose(device: str, engine: str) -> tuple[str, str, str]:
@@ -273,9 +274,10 @@ def _made_by_torch(blueprint: Blueprint, device: str, half: bool, why: str) -> M
         why += NO_BF16
     elif half:
         quick = TorchEngine(network, device, blueprint.batch, precision="bf16")
-        apart = check.difference(engine, quick, blueprint)
+        both = Sure(quick, engine, blueprint.heads)
+        apart = check.difference(engine, both, blueprint)
         if apart.holds:
-            return Made(Sure(quick, engine, blueprint.heads), why, apart)
+            return Made(both, why, apart)
         why += FAR_BF16
     if device != "cpu":  # the first batch loads kernels
         engine.run(np.zeros((1, *blueprint.example, 3), np.uint8))
@@ -283,23 +285,28 @@ def _made_by_torch(blueprint: Blueprint, device: str, half: bool, why: str) -> M
 
 
 def _compiled(
-    backend: Backend, blueprint: Blueprint, device: str, precision: Precision, why: str
+    backend: Backend,
+    blueprint: Blueprint,
+    device: str,
+    precision: Precision,
+    why: str,
+    as_used: Callable[[Engine], Engine] = lambda engine: engine,
 ) -> Made | None:
-    """Load what was compiled before, or compile, check and keep it; None if bf16 does not hold."""
+    """Load what was compiled before, or compile, check as used, and keep it; None if bf16 does not hold."""
     made_from = (blueprint.identity, blueprint.batch, blueprint.sides, device, precision)
     file = cache.file_of(backend.name, backend.made_with, *made_from) if blueprint.identity else None
     entry = cache.read(file)
     if entry:
         try:
             known = backend.loaded(entry.payload, blueprint, precision) if entry.payload else None
-            return Made(known, why, entry.apart, from_cache=True) if known else None
+            return Made(as_used(known), why, entry.apart, from_cache=True) if known else None
         except Exception:  # whatever a library says of a file it cannot use: it is made again
             pass
     from smearscan.runtime.torch_engine import TorchEngine
 
     network = blueprint.build()
     payload = backend.compiled(network, blueprint, precision)
-    engine = backend.loaded(payload, blueprint, precision)
+    engine = as_used(backend.loaded(payload, blueprint, precision))
     apart = check.difference(TorchEngine(network, "cpu", blueprint.batch), engine, blueprint)
     if apart.holds:
         cache.write(file, cache.Entry(apart, payload))
