@@ -63,6 +63,8 @@ class SmearScanner:
         given = {name: value for name, value in settings.items() if value is not None}
         self.config = scan_config(None, **{**(config.model_dump() if config else {}), **given})
         self.nets = Nets.load(self.config)
+        card = self.nets.calibration
+        self._errors = card.errors if card else None  # one object: what is computed of it is kept
         self.clock = Clock()
 
     @property
@@ -238,9 +240,8 @@ class SmearScanner:
         )  # fmt: skip
         nets = self.nets
         names = nets.differential.card.classes if nets.differential else ()
-        errors = nets.calibration.errors if nets.calibration else None
         with self.clock("report"):
-            return report_slide(tally, own.task, scale, rule, self.weights, names, errors, reading)
+            return report_slide(tally, own.task, scale, rule, self.weights, names, self._errors, reading)
 
     def measure(self, slide: Slide) -> Scale:
         """Scale of a slide: as given, or measured on a few of its fields, evenly spread."""
