@@ -175,7 +175,8 @@ def _pooled(rows: list[Figures] | None) -> Iterator[str]:
 def _site(figures: Figures | None) -> Iterator[str]:
     if not figures:
         return
-    yield "\n**Calibrated to a site that the differential net never saw, JTSC, with 63 labeled cells** (judged on its other 237 cells, which name no patient; the blast net is the shipped one, which knows the site)\n"
+    judged = figures["before"]["unclassified"]["cells"]
+    yield f"\n**Calibrated to a site that the differential net never saw, JTSC, with the labeled cells of its test split** (judged on its other {judged} cells, which name no patient; the blast net is the shipped one, which knows the site)\n"
     keys = [k for k in ("right_of_named", "unclassified", "false_blasts") if k in figures["before"]]
     yield "| | " + " | ".join(keys) + " | calibration error |\n|---" + "|---" * (len(keys) + 1) + "|"
     for when in ("before", "after"):
