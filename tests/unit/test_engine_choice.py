@@ -119,6 +119,9 @@ def test_bf16_is_taken_where_the_processor_has_it_and_it_holds(monkeypatch: pyte
 
     use(monkeypatch, Backend(bf16=0.01))
     assert moved(logits()) == (0, "the quickest on a CPU")  # a net that is never sure: anew in float32
+    use(monkeypatch, Backend(bf16=0.5))
+    assert moved(logits()) == (0, "the quickest on a CPU")  # the self-check sees just that
+    use(monkeypatch, Backend(bf16=0.01))
     monkeypatch.setattr(sure, "SURE", 0)
     assert moved(logits()) == (0.01, "the quickest on a CPU")
     assert moved(boxes())[0] == 0  # a detector's boxes stay exact
