@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from benchmarks.fields import KINDS, LARGE, SMALL, Kind, slide, truth
 from benchmarks.sessions import Told, Worker, in_turns
 from smearscan import boxes
+from smearscan.detector import STRIDE
+from smearscan.weights import DetectorCard, load_card, shipped
 
 ROUNDS = 5
 PEER = "peer"
@@ -43,6 +45,7 @@ def _beside_peer(kind: Kind, n_fields: int, rounds: int) -> dict[str, Any]:
     peer = partial(Worker, "peer", folder, um_per_px=kind.um_per_px)
     size = round(640 / (kind.spec.width * kind.enlarged) * kind.red_cell_px)  # px a red cell at 640 px
     ours = partial(Worker, "ours", folder)
+    working = load_card(shipped("detector"), DetectorCard).working_red_cell_px
     as_is = {PEER_AS_IS: peer} if kind is SMALL else {}  # slow, and the same story with the other camera
     runs = in_turns(
         {
@@ -50,7 +53,7 @@ def _beside_peer(kind: Kind, n_fields: int, rounds: int) -> dict[str, Any]:
             OURS: ours,
             OURS_F32: partial(ours, precision="f32"),
             OURS_TORCH: partial(ours, engine="torch"),
-            PEER_OUR_SIZE: partial(peer, imgsz=round(640 * 32 / size / 32) * 32),
+            PEER_OUR_SIZE: partial(peer, imgsz=round(640 * working / size / STRIDE) * STRIDE),
             PEER_ALL_CORES: partial(peer, cells=cells, threads=os.cpu_count()),
             **as_is,
         },

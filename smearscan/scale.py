@@ -32,9 +32,10 @@ _MIN_RED_CELLS = 5
 _ASSUMED_RED_CELLS_ACROSS = 8  # a field of an oil immersion objective, as of BCCD
 _SCORE = 0.4
 _SETTLED, _MANY, _COVER = 0.6, 5, 0.1
-"""A reduction is taken, and no larger one tried, where so many red cells agree so well with the working size
-(.6: within .4 of an octave) and fill such a share of the picture. On 320 real pictures of five sites, some
-resized, this moved no scale by more than 5 %, and most by less than .3 %."""
+"""A reduction is taken, and no larger one tried, where so many red cells agree so well with the working
+size (.6: within .4 of an octave) and fill such a share of the picture. With the detector of 32 px a red
+cell, on 320 real pictures of five sites, some resized, this moved no scale by more than 5 %, and most by
+less than .3 %."""
 
 _NO_RED_CELL = 0.5
 """Weight of a reduction that shows leukocytes alone: so does the grain of a field blown up too far."""

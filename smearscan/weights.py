@@ -1,6 +1,7 @@
 """Weights files: NAME.safetensors and its card NAME.yaml, checked together; nothing is unpickled."""
 
 import hashlib
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -111,6 +112,7 @@ class ClassifierCard(Card):
 
 
 C = TypeVar("C", bound=Card)
+T = TypeVar("T")
 
 
 def shipped(name: str) -> Path:
@@ -177,10 +179,7 @@ def layers_hash(data: bytes, path: Path, parts: tuple[str, ...]) -> str:
     """
     from safetensors.numpy import load
 
-    try:
-        tensors = load(data)
-    except SafetensorError as error:
-        raise _no_safetensors(path, error) from error
+    tensors = _read(load, data, path)
     found = hashlib.sha256()
     for name in sorted(tensors):
         if name.partition(".")[0] in parts:
@@ -200,15 +199,15 @@ def tensors_of(data: bytes, path: Path) -> "dict[str, Tensor]":
     """
     from safetensors.torch import load  # imports torch: a scan with compiled networks does without
 
-    try:
-        tensors = load(data)
-    except SafetensorError as error:
-        raise _no_safetensors(path, error) from error
+    tensors = _read(load, data, path)
     return {k: v.float() if v.dtype.is_floating_point else v for k, v in tensors.items()}
 
 
-def _no_safetensors(path: Path, error: SafetensorError) -> WeightsError:
-    return WeightsError(f"{_beside(path, '.safetensors')}: is no safetensors file ({error})")
+def _read(load: Callable[[bytes], dict[str, T]], data: bytes, path: Path) -> dict[str, T]:
+    try:
+        return load(data)
+    except SafetensorError as error:
+        raise WeightsError(f"{_beside(path, '.safetensors')}: is no safetensors file ({error})") from error
 
 
 def load_card(path: Path, kind: type[C]) -> C:

@@ -79,10 +79,21 @@ class Joined(nn.Module):
     ----------
     nets : sequence of Trunked
         With the same trunk; the first one's is computed.
+
+    Raises
+    ------
+    WeightsError
+        If a net has no trunk, or another one: its card tells what is not so.
     """
 
     def __init__(self, nets: Sequence[Network]) -> None:
         super().__init__()
+        first = nets[0].state_dict()
+        for net in nets:
+            own = net.state_dict()
+            held = [name for name in own if name.partition(".")[0] in net.trunk_parts]
+            if not held or not all(name in first and torch.equal(own[name], first[name]) for name in held):
+                raise WeightsError("nets whose cards tell of the same trunk have different ones; train again")
         self.nets = nn.ModuleList(nets)
 
     def forward(self, images: Tensor) -> Tensor:

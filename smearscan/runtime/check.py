@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from smearscan.runtime.engine import Blueprint, Engine
 
 BOX_PX = 0.5
-"""How far a box may be from torch's, pixels of the detector's working scale (a red cell is about 32)."""
+"""How far a box may be from torch's, pixels of the detector's working scale."""
 
 PROBABILITY = 0.01
 """How far a probability may be from torch's."""

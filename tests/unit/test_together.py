@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from smearscan import backbones, together
 from smearscan.classifier import Classifier
-from smearscan.errors import ConfigError
+from smearscan.errors import ConfigError, WeightsError
 from smearscan.runtime.check import probabilities
 from smearscan.runtime.sure import Sure
 from smearscan.training import batches, regimes
@@ -112,6 +112,18 @@ def test_what_is_not_the_same_stays_apart(other: dict[str, object], tmp_path: Pa
     for path, probs in zip(paths, together.probs_of_all(nets, cut), strict=True):
         alone = Classifier.load(path, "cpu", "torch")
         np.testing.assert_array_equal(probs, alone.probs(cut[alone.geometry]))
+
+
+def test_a_card_that_tells_of_less_than_the_trunk_is_not_believed(tmp_path: Path) -> None:
+    """Equal first layers do not make equal trunks."""
+    paths = [pair(tmp_path, task, trunk=PARTS[:1]) for task in ("differential", "blast")]
+    torch.manual_seed(0)
+    tensors = backbones.build(ARCHITECTURE, 2, "linear", "frozen").state_dict()
+    tensors["layer1.0.conv1.weight"] += 1
+    card = Classifier.load(paths[1], "cpu", "torch").card
+    save_weights(tmp_path / "blast", card, tensors)
+    with pytest.raises(WeightsError, match="different ones"):
+        together.load_classifiers(paths, "cpu", "torch")
 
 
 def test_one_network_has_an_identity_of_its_own(tmp_path: Path) -> None:
