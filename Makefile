@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: demo test lint types unit integration weights calibration measure measure-unseen measure-lab lodo lodo-stain seeds bench performance wheel clean
+.PHONY: demo test lint types unit integration weights calibration measure measure-unseen measure-lab lodo seeds bench performance wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -118,21 +118,6 @@ lodo: $(VENV)/.installed
 	for net in differential differential_plain blast; do \
 	  $(BIN)/smearscan crossval build/grouped.csv --protocol lodo --config configs/lodo/$$net.yaml --data $(DATA) --start $(RESNET) \
 	    --runs runs/lodo_$$net --out docs/results/lodo_$$net > /dev/null || exit 1; done
-
-# Sites of a stain that training has not: the shipped way of training without each, with and without the range of stain on the card
-# (smearscan weights stain). About five minutes a site.
-FAR := jtsc munich_lmu bccd
-lodo-stain: $(VENV)/.installed
-	$(BIN)/smearscan crossval build/grouped.csv --protocol lodo --config configs/lodo/differential.yaml --data $(DATA) --start $(RESNET) \
-	  $(foreach site,$(FAR),--site $(site)) --keep-nets --runs runs/lodo_stain > /dev/null
-	mkdir -p docs/results/lodo_stain
-	for site in $(FAR); do \
-	  net="runs/lodo_stain/seed0/$$site/differential.safetensors" && \
-	  cells="build/grouped.csv --config configs/lodo/differential.yaml --data $(DATA)" && \
-	  score="$(BIN)/smearscan evaluate classifier $$cells --weights $$net --site $$site --all-splits" && \
-	  $(BIN)/smearscan weights stain $$net $$cells --remove && $$score --out docs/results/lodo_stain/$${site}_before.json > /dev/null && \
-	  $(BIN)/smearscan weights stain $$net $$cells --exclude-site $$site && \
-	  $$score --out docs/results/lodo_stain/$${site}_after.json > /dev/null || exit 1; done
 
 # The published systems side by side, by a short schedule (about half an hour on one core): docs/seeds.md. Interrupted, it goes on.
 SHORT := --crop-px 64 --epochs 2 --epoch-cells 480 --cached-epochs 10

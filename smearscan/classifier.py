@@ -1,6 +1,6 @@
 """Stage two: names leukocytes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from smearscan.background import without_background
 from smearscan.crops import Geometry
-from smearscan.density import middle_density
 from smearscan.runtime import Blueprint, Engine, Precision, make_engine
 from smearscan.weights import ClassifierCard, read_pair, shipped, tensors_of
 
@@ -32,43 +31,6 @@ def as_seen(
     if background == "keep" or not len(crops):
         return crops
     return np.stack([without_background(crop, side_um) for crop in crops])
-
-
-def answers(
-    run: Callable[[NDArray[np.uint8]], Logits],
-    crops: NDArray[np.uint8],
-    card: ClassifierCard,
-    logits: Logits | None = None,
-) -> Logits:
-    """Logits of crops; those stained like no training site are looked at in each site's stain.
-
-    Parameters
-    ----------
-    run : callable
-        The network: crops (N, S, S, 3) uint8 RGB, as it sees them, to logits (N, K).
-    crops : ndarray, (N, S, S, 3) uint8 RGB
-        From the crop function. Each is judged alone, so neither order nor company changes an answer.
-    card : ClassifierCard
-    logits : ndarray, (N, K) float32, optional
-        What `run` says of the crops, where it was asked before.
-
-    Returns
-    -------
-    ndarray, (N, K) float32
-        Of crops within the range of `card.stain`, or without one, what `run` says, bit for bit.
-    """
-    if logits is None:
-        logits = run(as_seen(crops, card.background, card.crop_um))
-    if card.stain is None or not len(crops):
-        return logits
-    far = np.flatnonzero(card.stain.outside(middle_density(crops, card.crop_um)))
-    if len(far):
-        logits = logits.copy()
-        looks = [logits[far]]
-        for view in card.stain.views(crops[far], card.crop_um):
-            looks.append(run(as_seen(view, card.background, card.crop_um)))
-        logits[far] = card.stain.most_familiar(np.stack(looks))
-    return logits
 
 
 class Classifier:
@@ -118,8 +80,9 @@ class Classifier:
 
         `logits` are those of the crops, where the network was asked before.
         """
-        found = answers(self.engine.run, crops, self.card, logits)
-        return np.asarray(self.card.probabilities(found), np.float32)
+        if logits is None:
+            logits = self.engine.run(as_seen(crops, self.card.background, self.card.crop_um))
+        return np.asarray(self.card.probabilities(logits), np.float32)
 
 
 def blueprint(weights: Path) -> tuple[ClassifierCard, Blueprint]:

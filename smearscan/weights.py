@@ -14,7 +14,6 @@ from safetensors import SafetensorError
 from scipy.special import softmax
 
 from smearscan.errors import WeightsError
-from smearscan.stain_range import StainRange
 from smearscan.taxonomy import NOTICE
 
 if TYPE_CHECKING:
@@ -68,10 +67,6 @@ class ClassifierCard(Card):
     `head` and `norm` complete the architecture (see :func:`smearscan.backbones.build`); with `background`
     ``remove`` the net sees crops without what surrounds the cell. `trunk` names the layers that were held in
     training: nets that started from the same weights have them in common.
-
-    `stain`, where it is given, tells the stains of training; cells from beyond are looked at in each of them.
-    `caution` says of a class how many times the usual evidence its name takes: what hardly more than one site
-    has in training is known by that site's looks as well, and another site's cells are taken for it.
     """
 
     stage: Literal["classifier"] = "classifier"
@@ -84,9 +79,7 @@ class ClassifierCard(Card):
     norm: Literal["batch", "frozen", "group"] = "frozen"
     trunk: tuple[str, ...] = ()
     background: Literal["keep", "remove"] = "keep"
-    stain: StainRange | None = None
     temperature: Positive = 1.0
-    caution: dict[str, Annotated[float, Field(ge=1)]] = {}
     threshold: Share = 0.5
     unclassified_below: Share = 0.0
     confusion: list[list[int]] = []
@@ -96,19 +89,11 @@ class ClassifierCard(Card):
         sides = {len(self.confusion), *map(len, self.confusion)}
         if self.confusion and sides != {len(self.classes)}:
             raise ValueError("confusion must be a square of the classes")
-        if unknown := sorted(set(self.caution) - set(self.classes)):
-            raise ValueError(f"caution names {unknown[0]!r}, which is none of the classes")
-        if self.stain and len(self.stain.answers[0]) != len(self.classes):
-            raise ValueError("stain must hold answers of the classes")
         return self
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.floating]:
         """Turn logits (N, K) into calibrated probabilities (N, K), rows of sum 1, of the same precision."""
-        scaled = logits / self.temperature
-        if self.caution:
-            evidence = np.log([self.caution.get(name, 1.0) for name in self.classes])
-            scaled = (scaled - evidence).astype(logits.dtype)
-        return np.asarray(softmax(scaled, axis=1))
+        return np.asarray(softmax(logits / self.temperature, axis=1))
 
 
 C = TypeVar("C", bound=Card)

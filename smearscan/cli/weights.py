@@ -55,44 +55,6 @@ def verify(pairs: tuple[Path, ...]) -> None:
         click.echo(f"{own.name}: belongs to the shipped nets")
 
 
-@command.command("stain")
-@click.argument("pair", type=_PATH)
-@click.argument("cells", type=_PATH)
-@click.option("--config", "config_file", type=_PATH, required=True, help="YAML the net was trained with.")
-@click.option("--data", type=_PATH, required=True, help="What the paths of CELLS are relative to.")
-@click.option("--exclude-site", multiple=True, help="A site that the net was not trained on.")
-@click.option("--remove", is_flag=True, help="Take the stains off the card in place of learning them.")
-def stain(
-    pair: Path, cells: Path, config_file: Path, data: Path, exclude_site: tuple[str, ...], remove: bool
-) -> None:
-    """Write into the card of PAIR which stains its training CELLS, a located manifest, had.
-
-    From then on cells of any other stain are looked at in each of these. The net itself is left alone, and so
-    is its hash.
-    """
-    from smearscan.classifier import Classifier
-    from smearscan.cli.console import progress
-    from smearscan.training.cells import read_cells
-    from smearscan.training.classifier import prepared
-    from smearscan.training.config import ClassifierTraining, load_config
-    from smearscan.training.familiar import stain_range_of
-    from smearscan.weights import save_card
-
-    net = Classifier.load(pair)
-    found = None
-    if not remove:
-        config = load_config(config_file, ClassifierTraining)
-        out = {"exclude_sites": [*config.exclude_sites, *exclude_site], "classes": net.card.classes}
-        table = read_cells(cells, data, None, None, config.seed)
-        table, _ = prepared(table, config.model_copy(update=out))
-        taught = table[table["split"] == "train"].reset_index(drop=True)
-        with progress("Looking", None) as advance:
-            found = stain_range_of(net.card, net.engine.run, taught, data, config.seed, advance)
-    save_card(pair, net.card.model_copy(update={"stain": found}))
-    told = f"stains of {', '.join(found.sites)}" if found else "no range of stain"
-    click.echo(f"{net.card.name}: {told}")
-
-
 @command.command("export")
 @click.argument("pair", required=False, type=click.Path(path_type=Path))
 @click.option("--task", type=click.Choice(["blast", "differential"]), help="A shipped classifier.")

@@ -84,7 +84,6 @@ def refit_last_layer(
     network.head = nn.Sequential(*(part for _, part in before))
     start = np.column_stack([layer.weight.detach().numpy(), layer.bias.detach().numpy()]).astype(np.float64)
     start /= card.temperature  # the layer then gives calibrated logits, and learns on them
-    start[:, -1] -= np.log([card.caution.get(name, 1.0) for name in card.classes])
     found = rows["blast_probability"].notna().to_numpy()
     features = np.zeros((len(rows), start.shape[1]))
     features[found] = _features(network, card, rows[found], slides)
@@ -101,7 +100,7 @@ def refit_last_layer(
     tensors[f"{last_name}.bias"] = torch.tensor(final[:, -1], dtype=torch.float32)
     told = {**card.training, "last_layer": {"cells": int(usable.sum()), "hold": hold, "of": card.short_hash}}
     name = f"{card.name}_refitted"
-    anew = {"temperature": 1.0, "caution": {}, "stain": None, "metrics": {}, "confusion": []}
+    anew = {"temperature": 1.0, "metrics": {}, "confusion": []}
     new = card.model_copy(update={"name": name, "training": told, **anew})
     return save_weights(out / f"{name}.safetensors", new, tensors), probs
 

@@ -248,7 +248,6 @@ def _described(config: ClassifierTraining, classes: tuple[str, ...], temperature
         trunk=config.held,
         background=config.background,
         temperature=temperature,
-        caution=config.caution,
         unclassified_below=config.unclassified_below if config.task != "blast" else 0.0,
         limits=config.limits,
     )

@@ -116,8 +116,6 @@ class ClassifierTraining(_Strict):
     weights: nets that started from the same ones have them in common, and a scan computes them once.
     With ``background: remove`` the net sees cells without their surroundings.
 
-    `caution` goes onto the card: how many times the usual evidence the name of a class takes.
-
     `published` is what the work that a system is taken from says of it, for ``smearscan compare``.
 
     The body's learning rate is `learning_rate`, the head's `head_factor` times that. `momentum` is that of
@@ -154,7 +152,6 @@ class ClassifierTraining(_Strict):
     schedule: Literal["cosine", "constant", "inverse"] = "cosine"
     decay: Annotated[float, Field(ge=0)] = 0.0
     warmup_steps: Annotated[int, Field(ge=0)] = 100
-    caution: dict[str, Annotated[float, Field(ge=1)]] = {}
     published: Published | None = None
     limits: list[str] = []
     target_specificity: Annotated[float, Field(gt=0, lt=1)] = 0.95

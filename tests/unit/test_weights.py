@@ -122,8 +122,6 @@ def test_a_missing_half_is_named(pair: Path, gone: str, reason: str) -> None:
         ({"confusion": [[1, 2], [3, 4]]}, "square"),
         ({"confusion": [[1, 2, 3], [4, 5, 6]]}, "square"),
         ({"threshold": 1.5}, "threshold"),
-        ({"caution": {"platelet": 5}}, "platelet"),
-        ({"caution": {"monocyte": 0.5}}, "caution"),
     ],
 )
 def test_a_card_that_does_not_fit_is_refused_by_its_key(
@@ -163,21 +161,11 @@ def test_a_signed_file_of_another_kind_is_refused(pair: Path) -> None:
     assert str(pair) in str(error.value)
 
 
-def test_without_caution_probabilities_are_those_of_the_temperature_to_the_bit() -> None:
+def test_probabilities_are_those_of_the_temperature_to_the_bit() -> None:
     logits = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
     found = CARD.probabilities(logits)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, softmax(logits / CARD.temperature, axis=1))
-
-
-def test_caution_asks_for_so_many_times_the_evidence() -> None:
-    logits = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
-    plain = CARD.probabilities(logits)
-    wary = CARD.model_copy(update={"caution": {"monocyte": 10.0}}).probabilities(logits)
-    assert wary.dtype == np.float32
-    np.testing.assert_allclose(wary.sum(axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(wary[:, 2] / wary[:, 0], plain[:, 2] / plain[:, 0] / 10, rtol=1e-4)
-    np.testing.assert_allclose(wary[:, 1] / wary[:, 0], plain[:, 1] / plain[:, 0], rtol=1e-4)
 
 
 def test_shipped_weights_have_a_place() -> None:
