@@ -43,14 +43,14 @@ integration: $(VENV)/.installed
 # The shipped weights, made again from the data sets in DATA and the pretrained networks in START (see docs/data.md). Cells that the
 # sets hold twice are brought to one side of the split before anything learns to name them.
 weights: $(VENV)/.installed
-	$(BIN)/smearscan dataset published $(DATA) --out build/cells.csv
+	$(BIN)/python -m references published $(DATA) --out build/cells.csv
 	$(BIN)/smearscan train detector --config configs/detector.yaml --data $(DATA) --start $(START)/yolov8n.pt --out runs/detector
 	$(BIN)/smearscan train detector --config configs/detector_finish.yaml --data $(DATA) \
 	  --start runs/detector/detector.safetensors --out runs/detector_finish
 	$(BIN)/smearscan train detector --config configs/detector_scale.yaml --data $(DATA) \
 	  --start runs/detector_finish/detector.safetensors --out runs/detector_scale
 	cp runs/detector_scale/detector.safetensors runs/detector_scale/detector.yaml weights/
-	$(BIN)/smearscan dataset published $(DATA) --out build/located.csv --detector runs/detector_finish/detector.safetensors
+	$(BIN)/python -m references published $(DATA) --out build/located.csv --detector runs/detector_finish/detector.safetensors
 	-$(BIN)/smearscan dataset leaks build/located.csv --data $(DATA) --out docs/results/leaks_published.json --regroup build/grouped.csv
 	for net in differential blast; do \
 	  $(BIN)/smearscan train classifier build/grouped.csv --config configs/$$net.yaml --data $(DATA) --start $(RESNET) --out runs/$$net && \
@@ -84,8 +84,8 @@ measure: $(VENV)/.installed
 	$(BIN)/smearscan evaluate coverage --out docs/results/coverage.json > /dev/null
 	$(BIN)/smearscan evaluate pooled build/labeled.csv --out docs/results/pooled.json > /dev/null
 
-	$(BIN)/smearscan evaluate table docs/results --into README.md > /dev/null
-	$(BIN)/smearscan evaluate table docs/results --part statistics --into docs/statistics.md > /dev/null
+	$(BIN)/python -m references table docs/results --into README.md > /dev/null
+	$(BIN)/python -m references table docs/results --part statistics --into docs/statistics.md > /dev/null
 
 # What takes new trainings: sites and patients the net never saw.
 measure-unseen: $(VENV)/.installed
@@ -109,8 +109,8 @@ measure-unseen: $(VENV)/.installed
 
 # The laboratory's own parts: removal of the background, and the leak guard.
 measure-lab: $(VENV)/.installed
-	$(BIN)/smearscan evaluate background --data $(DATA) --out docs/results/background.json > /dev/null
-	$(BIN)/smearscan evaluate leaks build/located.csv --data $(DATA) --out docs/results/leaks.json > /dev/null
+	$(BIN)/python -m references background --data $(DATA) --out docs/results/background.json > /dev/null
+	$(BIN)/python -m references leaks build/located.csv --data $(DATA) --out docs/results/leaks.json > /dev/null
 
 # Each data set left out once: the shipped way of training, the same backbone without what makes it cross sites, and the blast net.
 # About three hours on one core; interrupted, it goes on.

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks.fields import SMALL, slide
-from smearscan.classifier import Classifier
-from smearscan.detector import Detector
-from smearscan.evaluation.classifier import measure_cells
-from smearscan.evaluation.detector import measure_fields
-from smearscan.images import read_image
+from smearscan.classification.classifier import Classifier
+from smearscan.detection.detector import Detector
+from smearscan.experiments.measure_classifier import measure_cells
+from smearscan.experiments.measure_detector import measure_fields
+from smearscan.io.decode import read_image
 from smearscan.results import Scale
-from smearscan.training.boxed import BoxedImage, read_site
+from smearscan.training.annotated_fields import BoxedImage, read_site
 from smearscan.training.cells import read_cells
-from smearscan.training.classifier import prepared
 from smearscan.training.config import ClassifierTraining, DetectorTraining, load_config
-from smearscan.weights import ClassifierCard, shipped_folder
+from smearscan.training.train_classifier import prepared
+from smearscan.weights.pairs import ClassifierCard, shipped_folder
 
 WORKING_PX = (18, 21, 24, 28, 32)
 CROP_PX = (56, 64, 80, 96, 112)

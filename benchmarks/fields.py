@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan import synthetic
-from smearscan.images import write_image
+from smearscan.io.decode import write_image
 from smearscan.synthetic import BEIGE, HEALTHY, SmearSpec, draw_slide
 from smearscan.taxonomy import LEUKOCYTE, RED_CELL_UM
 

@@ -13,12 +13,12 @@ import numpy as np
 from scipy.special import softmax
 
 from benchmarks.accuracy import short, validation_cells
-from smearscan import classifier
-from smearscan.evaluation.scores import figures
+from smearscan.classification import classifier
+from smearscan.experiments.scores import figures
 from smearscan.runtime.engine import make
 from smearscan.runtime.openvino_engine import OpenVinoEngine, blob_of, to_openvino
 from smearscan.training.cells import load_crops, read_manifest
-from smearscan.weights import shipped
+from smearscan.weights.pairs import shipped
 
 _CALIBRATION = 300
 _CELLS_A_SITE = 120
@@ -32,7 +32,7 @@ def int8(quick: bool, data: Path | None, cells: Path) -> dict[str, Any]:
 
 
 def _one(task: str, quick: bool, data: Path, cells: Path) -> dict[str, Any]:
-    card, plan = classifier.blueprint(shipped(task))
+    card, plan = classifier.network_spec(shipped(task))
     table = (
         read_manifest(cells).query("split == 'train'").sample(20 if quick else _CALIBRATION, random_state=0)
     )

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from benchmarks.fields import Kind, slide
 from benchmarks.ours import Ours
-from smearscan.classifier import Classifier
+from smearscan.classification.classifier import Classifier
+from smearscan.classification.shared_trunk import HeadView
+from smearscan.io.folders import find_slides
+from smearscan.io.streams import read_ahead
 from smearscan.results import Field, Scale
 from smearscan.runtime import Engine
 from smearscan.runtime.batches import usable_cores
-from smearscan.scanner import SmearScanner
-from smearscan.sources import find_slides
-from smearscan.streams import read_ahead
-from smearscan.together import Part
+from smearscan.scan.scanner import SmearScanner
 
 Pictures = NDArray[np.uint8]
 _AT_ONCE = 64
@@ -57,7 +57,7 @@ class Network:
         Whose number of fields counts; their content is that of the kind's different fields.
     kind : Kind
     **settings
-        Of :class:`smearscan.scanner.SmearScanner`.
+        Of :class:`smearscan.scan.scanner.SmearScanner`.
     """
 
     def __init__(self, folder: Path, kind: Kind, **settings: object) -> None:
@@ -89,7 +89,7 @@ class Network:
 
 def _place(net: Classifier) -> tuple[object, str]:
     """Where a classifier keeps its network: its own, or the one it shares."""
-    return (net.engine, "whole") if isinstance(net.engine, Part) else (net, "engine")
+    return (net.engine, "whole") if isinstance(net.engine, HeadView) else (net, "engine")
 
 
 class Both:

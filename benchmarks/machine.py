@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from smearscan import __version__
-from smearscan.weights import load_any_card, shipped
+from smearscan.weights.pairs import load_any_card, shipped
 
 _PACKAGES = ("torch", "openvino", "onnxruntime", "ultralytics", "opencv-python", "numpy", "nncf")
 

@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from benchmarks.fields import FOLDER, SMALL, slide
-from smearscan import backbones, classifier, detector, yolo
-from smearscan.crops import cut_crops
-from smearscan.images import read_image
+from smearscan.classification import backbones, classifier
+from smearscan.classification.crops import cut_crops
+from smearscan.classification.shared_trunk import load_classifiers, predict_probs
+from smearscan.detection import detector, yolo
+from smearscan.io.decode import read_image
 from smearscan.results import Detections, Scale
-from smearscan.runtime import Blueprint, Engine
+from smearscan.runtime import Engine, NetworkSpec
 from smearscan.runtime.batches import usable_cores
 from smearscan.runtime.engine import installed, make
 from smearscan.runtime.openvino_engine import OpenVinoEngine, blob_of, to_openvino
 from smearscan.runtime.torch_engine import FromPixels
 from smearscan.taxonomy import RED_CELL_UM
-from smearscan.together import load_classifiers, probs_of_all
-from smearscan.weights import shipped
+from smearscan.weights.pairs import shipped
 
 Pictures = NDArray[np.uint8]
 _BF16_DETECTOR = "openvino bf16"
@@ -58,7 +59,7 @@ def engines(quick: bool, data: Path | None) -> dict[str, Any]:
         many = np.concatenate([crops] * (64 // len(crops) + 1))[:64]
         told[name] = {
             "ms_a_field_detector": _ms(lambda f=finder: f.engine.run(np.concatenate(half)), 2, quick),
-            "ms_a_crop": _ms(lambda n=nets, m=many: probs_of_all(n, {n[0].geometry: m}), len(many), quick),
+            "ms_a_crop": _ms(lambda n=nets, m=many: predict_probs(n, {n[0].geometry: m}), len(many), quick),
             **_moved(found, own, fields),
             "probability_apart": round(
                 max(_apart(a, b, crops) for a, b in zip(base[1], nets, strict=True)), 5
@@ -71,7 +72,7 @@ def batches(quick: bool) -> dict[str, Any]:
     """Time the classifiers' batch sizes, each batch on one core: ms a crop and net."""
     _own_cache()
     crops = _some_crops(128)
-    _, plan = classifier.blueprint(shipped("differential"))
+    _, plan = classifier.network_spec(shipped("differential"))
     told = {}
     for batch in _BATCHES:
         for precision in ("f32", "bf16"):
@@ -95,8 +96,8 @@ def memory_layout(quick: bool) -> dict[str, Any]:
             ("channels first", torch.contiguous_format),
         ):
             for what, plan, images in (
-                ("classifier", classifier.blueprint(shipped("differential"))[1], crops),
-                ("detector", detector.blueprint(shipped("detector"))[1], field),
+                ("classifier", classifier.network_spec(shipped("differential"))[1], crops),
+                ("detector", detector.network_spec(shipped("detector"))[1], field),
             ):
                 network = plan.build().eval().to(memory_format=layout)
                 told[f"{what}, {name}"] = _ms(lambda n=network, i=images: _by_torch(n, i), len(images), quick)
@@ -107,7 +108,7 @@ def memory_layout(quick: bool) -> dict[str, Any]:
 
 def architectures(quick: bool) -> dict[str, Any]:
     """Time networks that could take the place of the shipped ones, untrained, with OpenVINO in float32."""
-    card, _ = classifier.blueprint(shipped("differential"))
+    card, _ = classifier.network_spec(shipped("differential"))
     crops, field = _some_crops(32), _working(read_image(_files()[0]), SMALL.um_per_px)
     told = {}
     for name in _LARGER[:2] if quick else _LARGER:
@@ -120,7 +121,7 @@ def architectures(quick: bool) -> dict[str, Any]:
 
 def _untrained(network: FromPixels, answers: Any, images: Pictures, quick: bool) -> float:
     batch = 1 if answers == "boxes" else 8
-    plan = Blueprint("", answers, batch, (images.shape[1], images.shape[2]), lambda: network)
+    plan = NetworkSpec("", answers, batch, (images.shape[1], images.shape[2]), lambda: network)
     engine = OpenVinoEngine(blob_of(to_openvino(network, plan, batch), "f32"), batch, "f32")
     many = np.concatenate([images] * usable_cores()) if len(images) == 1 else images
     return _ms(lambda: engine.run(many), len(many), quick)
@@ -128,14 +129,14 @@ def _untrained(network: FromPixels, answers: Any, images: Pictures, quick: bool)
 
 def _available() -> list[str]:
     names = ["openvino f32"]
-    _, plan = classifier.blueprint(shipped("blast"))
+    _, plan = classifier.network_spec(shipped("blast"))
     if "bf16" in make(plan, "cpu", "openvino", "bf16").engine.name:
         names.append(_BF16_DETECTOR)
     return [*names, "onnxruntime f32"] if installed("onnxruntime") else names
 
 
 def _made(engine: str, precision: str) -> tuple[detector.Detector, list[classifier.Classifier]]:
-    card, plan = detector.blueprint(shipped("detector"))
+    card, plan = detector.network_spec(shipped("detector"))
     if precision == "bf16":  # what a scan never does: it would move boxes
         model = to_openvino(plan.build(), plan, plan.batch)
         finder = detector.Detector(OpenVinoEngine(blob_of(model, "bf16"), plan.batch, "bf16"), card)
@@ -194,7 +195,7 @@ def _searched(finder: detector.Detector, image: Pictures, um_per_px: float) -> D
 
 
 def _crops(image: Pictures, um_per_px: float, xyxy: NDArray[np.float32]) -> Pictures:
-    card, _ = classifier.blueprint(shipped("differential"))
+    card, _ = classifier.network_spec(shipped("differential"))
     return cut_crops(image, xyxy, um_per_px, card.crop_um, card.crop_px)
 
 
@@ -207,7 +208,7 @@ def _some_crops(n: int) -> Pictures:
 
 def _working(image: Pictures, um_per_px: float) -> Pictures:
     """A field as the detector's network sees it, (1, H, W, 3)."""
-    card, _ = detector.blueprint(shipped("detector"))
+    card, _ = detector.network_spec(shipped("detector"))
     small = detector.resized(image, card.working_red_cell_px * um_per_px / RED_CELL_UM)
     return np.ascontiguousarray(
         np.pad(small, [(0, -side % detector.STRIDE) for side in small.shape[:2]] + [(0, 0)])

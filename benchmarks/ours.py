@@ -5,10 +5,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from smearscan.report.tables import cells_frame, report_frame, write_csv
-from smearscan.results import FieldResult
-from smearscan.scanner import SmearScanner
-from smearscan.timing import Clock
+from smearscan.differential.slide_report import report_frame
+from smearscan.report.tables import write_csv
+from smearscan.results import FieldResult, cells_frame
+from smearscan.scan.scanner import SmearScanner
+from smearscan.scan.timing import StageTimer
 
 
 class Ours:
@@ -18,7 +19,7 @@ class Ours:
     ----------
     folder : Path
     **settings
-        Of :class:`smearscan.scanner.SmearScanner`.
+        Of :class:`smearscan.scan.scanner.SmearScanner`.
     """
 
     def __init__(self, folder: Path, **settings: object) -> None:
@@ -28,13 +29,13 @@ class Ours:
     def __call__(self) -> dict[str, Any]:
         """Scan; tell what was counted and what each stage took, seconds added up over threads."""
         scanner, reports, results = self.scanner, [], []
-        scanner.clock = Clock()
+        scanner.clock = StageTimer()
         for report, fields in scanner.scan_slides(self.folder):
             reports.append(report)
             results += fields
         with TemporaryDirectory() as out:
             write_csv(report_frame(reports), Path(out) / "report.csv")
-            write_csv(cells_frame(results, self.folder, scanner.rescaled_by), Path(out) / "cells.csv")
+            write_csv(cells_frame(results, self.folder, scanner.calibration_name), Path(out) / "cells.csv")
         self._results = [r for r in results if isinstance(r, FieldResult)]
         return {
             "fields": len(self._results),

@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from smearscan import yolo
-from smearscan.boxes import as_boxes
-from smearscan.calibration import load_calibration, naming_rule, shipped_calibration
-from smearscan.classifier import blueprint
-from smearscan.crops import cut_crops
-from smearscan.naming import Rescaling
+from smearscan.classification.classifier import network_spec
+from smearscan.classification.crops import cut_crops
+from smearscan.classification.naming import Recalibration
+from smearscan.detection import yolo
+from smearscan.detection.boxes import as_boxes
+from smearscan.differential.calibration_card import load_calibration, naming_rule, shipped_calibration
 from smearscan.taxonomy import BLAST, LEUKOCYTE
-from smearscan.weights import DetectorCard, load_weights, shipped
+from smearscan.weights.pairs import DetectorCard, load_weights, shipped
 
 
 class Peer:
@@ -106,8 +106,8 @@ class _Net:
     """A torch classifier that is shown one crop at a time."""
 
     def __init__(self, task: str) -> None:
-        self.card, made = blueprint(shipped(task))
-        self.rescale = Rescaling()
+        self.card, made = network_spec(shipped(task))
+        self.rescale = Recalibration()
         self._network = made.build().eval()
 
     def probs(

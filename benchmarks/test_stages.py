@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.fields import KINDS, SMALL, Kind, slide
-from smearscan import scale as ruler
-from smearscan.crops import cut_crops
-from smearscan.detector import Detector
-from smearscan.images import read_image
-from smearscan.report.tables import cells_frame, report_frame, write_csv
-from smearscan.results import FieldFailure, FieldResult, Scale
+from smearscan.classification.crops import cut_crops
+from smearscan.classification.shared_trunk import load_classifiers, predict_probs
+from smearscan.detection.detector import Detector
+from smearscan.differential.slide_report import SlideReport, report_frame
+from smearscan.io.decode import read_image
+from smearscan.report.tables import write_csv
+from smearscan.results import FieldFailure, FieldResult, Scale, cells_frame
+from smearscan.rulers.scale import measure_scale
 from smearscan.runtime.engine import installed
-from smearscan.scanner import SmearScanner
-from smearscan.slide import SlideReport
-from smearscan.together import load_classifiers, probs_of_all
-from smearscan.weights import shipped
+from smearscan.scan.scanner import SmearScanner
+from smearscan.weights.pairs import shipped
 
 ENGINES = [("openvino", "f32"), ("openvino", "bf16"), ("onnxruntime", "f32"), ("torch", "f32")]
 Scanned = tuple[SlideReport, list[FieldResult | FieldFailure]]
@@ -71,7 +71,7 @@ def test_decode(benchmark: BenchmarkFixture, path: Path) -> None:
 
 
 def test_ruler(benchmark: BenchmarkFixture, detector: Detector, image: NDArray[np.uint8], kind: Kind) -> None:
-    found = benchmark(ruler.measure, detector, [image])
+    found = benchmark(measure_scale, detector, [image])
     assert found.um_per_px == pytest.approx(kind.um_per_px, rel=0.2)
 
 
@@ -102,7 +102,7 @@ def test_classify_64_crops(
     pairs = [shipped(task) for task in ("differential", "blast")]
     nets = load_classifiers(pairs, "cpu", engine, precision)  # type: ignore[arg-type]
     benchmark.extra_info["engine"] = nets[0].engine.name
-    both = benchmark(probs_of_all, nets, {net.geometry: crops for net in nets})
+    both = benchmark(predict_probs, nets, {net.geometry: crops for net in nets})
     assert [len(probs) for probs in both] == [len(crops)] * 2
 
 
@@ -120,7 +120,7 @@ def test_writing_the_tables(
 
     def write() -> None:
         write_csv(report_frame([report]), tmp_path / "report.csv")
-        write_csv(cells_frame(fields, root, scanner.rescaled_by), tmp_path / "cells.csv")
+        write_csv(cells_frame(fields, root, scanner.calibration_name), tmp_path / "cells.csv")
 
     benchmark(write)
     assert (tmp_path / "cells.csv").is_file()

@@ -4,30 +4,30 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from smearscan.calibration import load_calibration, shipped_calibration
-from smearscan.differential import NOT_COUNTED
-from smearscan.evaluation.coverage import simulate
-from smearscan.statistics.correction import corrected_percent
-from smearscan.statistics.errors import NamingErrors
-from smearscan.statistics.excess import excess
-from smearscan.statistics.intervals import clopper_pearson
+from smearscan.calibration.coverage import simulate
+from smearscan.differential.calibration_card import load_calibration, shipped_calibration
+from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL
+from smearscan.differential.statistics.blast_excess import blast_excess
+from smearscan.differential.statistics.correction import correct_differential
+from smearscan.differential.statistics.intervals import clopper_pearson
+from smearscan.differential.statistics.misclassification import MisclassificationModel
 
 SLIDES = 10_000
 
 
 @pytest.fixture(scope="module")
-def errors() -> NamingErrors:
+def errors() -> MisclassificationModel:
     return load_calibration(shipped_calibration()).errors
 
 
 @pytest.fixture(scope="module")
-def counts(errors: NamingErrors) -> np.ndarray:
+def counts(errors: MisclassificationModel) -> np.ndarray:
     return simulate(errors, 200, 0.05, SLIDES, np.random.default_rng(0)).called
 
 
 @pytest.fixture(scope="module")
-def counted(errors: NamingErrors) -> tuple[str, ...]:
-    return tuple(name for name in errors.classes if name not in NOT_COUNTED)
+def counted(errors: MisclassificationModel) -> tuple[str, ...]:
+    return tuple(name for name in errors.classes if name not in EXCLUDED_FROM_DIFFERENTIAL)
 
 
 def test_exact_intervals(benchmark: BenchmarkFixture, counts: np.ndarray) -> None:
@@ -36,13 +36,13 @@ def test_exact_intervals(benchmark: BenchmarkFixture, counts: np.ndarray) -> Non
 
 
 def test_flag(
-    benchmark: BenchmarkFixture, counts: np.ndarray, errors: NamingErrors, counted: tuple[str, ...]
+    benchmark: BenchmarkFixture, counts: np.ndarray, errors: MisclassificationModel, counted: tuple[str, ...]
 ) -> None:
-    assert len(benchmark(excess, counts, errors, counted).p_value) == SLIDES
+    assert len(benchmark(blast_excess, counts, errors, counted).p_value) == SLIDES
 
 
 def test_corrected_differential(
-    benchmark: BenchmarkFixture, counts: np.ndarray, errors: NamingErrors, counted: tuple[str, ...]
+    benchmark: BenchmarkFixture, counts: np.ndarray, errors: MisclassificationModel, counted: tuple[str, ...]
 ) -> None:
-    found = benchmark.pedantic(corrected_percent, (counts, errors, counted), rounds=3)
+    found = benchmark.pedantic(correct_differential, (counts, errors, counted), rounds=3)
     assert found.percent.shape == counts.shape

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from benchmarks.fields import KINDS, LARGE, SMALL, Kind, slide, truth
 from benchmarks.sessions import Told, Worker, in_turns
-from smearscan import boxes
-from smearscan.detector import STRIDE
-from smearscan.weights import DetectorCard, load_card, shipped
+from smearscan.detection import boxes
+from smearscan.detection.detector import STRIDE
+from smearscan.weights.pairs import DetectorCard, load_card, shipped
 
 ROUNDS = 5
 PEER = "peer"

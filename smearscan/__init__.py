@@ -7,21 +7,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from smearscan.differential.slide_report import SlideReport
     from smearscan.results import Cell, Detections, Field, FieldFailure, FieldResult
-    from smearscan.scanner import SmearScanner
-    from smearscan.slide import SlideReport
+    from smearscan.scan.scanner import SmearScanner
 
 __version__ = "0.1.0"
 
 # Loaded on first use: importing the package must not import torch (the command line answers --help at once).
 _WHERE = {
-    "SmearScanner": "smearscan.scanner",
+    "SmearScanner": "smearscan.scan.scanner",
     "Cell": "smearscan.results",
     "Detections": "smearscan.results",
     "Field": "smearscan.results",
     "FieldResult": "smearscan.results",
     "FieldFailure": "smearscan.results",
-    "SlideReport": "smearscan.slide",
+    "SlideReport": "smearscan.differential.slide_report",
 }
 __all__ = ["Cell", "Detections", "Field", "FieldFailure", "FieldResult", "SlideReport", "SmearScanner"]
 

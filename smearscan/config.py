@@ -36,7 +36,7 @@ class ScanConfig(BaseModel):
         Calibration card; None takes the shipped one if it belongs to the nets in use.
     flag_level, flag_tiers, flag_tier_probability, flag_power, flag_must_find_percent, flag_min_cells,
     flag_blast_percent, flag_most_unclassified_percent
-        The flag's levels, see :class:`smearscan.flag.FlagRule`.
+        The flag's levels, see :class:`smearscan.differential.flag.FlagRule`.
     until_resolved : bool
         Read fields of a slide, in a random order, only until flag and intervals are settled.
     resolve_width_percent : float

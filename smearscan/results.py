@@ -1,9 +1,9 @@
 """The types that travel through smearscan; frozen, pixel-free once a field is read, empty is normal."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,12 +70,12 @@ class Field:
     slide_id: str = ""
     scale: Scale | None = None
     reduction: int = 1
-    photograph: tuple[int, int] | None = None
+    original_shape: tuple[int, int] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
         """``(height, width)`` of the photograph in pixels."""
-        return self.photograph or (self.image.shape[0], self.image.shape[1])
+        return self.original_shape or (self.image.shape[0], self.image.shape[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Detections:
         """Return the detections for which `keep`, (N,) bool, is True."""
         return Detections(self.xyxy[keep], self.scores[keep], self.labels[keep])
 
-    def enlarged(self, factor: int, shape: tuple[int, int]) -> "Detections":
+    def rescaled_to(self, factor: int, shape: tuple[int, int]) -> "Detections":
         """Return them in pixels that are `factor` times smaller, cut to a field of `shape`, (H, W)."""
         limit = np.array([shape[1], shape[0]] * 2, np.float32)
         xyxy = np.minimum(self.xyxy * np.float32(factor), limit)
@@ -225,10 +225,13 @@ class FieldResult:
             return float(self.probs[i, self.classes.index(kind)])
         return float(self.probs[i].max()) if kind == UNCLASSIFIED and self.classes else float("nan")
 
+    @property
+    def type_probs(self) -> NDArray[np.float64]:
+        """Calibrated probability of what each cell is called, (N,); NaN where no classifier ran."""
+        return np.array([self._type_probability(i) for i in range(len(self))], np.float64)
+
     def to_frame(self) -> "pd.DataFrame":
         """Return one row a cell, with the columns of ``cells.csv``."""
-        from smearscan.report.tables import cells_frame
-
         return cells_frame([self])
 
 
@@ -239,4 +242,85 @@ class FieldFailure:
     slide_id: str
     path: Path | None
     reason: str
-    detail: str = field(default="", compare=False)
+
+
+CELL_COLUMNS = (
+    "slide",
+    "field",
+    "x0",
+    "y0",
+    "x1",
+    "y1",
+    "score",
+    "type",
+    "type_probability",
+    "blast_probability",
+)
+"""Columns of ``cells.csv`` that are always there; their names are stable, other programs read them."""
+
+
+def cells_frame(
+    results: Iterable[FieldResult | FieldFailure], root: Path | None = None, calibration: str = ""
+) -> "pd.DataFrame":
+    """Return one row a leukocyte.
+
+    Parameters
+    ----------
+    results : iterable of FieldResult or FieldFailure
+        Failures have no cells.
+    root : Path, optional
+        ``field`` is the picture's path relative to it, where it lies below.
+    calibration : str
+        Name of the card that changed the probabilities; empty where none did.
+
+    Returns
+    -------
+    DataFrame
+        :data:`CELL_COLUMNS`, ``p_CLASS`` for each class of the differential, ``um_per_px``, ``calibration``.
+        Boxes in pixels of the field as displayed.
+    """
+    import pandas as pd
+
+    read = [result for result in results if isinstance(result, FieldResult)]
+    classes = next((result.classes for result in read if result.classes), ())
+    sizes = [len(result) for result in read]
+
+    def of_each_field(values: Iterable[object]) -> NDArray[np.object_]:
+        return np.repeat(np.array([*values, None], dtype=object)[:-1], sizes)
+
+    def of_each_cell(width: int, values: Callable[[FieldResult], NDArray[Any]]) -> NDArray[np.float64]:
+        return np.concatenate([np.empty((0, width)), *(values(r).reshape(len(r), width) for r in read)])
+
+    boxes = of_each_cell(4, lambda result: result.detections.xyxy)
+    scores = of_each_cell(1, lambda result: result.detections.scores)
+    certain = np.column_stack(
+        [
+            of_each_cell(1, lambda result: result.type_probs),
+            of_each_cell(1, lambda result: result.blast_probs),
+            of_each_cell(len(classes), lambda result: result.probs),
+        ]
+    )
+    columns: list[Sequence[object]] = [
+        of_each_field(result.slide_id for result in read).tolist(),
+        of_each_field(_relative(result.path, root) for result in read).tolist(),
+        *([round(value, 1) for value in side] for side in boxes.T.tolist()),
+        [round(value, 4) for value in scores[:, 0].tolist()],
+        [name for result in read for name in result.types],
+        *([five_digits(value) for value in part] for part in certain.T.tolist()),
+        of_each_field(five_digits(result.scale.um_per_px) for result in read).tolist(),
+        [calibration] * sum(sizes),
+    ]
+    names = [*CELL_COLUMNS, *(f"p_{name}" for name in classes), "um_per_px", "calibration"]
+    return pd.DataFrame(dict(zip(names, columns, strict=True)))
+
+
+def five_digits(value: float) -> float:
+    """Five significant digits: small probabilities keep theirs, so that a table can be calibrated on."""
+    return float(f"{value:.5g}")
+
+
+def _relative(path: Path | None, root: Path | None) -> str:
+    if path is None:
+        return ""
+    base = root.parent if root is not None and root.is_file() else root
+    return path.relative_to(base).as_posix() if base is not None and path.is_relative_to(base) else str(path)

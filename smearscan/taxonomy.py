@@ -27,7 +27,7 @@ DIFFERENTIAL_CLASSES: Final = (
 FOUR_CLASSES: Final = ("neutrophil", "lymphocyte", "monocyte", "eosinophil")
 """The four-class differential that is always reported."""
 
-OUTSIDE: Final = ("erythroblast", "smudge_cell", "platelet", "other")
+NON_LEUKOCYTES: Final = ("erythroblast", "smudge_cell", "platelet", "other")
 """Classes outside the denominator of a differential, given per 100 leukocytes instead (CLSI H20-A2):
 erythroblasts, smudge cells, giant or clumped platelets, and what is none of these (artifacts)."""
 

@@ -52,13 +52,17 @@ def command(
     """
     import json
 
-    from smearscan.calibration import load_calibration, save_calibration, shipped_calibration
+    from smearscan.calibration.fit import cross_validated, figures, new_calibration, recalibrated
+    from smearscan.calibration.labeled_cells import read_labeled
     from smearscan.cli.console import err
+    from smearscan.differential.calibration_card import (
+        load_calibration,
+        save_calibration,
+        shipped_calibration,
+    )
     from smearscan.errors import ConfigError
-    from smearscan.evaluation.calibrate import crossed, figures, new_calibration, recalibrated
-    from smearscan.evaluation.labeled import read_labeled
     from smearscan.taxonomy import NOTICE
-    from smearscan.weights import ClassifierCard, load_card, shipped
+    from smearscan.weights.pairs import ClassifierCard, load_card, shipped
 
     if (last_layer is None) != (slides is None) or (last_layer and (from_scratch or judged)):
         raise click.UsageError(
@@ -88,7 +92,7 @@ def command(
                 "shipped one, with all labeled cells of the site"
             )
         if last_layer and slides:
-            from smearscan.evaluation.last_layer import with_new_layer
+            from smearscan.calibration.last_layer import with_new_layer
 
             told["last_layer"], start, cells, cards = with_new_layer(
                 table, splits, sites, slides, paths["differential"], last_layer, start, cells, cards
@@ -98,7 +102,7 @@ def command(
             others = read_labeled(table, classes, judged, sites)
             told |= {"before": figures(others, start, cards), "after": figures(others, card, cards)}
         else:
-            told |= crossed(start, cells, cards)
+            told |= cross_validated(start, cells, cards)
     data = {"cells": len(cells), "slides": len(set(cells.group.tolist())), "table": table.name}
     data |= {"sites": dict(sorted(Counter(cells.site.tolist()).items()))}
     save_calibration(out, card.model_copy(update={"data": data, "metrics": told, "limits": list(limits)}))
@@ -107,7 +111,7 @@ def command(
         written.parent.mkdir(parents=True, exist_ok=True)
         written.write_text(json.dumps(told, indent=1) + "\n")
     if plot:
-        from smearscan.report.reliability import draw_reliability
+        from smearscan.calibration.reliability_plot import draw_reliability
 
         draw_reliability(plot, {k: v for k, v in told.items() if isinstance(v, dict)})
     err.print(f"written: {out}", markup=False)

@@ -11,8 +11,8 @@ from smearscan.cli.options import machine, stages, writable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from smearscan.evaluation.class_folders import CropSet, Meanings
-    from smearscan.scanner import SmearScanner
+    from smearscan.experiments.class_folders import CropSet, Meanings
+    from smearscan.scan.scanner import SmearScanner
 
 _PATH = click.Path(path_type=Path)
 
@@ -43,16 +43,16 @@ def command(
     diagnosis. Exit code 0: done; 1: some pictures could not be read; 2: wrong usage.
     """
     from smearscan.config import scan_config
+    from smearscan.io.folders import find_slides
     from smearscan.report.tables import write_csv
-    from smearscan.sources import find_slides
 
     writable(out, "--out")
     paths = [path for slide in find_slides(crops) for path in slide.paths]
     config = scan_config(config_file, **settings, **stages(pairs))
 
     from smearscan.cli.console import err
-    from smearscan.evaluation.class_folders import Meanings, crop_sets
-    from smearscan.scanner import SmearScanner
+    from smearscan.experiments.class_folders import Meanings, crop_sets
+    from smearscan.scan.scanner import SmearScanner
     from smearscan.taxonomy import NOTICE
 
     scanner = SmearScanner(config)
@@ -109,7 +109,7 @@ def _summary(table: "pd.DataFrame", meanings: "Meanings") -> None:
     from rich.table import Table
 
     from smearscan.cli.console import out
-    from smearscan.evaluation.class_folders import agreement
+    from smearscan.experiments.class_folders import agreement
 
     found = agreement(table["truth"], table["type"], meanings.names)
     if not found.total:

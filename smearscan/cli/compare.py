@@ -52,8 +52,9 @@ def command(
     failed: the reason is in its row, and the others are there.
     """
     from smearscan.cli.console import err, progress, training
-    from smearscan.evaluation import compare, protocols
-    from smearscan.report.compare import markdown, write_comparison
+    from smearscan.experiments import protocols
+    from smearscan.experiments import system_comparison as compare
+    from smearscan.experiments.system_comparison_report import markdown, write_comparison
     from smearscan.training.cells import read_cells
     from smearscan.training.config import ClassifierTraining, load_config
 

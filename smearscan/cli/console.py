@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from smearscan.slide import SlideReport
+from smearscan.differential.slide_report import SlideReport
+from smearscan.scan.timing import TimingReport
 from smearscan.taxonomy import NOTICE
-from smearscan.timing import Account
 
 err = Console(stderr=True)
 out = Console()
@@ -37,7 +37,7 @@ def training(epochs: int) -> Iterator[Callable[[dict[str, float]], None]]:
         yield report
 
 
-def account(taken: Account) -> None:
+def account(taken: TimingReport) -> None:
     """Print what a scan took."""
     for line in taken.lines():
         err.print(line, markup=False, highlight=False)

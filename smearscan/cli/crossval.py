@@ -11,7 +11,7 @@ from smearscan.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from smearscan.evaluation.protocols import Split
+    from smearscan.experiments.protocols import Split
 
 PROTOCOLS = ("holdout", "kfold", "lodo")
 
@@ -66,10 +66,10 @@ def command(
     where the same cell, picture or group is on both sides, nothing is scored.
     """
     from smearscan.cli.console import err, progress, training
-    from smearscan.evaluation.lab import epochs_left, guard, joined, run
-    from smearscan.evaluation.lab_summary import card_figures, summarize
-    from smearscan.evaluation.protocols import with_classes
-    from smearscan.report.lab import markdown, write_results
+    from smearscan.experiments.cross_validation import epochs_left, guard, joined, run
+    from smearscan.experiments.cross_validation_report import markdown, write_results
+    from smearscan.experiments.cross_validation_summary import card_figures, summarize
+    from smearscan.experiments.protocols import with_classes
     from smearscan.training.cells import read_cells
     from smearscan.training.config import ClassifierTraining, load_config
 
@@ -93,7 +93,7 @@ def command(
     for path in write_results(summary, out or runs):
         err.print(f"written: {path}", markup=False)
     if write_card:
-        from smearscan.weights import ClassifierCard, load_card, save_card, shipped
+        from smearscan.weights.pairs import ClassifierCard, load_card, save_card, shipped
 
         card = load_card(shipped(config.name), ClassifierCard)
         metrics = {**card.metrics, "crossval": card_figures(summary)}
@@ -103,7 +103,7 @@ def command(
 def _splits(
     table: "pd.DataFrame", protocol: str, folds: int, seed: int, sites: tuple[str, ...], min_cells: int
 ) -> list["Split"]:
-    from smearscan.evaluation import protocols
+    from smearscan.experiments import protocols
 
     if unknown := sorted(set(sites) - set(table["site"])):
         known = ", ".join(sorted(set(table["site"])))

@@ -12,32 +12,6 @@ def command() -> None:
     """Prepare training manifests."""
 
 
-@command.command("published")
-@click.argument("data", type=_PATH)
-@click.option("--out", type=_PATH, required=True, help="Manifest to write, CSV.")
-@click.option(
-    "--detector",
-    type=_PATH,
-    help="Locate cells without a box with this detector; 'shipped' for the shipped one.",
-)
-def published(data: Path, out: Path, detector: Path | None) -> None:
-    """Write one manifest of the published single-cell sets in DATA, split without leaks."""
-    from smearscan.cli.console import progress
-    from smearscan.report.tables import write_csv
-    from smearscan.training.published import published_cells
-
-    table = published_cells(data)
-    if detector is not None:
-        from smearscan.detector import Detector
-        from smearscan.training.cells import locate
-
-        found = Detector.load(None if str(detector) == "shipped" else detector)
-        with progress("Locating", len(table)) as advance:
-            table = locate(table, data, found, advance)
-    write_csv(table, out)
-    click.echo(table.groupby(["site", "split"]).size().unstack(fill_value=0).to_string())
-
-
 @command.command("leaks")
 @click.argument("cells", type=_PATH)
 @click.option("--data", type=_PATH, help="What the manifest's paths are relative to. Default: its folder.")
@@ -55,7 +29,7 @@ def leaks(cells: Path, data: Path | None, folds: str, regroup: Path | None, out:
 
     from smearscan.cli.console import err, progress
     from smearscan.errors import DatasetError
-    from smearscan.evaluation.leaks import find_leaks, regrouped
+    from smearscan.experiments.leak_guard import find_leaks, regrouped
     from smearscan.report.tables import write_csv
     from smearscan.training.cells import read_cells
 

@@ -13,8 +13,10 @@ def command(directory: Path, fields: int, seed: int) -> None:
     """Draw a healthy and a leukemic smear in DIRECTORY, scan them (shipped weights), write every report."""
     from smearscan.cli.console import err, progress, summary
     from smearscan.cli.run import overlay_writer
-    from smearscan.report.tables import cells_frame, report_frame, write_csv
-    from smearscan.scanner import SmearScanner
+    from smearscan.differential.slide_report import report_frame
+    from smearscan.report.tables import write_csv
+    from smearscan.results import cells_frame
+    from smearscan.scan.scanner import SmearScanner
     from smearscan.synthetic import HEALTHY, LEUKEMIC, write_slides
 
     slides = directory / "slides"
@@ -28,7 +30,7 @@ def command(directory: Path, fields: int, seed: int) -> None:
             reports.append(report)
             results += scanned
     write_csv(report_frame(reports), out)
-    card = scanner.rescaled_by
+    card = scanner.calibration_name
     write_csv(cells_frame(results, slides, card), directory / "cells.csv")
     summary(reports, out)
     err.print(

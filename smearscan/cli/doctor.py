@@ -13,8 +13,8 @@ from smearscan.cli.options import machine
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from smearscan.runtime import Blueprint, Precision
-    from smearscan.weights import Card
+    from smearscan.runtime import NetworkSpec, Precision
+    from smearscan.weights.pairs import Card
 
 _PACKAGES = ("torch", "torchvision", "ultralytics", "openvino", "onnx", "onnxruntime", "opencv-python")
 
@@ -29,16 +29,18 @@ def command(device: str | None, engine: str | None, precision: str | None) -> No
     Networks that are not compiled yet are compiled and kept: the next scan starts at once. Exit code 1: a
     stage has no engine.
     """
-    from smearscan import __version__, detector, together
+    from smearscan import __version__
+    from smearscan.classification import shared_trunk as together
     from smearscan.config import scan_config
-    from smearscan.weights import shipped
+    from smearscan.detection import detector
+    from smearscan.weights.pairs import shipped
 
     click.echo(f"smearscan {__version__}, Python {platform.python_version()}, {platform.platform()}")
     click.echo(", ".join(f"{name} {_version(name)}" for name in _PACKAGES))
     _hardware()
     _cache()
-    card, network = detector.blueprint(shipped("detector"))
-    stages: list[tuple[tuple[Card, ...], Blueprint]] = [((card,), network)]
+    card, network = detector.network_spec(shipped("detector"))
+    stages: list[tuple[tuple[Card, ...], NetworkSpec]] = [((card,), network)]
     for pairs, network in together.plan([shipped(task) for task in _TASKS]):
         stages.append((tuple(pair.card for pair in pairs), network))
     own = scan_config(device=device, engine=engine, precision=precision)
@@ -65,10 +67,10 @@ def _version(package: str) -> str:
 
 def _hardware() -> None:
     from smearscan.runtime.batches import usable_cores
-    from smearscan.runtime.engine import choose_device, installed
+    from smearscan.runtime.engine import installed, resolve_device
     from smearscan.runtime.openvino_engine import OpenVino
 
-    told = f"device: {choose_device('auto')}; {usable_cores()} processor cores"
+    told = f"device: {resolve_device('auto')}; {usable_cores()} processor cores"
     if installed("openvino"):
         told += ", with bf16" if OpenVino().has_bf16() else ", without bf16"
     click.echo(told)
@@ -85,7 +87,7 @@ def _cache() -> None:
     click.echo(f"cache: {place}, {len(sizes)} compiled networks, {sum(sizes) / 1e6:.0f} MB")
 
 
-def _stage(name: str, network: "Blueprint", device: str, engine: str, precision: "Precision") -> bool:
+def _stage(name: str, network: "NetworkSpec", device: str, engine: str, precision: "Precision") -> bool:
     """Make the engine of a stage and tell of it; False if there is none."""
     from smearscan.errors import EngineError
     from smearscan.runtime.engine import make
@@ -111,7 +113,7 @@ def _missing() -> None:
 
 
 def _calibration(hashes: dict[str, str]) -> None:
-    from smearscan.calibration import load_calibration, shipped_calibration
+    from smearscan.differential.calibration_card import load_calibration, shipped_calibration
 
     own = load_calibration(shipped_calibration())
     nets = {task: hashes[task] for task in _TASKS}

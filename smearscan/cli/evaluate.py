@@ -5,10 +5,9 @@ from typing import Any
 
 import click
 
-from smearscan.cli import evaluate_lab, evaluate_statistics
+from smearscan.cli import evaluate_statistics
 from smearscan.cli.options import JSON as _JSON
 from smearscan.cli.options import PATH as _PATH
-from smearscan.cli.options import replace_section as _replace_section
 from smearscan.cli.options import show as _show
 
 _DATA = click.option("--data", type=_PATH, required=True, help="Folder that holds the data sets.")
@@ -24,8 +23,6 @@ def command() -> None:
 command.add_command(evaluate_statistics.labeled)
 command.add_command(evaluate_statistics.coverage)
 command.add_command(evaluate_statistics.pooled)
-command.add_command(evaluate_lab.background)
-command.add_command(evaluate_lab.leaks)
 
 
 @command.command("detector")
@@ -56,10 +53,10 @@ def detector(
     out: Path | None, write_card: bool,
 ) -> None:  # fmt: skip
     """Measure the detector: fields of every data set, scale given and measured, and what else is asked."""
-    from smearscan.detector import Detector
-    from smearscan.evaluation import detector as measure
-    from smearscan.images import SUFFIXES
-    from smearscan.training.boxed import read_site
+    from smearscan.detection.detector import Detector
+    from smearscan.experiments import measure_detector as measure
+    from smearscan.io.decode import SUFFIXES
+    from smearscan.training.annotated_fields import read_site
     from smearscan.training.config import DetectorTraining, load_config
 
     config = load_config(config_file, DetectorTraining)
@@ -116,11 +113,11 @@ def classifier(
     all_splits: bool, key: str, split: str, data: Path, out: Path | None, write_card: bool,
 ) -> None:  # fmt: skip
     """Measure a classifier on the cells of a located manifest, by site, with intervals over groups."""
-    from smearscan.classifier import Classifier
-    from smearscan.evaluation.classifier import measure_cells
+    from smearscan.classification.classifier import Classifier
+    from smearscan.experiments.measure_classifier import measure_cells
     from smearscan.training.cells import read_cells
-    from smearscan.training.classifier import prepared
     from smearscan.training.config import ClassifierTraining, load_config
+    from smearscan.training.train_classifier import prepared
 
     if (weights is None) == (task is None):
         raise click.UsageError("give either --weights or --task")
@@ -155,8 +152,8 @@ def pipeline(
 ) -> None:  # fmt: skip
     """Measure the whole way, each field on its own, on fields with one leukocyte of known type."""
     from smearscan.config import scan_config
-    from smearscan.evaluation.pipeline import measure_pipeline
-    from smearscan.scanner import SmearScanner
+    from smearscan.experiments.measure_pipeline import measure_pipeline
+    from smearscan.scan.scanner import SmearScanner
     from smearscan.taxonomy import DIFFERENTIAL_SYNONYMS
     from smearscan.training.cells import read_manifest
 
@@ -175,21 +172,7 @@ def pipeline(
         )
 
 
-@command.command("table")
-@click.argument("results", type=_PATH)
-@click.option("--part", type=click.Choice(["nets", "statistics"]), default="nets", show_default=True)
-@click.option("--into", type=_PATH, help="Markdown file whose section '## Measured' is replaced.")
-def table(results: Path, part: str, into: Path | None) -> None:
-    """Print the figures of a folder of results as Markdown."""
-    from smearscan.evaluation.summary import summarize, summarize_statistics
-
-    text = summarize(results) if part == "nets" else summarize_statistics(results)
-    click.echo(text)
-    if into:
-        _replace_section(into, "<!-- measured -->", text)
-
-
 def _write_card(weights: Path | None, name: str, card: Any, key: str, figures: dict[str, Any]) -> None:
-    from smearscan.weights import save_card, shipped
+    from smearscan.weights.pairs import save_card, shipped
 
     save_card(weights or shipped(name), card.model_copy(update={"metrics": {**card.metrics, key: figures}}))

@@ -29,13 +29,13 @@ def labeled(
     """
     import pandas as pd
 
-    from smearscan.classifier import Classifier
-    from smearscan.detector import Detector
-    from smearscan.evaluation.labeled import label_published
+    from smearscan.calibration.labeled_cells import label_published
+    from smearscan.classification.classifier import Classifier
+    from smearscan.detection.detector import Detector
     from smearscan.report.tables import write_csv
     from smearscan.training.cells import read_manifest
     from smearscan.training.config import ClassifierTraining, load_config
-    from smearscan.weights import shipped
+    from smearscan.weights.pairs import shipped
 
     if (blast is None) != (differential is None):
         raise click.UsageError("--blast and --differential go together")
@@ -57,9 +57,9 @@ def labeled(
 @JSON
 def coverage(calibration: Path | None, slides: int, seed: int, out: Path | None) -> None:
     """Simulate slides of known truth: how often intervals hold it, and how often a flag is false."""
-    from smearscan.calibration import load_calibration, shipped_calibration
-    from smearscan.evaluation.coverage import measure_coverage, measure_sequential
-    from smearscan.flag import FlagRule
+    from smearscan.calibration.coverage import measure_coverage, measure_sequential
+    from smearscan.differential.calibration_card import load_calibration, shipped_calibration
+    from smearscan.differential.flag import FlagRule
 
     errors = load_calibration(calibration or shipped_calibration()).errors
     shares, level = (0.0, 0.01, 0.05, 0.2, 0.6), FlagRule().level
@@ -82,10 +82,10 @@ def coverage(calibration: Path | None, slides: int, seed: int, out: Path | None)
 @JSON
 def pooled(table: Path, calibration: Path | None, n: int, slides: int, seed: int, out: Path | None) -> None:
     """Pool slides of known composition from the labeled cells of TABLE and judge what is said of them."""
-    from smearscan.calibration import load_calibration, shipped_calibration
-    from smearscan.evaluation.labeled import read_labeled
-    from smearscan.evaluation.pooled import measure_pooled
-    from smearscan.weights import ClassifierCard, load_card, shipped
+    from smearscan.calibration.labeled_cells import read_labeled
+    from smearscan.calibration.pooled_slides import measure_pooled
+    from smearscan.differential.calibration_card import load_calibration, shipped_calibration
+    from smearscan.weights.pairs import ClassifierCard, load_card, shipped
 
     card = load_calibration(calibration or shipped_calibration())
     cards = {task: load_card(shipped(task), ClassifierCard) for task in ("blast", "differential")}

@@ -36,13 +36,13 @@ def command(
     CELLS is a CSV manifest or a folder with one sub-folder a class.
     """
     from smearscan.cli.console import err, progress
-    from smearscan.evaluation import features, sampling
-    from smearscan.report.feature_map import draw_maps
+    from smearscan.experiments import features, sampling
+    from smearscan.experiments.feature_map import draw_maps
     from smearscan.report.tables import write_csv
     from smearscan.training.cells import read_cells
-    from smearscan.training.classifier import prepared
     from smearscan.training.config import ClassifierTraining, load_config
-    from smearscan.weights import shipped
+    from smearscan.training.train_classifier import prepared
+    from smearscan.weights.pairs import shipped
 
     if (weights is None) == (task is None):
         raise click.UsageError("give either --weights or --task")

@@ -82,7 +82,7 @@ def replace_section(file: Path, marker: str, text: str) -> None:
 def stages(pairs: tuple[Path, ...]) -> dict[str, Path]:
     """Tell by its card which stage each given weights pair is for."""
     from smearscan.taxonomy import BLAST
-    from smearscan.weights import DetectorCard, load_any_card
+    from smearscan.weights.pairs import DetectorCard, load_any_card
 
     found: dict[str, Path] = {}
     for pair in pairs:

@@ -10,8 +10,8 @@ from smearscan.cli.options import machine, stages, writable
 from smearscan.errors import ConfigError
 
 if TYPE_CHECKING:
-    from smearscan.pipeline import OnField
-    from smearscan.timing import Clock
+    from smearscan.scan.pipeline import OnField
+    from smearscan.scan.timing import StageTimer
 
 _PATH = click.Path(path_type=Path)
 
@@ -58,8 +58,10 @@ def command(
     The report suggests; it is never a diagnosis. Exit code 0: done; 1: some fields failed; 2: wrong usage.
     """
     from smearscan.config import scan_config
-    from smearscan.report.tables import cells_frame, report_frame, write_csv
-    from smearscan.sources import find_slides
+    from smearscan.differential.slide_report import report_frame
+    from smearscan.io.folders import find_slides
+    from smearscan.report.tables import write_csv
+    from smearscan.results import cells_frame
 
     _check_targets(out, cells, overlays)
     slides_found = find_slides(slides)
@@ -67,11 +69,11 @@ def command(
 
     from smearscan.cli.console import account, progress, summary
     from smearscan.runtime.batches import usable_cores
-    from smearscan.scanner import SmearScanner
-    from smearscan.timing import Stopwatch
+    from smearscan.scan.scanner import SmearScanner
+    from smearscan.scan.timing import Stopwatch
 
     scanner = SmearScanner(config)
-    named = scanner.rescaled_by
+    named = scanner.calibration_name
     watch = Stopwatch()
     reports, results = [], []
     try:
@@ -104,9 +106,9 @@ def _check_targets(out: Path, cells: Path | None, overlays: Path | None) -> None
         raise ConfigError(f"{overlays}: is a file; --overlays is a folder")
 
 
-def overlay_writer(folder: Path, root: Path, clock: "Clock") -> "OnField":
+def overlay_writer(folder: Path, root: Path, clock: "StageTimer") -> "OnField":
     """Make a function that writes each field's overlay to `folder`, in the tree of `root`."""
-    from smearscan.images import write_image
+    from smearscan.io.decode import write_image
     from smearscan.report.overlay import draw_overlay
     from smearscan.results import Field, FieldResult
 

@@ -37,7 +37,7 @@ def detector(
     from smearscan.cli.console import err, training
     from smearscan.errors import ConfigError
     from smearscan.training.config import DetectorTraining, load_config
-    from smearscan.training.detector import train
+    from smearscan.training.train_detector import train
 
     config = load_config(config_file, DetectorTraining)
     clumps = config.clumps
@@ -79,9 +79,9 @@ def classifier(
     """Fine-tune a classifier on CELLS: a folder with a sub-folder a class, or a CSV (image,class,group)."""
     from smearscan.cli.console import err, progress, training
     from smearscan.training.cells import read_cells
-    from smearscan.training.classifier import train
     from smearscan.training.config import ClassifierTraining, load_config
-    from smearscan.weights import shipped
+    from smearscan.training.train_classifier import train
+    from smearscan.weights.pairs import shipped
 
     config = (
         load_config(config_file, ClassifierTraining) if config_file else ClassifierTraining(name="classifier")
@@ -121,9 +121,9 @@ def preview(
     """Show what training would show the network: cells of CELLS as they are, and augmented."""
     from smearscan.cli.console import err, progress
     from smearscan.training.cells import read_cells
-    from smearscan.training.classifier import prepared
     from smearscan.training.config import ClassifierTraining, load_config
     from smearscan.training.preview import draw_grid, in_words, sample_grid, sampled
+    from smearscan.training.train_classifier import prepared
 
     config = load_config(config_file, ClassifierTraining)
     root = data or (cells if cells.is_dir() else cells.parent)

@@ -55,8 +55,8 @@ def command(
     """
     from smearscan.cli.console import err
     from smearscan.errors import ConfigError
-    from smearscan.evaluation.validation import validate
-    from smearscan.report.study import write_study
+    from smearscan.method_comparison.page import write_study
+    from smearscan.method_comparison.study import validate
 
     limits = _limits(bands)
     if out.exists() and not out.is_dir():
@@ -86,7 +86,8 @@ def _limits(text: str) -> list[float]:
 
 def summary(study: dict[str, Any]) -> str:
     """Give one line a class, then the categories of blasts and the flag."""
-    from smearscan.report.study import figure_text, number_text
+    from smearscan.method_comparison.page import figure_text
+    from smearscan.report.page import number_text
 
     head = ("class", "slides", "bias, points", "limits of agreement", "slope", "Pearson r")
     lines = [head]

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import click
 
-from smearscan.cli.options import PATH as _PATH
-
 
 @click.group("weights")
 def command() -> None:
@@ -15,8 +13,8 @@ def command() -> None:
 @command.command("list")
 def list_() -> None:
     """List the shipped weights."""
-    from smearscan.calibration import load_calibration, shipped_calibration
-    from smearscan.weights import load_any_card, shipped_folder
+    from smearscan.differential.calibration_card import load_calibration, shipped_calibration
+    from smearscan.weights.pairs import load_any_card, shipped_folder
 
     for path in sorted(shipped_folder("weights").glob("*.safetensors")):
         card = load_any_card(path)
@@ -33,9 +31,9 @@ def list_() -> None:
 @click.argument("pairs", nargs=-1, type=click.Path(path_type=Path))
 def verify(pairs: tuple[Path, ...]) -> None:
     """Check each pair (default: the shipped ones) against the hash of its card."""
-    from smearscan.calibration import load_calibration, shipped_calibration
+    from smearscan.differential.calibration_card import load_calibration, shipped_calibration
     from smearscan.errors import WeightsError
-    from smearscan.weights import (
+    from smearscan.weights.pairs import (
         ClassifierCard,
         load_any_card,
         load_card,
@@ -69,10 +67,11 @@ def export_(pair: Path | None, task: str | None, shipped_detector: bool, form: s
     It takes (B, H, W, 3) uint8 RGB and gives a classifier's logits, (B, K), or a detector's boxes,
     (B, 4 + K, A): center xywh in pixels and probabilities. OUT is read back and compared with torch.
     """
-    from smearscan import classifier, detector
+    from smearscan.classification import classifier
+    from smearscan.detection import detector
     from smearscan.errors import ConfigError
     from smearscan.runtime.export import export
-    from smearscan.weights import DetectorCard, load_any_card, save_card, shipped
+    from smearscan.weights.pairs import DetectorCard, load_any_card, save_card, shipped
 
     given = [pair, shipped(task) if task else None, shipped("detector") if shipped_detector else None]
     wanted = [path for path in given if path is not None]
@@ -80,7 +79,7 @@ def export_(pair: Path | None, task: str | None, shipped_detector: bool, form: s
         raise ConfigError("weights export: give one of PAIR, --task and --detector")
     source = wanted[0]
     stage = detector if isinstance(load_any_card(source), DetectorCard) else classifier
-    card, network = stage.blueprint(source)
+    card, network = stage.network_spec(source)
     apart = export(network, form, out)
     save_card(beside := out.with_name(f"{out.name}.yaml"), card)
     click.echo(f"written: {out} and {beside}; differs from torch in {apart}")

@@ -1,1 +1,1 @@
-"""What is written of a scan: tables and overlays."""
+"""What is written of a scan: tables, overlays, pages."""

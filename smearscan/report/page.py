@@ -9,11 +9,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+MINUS = "\N{MINUS SIGN}"
+
 
 def render(template: str, filters: Mapping[str, Callable[..., Any]], **values: Any) -> str:
-    """Fill in a template of this package; a name that it uses and nobody gave is an error."""
+    """Fill in a template, named by its path within the package; a name without a value is an error."""
     environment = Environment(
-        loader=PackageLoader("smearscan", "report"),
+        loader=PackageLoader("smearscan", "."),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -29,3 +31,14 @@ def svg(picture: Figure, salt: str) -> str:
     with rc_context({"svg.hashsalt": salt}):
         picture.savefig(buffer, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def number_text(value: float | None, digits: int = 2) -> str:
+    """Write a number, or ``open`` for the side on which an interval has no limit."""
+    # a value rounded to zero has no sign
+    return "open" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def plain_name(name: str) -> str:
+    """Write the name of a class as words."""
+    return name.replace("_", " ")

@@ -1,5 +1,7 @@
 """Devices and inference engines; numpy goes in, numpy comes out, no tensor leaves."""
 
-from smearscan.runtime.engine import Blueprint, Engine, Precision, make_engine
+from smearscan.runtime.batches import usable_cores
+from smearscan.runtime.engine import make_engine
+from smearscan.runtime.network import Engine, NetworkSpec, Precision
 
-__all__ = ["Blueprint", "Engine", "Precision", "make_engine"]
+__all__ = ["Engine", "NetworkSpec", "Precision", "make_engine", "usable_cores"]

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import platformdirs
 
 from smearscan import __version__
-from smearscan.runtime.check import Difference
+from smearscan.runtime.self_check import Difference
 
 _UNUSED_SECONDS = 60 * 24 * 3600.0
 """A file that nobody has read for so long (60 days) goes: every version leaves its own."""
@@ -102,8 +102,8 @@ def _without_unused(place: Path) -> None:
 def _code() -> str:
     """Digest of the source that makes networks and compiles them."""
     package = Path(__file__).parents[1]
-    digest = hashlib.sha256((package / "yolo.py").read_bytes())
-    for part in ("backbones", "runtime"):
+    digest = hashlib.sha256((package / "detection" / "yolo.py").read_bytes())
+    for part in ("classification/backbones", "runtime"):
         for file in sorted((package / part).glob("*.py")):
             digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -6,22 +6,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smearscan.errors import ConfigError, EngineError
-from smearscan.runtime import check
-from smearscan.runtime.engine import CURES, Blueprint, Engine, installed
+from smearscan.runtime import self_check as check
+from smearscan.runtime.engine import CURES, installed
+from smearscan.runtime.network import Engine, NetworkSpec
 
 if TYPE_CHECKING:
-    from smearscan.runtime.torch_engine import FromPixels
+    from torch import nn
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".pt"}
 """File name suffix of each format; OpenVINO writes a second file, ``.bin``."""
 
 
-def export(blueprint: Blueprint, form: str, out: Path) -> check.Difference:
-    """Write a network that maps (B, H, W, 3) uint8 RGB to what the blueprint says; B, H and W stay open.
+def export(spec: NetworkSpec, form: str, out: Path) -> check.Difference:
+    """Write a network that maps (B, H, W, 3) uint8 RGB to what the spec says; B, H and W stay open.
 
     Parameters
     ----------
-    blueprint : Blueprint
+    spec : NetworkSpec
     form : str
         A key of :data:`SUFFIXES`.
     out : Path
@@ -47,13 +48,13 @@ def export(blueprint: Blueprint, form: str, out: Path) -> check.Difference:
         raise EngineError(f"the format {form} needs {needed}, which is not installed; {CURES[needed]}")
     from smearscan.runtime.torch_engine import TorchEngine
 
-    network = blueprint.build().eval()
+    network = spec.build().eval()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        read_back = _WAYS[form](network, blueprint, out)
+        read_back = _WAYS[form](network, spec, out)
     except OSError as error:
         raise ConfigError(f"{out}: cannot be written ({error.strerror}); give another place") from error
-    apart = check.difference(TorchEngine(network, "cpu", blueprint.batch), read_back, blueprint)
+    apart = check.difference(TorchEngine(network, "cpu", spec.batch), read_back, spec)
     if not apart.holds:
         for file in (out, out.with_suffix(".bin")):
             file.unlink(missing_ok=True)
@@ -61,36 +62,36 @@ def export(blueprint: Blueprint, form: str, out: Path) -> check.Difference:
     return apart
 
 
-def _onnx(network: "FromPixels", blueprint: Blueprint, out: Path) -> Engine:
+def _onnx(network: "nn.Module", spec: NetworkSpec, out: Path) -> Engine:
     from smearscan.runtime.onnx_engine import OnnxEngine, to_onnx
 
-    out.write_bytes(to_onnx(network, blueprint))
-    return OnnxEngine("onnx", out.read_bytes(), blueprint.batch + 1, ["CPUExecutionProvider"])
+    out.write_bytes(to_onnx(network, spec))
+    return OnnxEngine("onnx", out.read_bytes(), spec.batch + 1, ["CPUExecutionProvider"])
 
 
-def _openvino(network: "FromPixels", blueprint: Blueprint, out: Path) -> Engine:
+def _openvino(network: "nn.Module", spec: NetworkSpec, out: Path) -> Engine:
     import openvino as ov
 
     from smearscan.runtime.openvino_engine import OpenVinoEngine, blob_of, core, to_openvino
 
-    ov.save_model(to_openvino(network, blueprint, -1), out, compress_to_fp16=False)
-    return OpenVinoEngine(blob_of(core().read_model(out), "f32"), blueprint.batch + 1, "f32")
+    ov.save_model(to_openvino(network, spec, -1), out, compress_to_fp16=False)
+    return OpenVinoEngine(blob_of(core().read_model(out), "f32"), spec.batch + 1, "f32")
 
 
-def _torchscript(network: "FromPixels", blueprint: Blueprint, out: Path) -> Engine:
+def _torchscript(network: "nn.Module", spec: NetworkSpec, out: Path) -> Engine:
     import torch
 
     from smearscan.runtime.torch_engine import TorchEngine
 
-    example = torch.zeros(blueprint.batch, *blueprint.example, 3, dtype=torch.uint8)
+    example = torch.zeros(spec.batch, *spec.example, 3, dtype=torch.uint8)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tracing; its outcome is tested
         script: Any = torch.jit
         script.trace(network, example, check_trace=False).save(str(out))
-        return TorchEngine(script.load(str(out)), "cpu", blueprint.batch + 1)
+        return TorchEngine(script.load(str(out)), "cpu", spec.batch + 1)
 
 
-_WAYS: "dict[str, Callable[[FromPixels, Blueprint, Path], Engine]]" = {
+_WAYS: "dict[str, Callable[[nn.Module, NetworkSpec, Path], Engine]]" = {
     "onnx": _onnx,
     "openvino": _openvino,
     "torchscript": _torchscript,

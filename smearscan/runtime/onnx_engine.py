@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from smearscan.errors import EngineError
 from smearscan.runtime import cache
 from smearscan.runtime.batches import Answers, Batched, Pictures
-from smearscan.runtime.engine import Blueprint, Precision
+from smearscan.runtime.network import NetworkSpec, Precision
 
 if TYPE_CHECKING:
-    from smearscan.runtime.torch_engine import FromPixels
+    from torch import nn
 
 _OPSET = 17
 
@@ -50,18 +50,18 @@ class OnnxEngine(Batched):
 
 
 class OnnxRuntime:
-    """Prepares networks for ONNX Runtime on the CPU (a :class:`smearscan.runtime.engine.Backend`)."""
+    """Prepares networks for ONNX Runtime on the CPU (a :class:`smearscan.runtime.network.Backend`)."""
 
     name = "onnxruntime"
     made_with: tuple[str, ...] = ("onnxruntime", "onnx", "torch")
 
-    def compiled(self, network: "FromPixels", blueprint: Blueprint, precision: Precision) -> bytes:
+    def compiled(self, network: "nn.Module", spec: NetworkSpec, precision: Precision) -> bytes:
         """Convert to ONNX; `precision` is float32."""
-        return to_onnx(network, blueprint)
+        return to_onnx(network, spec)
 
-    def loaded(self, payload: bytes, blueprint: Blueprint, precision: Precision) -> Batched:
+    def loaded(self, payload: bytes, spec: NetworkSpec, precision: Precision) -> Batched:
         """Make an engine of what :meth:`compiled` gave."""
-        return OnnxEngine("onnxruntime cpu", payload, blueprint.batch, ["CPUExecutionProvider"])
+        return OnnxEngine("onnxruntime cpu", payload, spec.batch, ["CPUExecutionProvider"])
 
     def has_bf16(self) -> bool:
         """Tell whether it computes in bfloat16: on the CPU it does not."""
@@ -77,12 +77,12 @@ class TensorRt(OnnxRuntime):
     def __init__(self, device: str) -> None:
         self._number = int(device.partition(":")[2] or 0)
 
-    def loaded(self, payload: bytes, blueprint: Blueprint, precision: Precision) -> Batched:
+    def loaded(self, payload: bytes, spec: NetworkSpec, precision: Precision) -> Batched:
         """Make an engine of what :meth:`compiled` gave; the first time TensorRT takes minutes."""
-        low, high = blueprint.sides
+        low, high = spec.sides
         shapes = {
-            f"trt_profile_{name}_shapes": f"images:{blueprint.batch}x{side}x{side}x3"
-            for name, side in (("min", low), ("opt", blueprint.example[0]), ("max", high))
+            f"trt_profile_{name}_shapes": f"images:{spec.batch}x{side}x{side}x3"
+            for name, side in (("min", low), ("opt", spec.example[0]), ("max", high))
         }
         folder = cache.folder()
         kept = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(folder)} if folder else {}
@@ -92,18 +92,18 @@ class TensorRt(OnnxRuntime):
             ("CUDAExecutionProvider", {"device_id": self._number}),
         ]
         name = f"tensorrt cuda:{self._number}" + (" bf16" if precision == "bf16" else "")
-        return OnnxEngine(name, payload, blueprint.batch, providers, 1)
+        return OnnxEngine(name, payload, spec.batch, providers, 1)
 
     def has_bf16(self) -> bool:
         """Tell whether it computes in bfloat16; the self-check tells whether that holds."""
         return True
 
 
-def to_onnx(network: "FromPixels", blueprint: Blueprint) -> bytes:
+def to_onnx(network: "nn.Module", spec: NetworkSpec) -> bytes:
     """Convert to ONNX: ``images`` (B, H, W, 3) uint8 RGB to ``answers`` (B, ...); B, H and W stay open."""
     import torch
 
-    example = torch.zeros(blueprint.batch, *blueprint.example, 3, dtype=torch.uint8)
+    example = torch.zeros(spec.batch, *spec.example, 3, dtype=torch.uint8)
     with torch.no_grad(), warnings.catch_warnings(), TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")  # of the converter's own ways; its outcome is tested
         file = Path(folder) / "network.onnx"

@@ -6,10 +6,10 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from smearscan.runtime.batches import Answers, Batched, Pictures, usable_cores
-from smearscan.runtime.engine import Blueprint, Precision
+from smearscan.runtime.network import NetworkSpec, Precision
 
 if TYPE_CHECKING:
-    from smearscan.runtime.torch_engine import FromPixels
+    from torch import nn
 
 
 class OpenVinoEngine(Batched):
@@ -43,21 +43,21 @@ class OpenVinoEngine(Batched):
 
 
 class OpenVino:
-    """Compiles networks for the CPU (a :class:`smearscan.runtime.engine.Backend`)."""
+    """Compiles networks for the CPU (a :class:`smearscan.runtime.network.Backend`)."""
 
     name = "openvino"
     made_with: tuple[str, ...] = ("openvino", "torch")
 
-    def compiled(self, network: "FromPixels", blueprint: Blueprint, precision: Precision) -> bytes:
+    def compiled(self, network: "nn.Module", spec: NetworkSpec, precision: Precision) -> bytes:
         """Compile once, for pictures of any size: slides differ in scale, and each shape costs half a second.
 
         The compiled network loads three times as quickly as OpenVINO's own file format.
         """
-        return blob_of(to_openvino(network, blueprint, blueprint.batch), precision)
+        return blob_of(to_openvino(network, spec, spec.batch), precision)
 
-    def loaded(self, payload: bytes, blueprint: Blueprint, precision: Precision) -> Batched:
+    def loaded(self, payload: bytes, spec: NetworkSpec, precision: Precision) -> Batched:
         """Make an engine of what :meth:`compiled` gave."""
-        return OpenVinoEngine(payload, blueprint.batch, precision)
+        return OpenVinoEngine(payload, spec.batch, precision)
 
     def has_bf16(self) -> bool:
         """Tell whether the processor computes in bfloat16 of its own."""
@@ -80,20 +80,20 @@ def core() -> Any:
     return ov.Core()
 
 
-def to_openvino(network: "FromPixels", blueprint: Blueprint, batch: int) -> Any:
+def to_openvino(network: "nn.Module", spec: NetworkSpec, batch: int) -> Any:
     """Convert to an ``openvino.Model`` of open height and width.
 
     Parameters
     ----------
-    network : FromPixels
-    blueprint : Blueprint
+    network : nn.Module
+    spec : NetworkSpec
     batch : int
         Pictures a batch; -1 leaves it open.
     """
     import openvino as ov
     import torch
 
-    example = torch.zeros(max(batch, 1), *blueprint.example, 3, dtype=torch.uint8)
+    example = torch.zeros(max(batch, 1), *spec.example, 3, dtype=torch.uint8)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the converter's own ways; its outcome is tested
         model = ov.convert_model(network.eval(), example_input=example)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from smearscan.runtime.batches import Answers, Batched, Pictures
-from smearscan.runtime.engine import Precision
+from smearscan.runtime.network import Precision
 
 _thread = threading.local()
 _setting = threading.Lock()
@@ -41,7 +41,7 @@ class TorchEngine(Batched):
 
     Parameters
     ----------
-    network : FromPixels
+    network : nn.Module
         Is moved to the device.
     device : torch.device or str
     batch, at_once : int
@@ -52,7 +52,7 @@ class TorchEngine(Batched):
 
     def __init__(
         self,
-        network: FromPixels,
+        network: nn.Module,
         device: torch.device | str,
         batch: int,
         at_once: int | None = None,

@@ -7,15 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.synthetic.stain import Stain
-from smearscan.synthetic.texture import (
-    DRAW_UM,
-    FloatImage,
-    band_noise,
-    cover,
-    outline,
-    speckle,
-    star_depth,
-)
+from smearscan.synthetic.texture import DRAW_UM, FloatImage, band_noise, cover, outline, speckle, star_depth
 from smearscan.taxonomy import RED_CELL_UM
 
 _RED_WINDOW_UM: Final = 13.0

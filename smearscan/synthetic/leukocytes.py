@@ -26,12 +26,12 @@ from smearscan.synthetic.texture import (
     speckle,
     star_depth,
 )
-from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, OUTSIDE
+from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, NON_LEUKOCYTES
 
 _WINDOW_UM: Final = 27.0
 
-_COUNTED: Final = tuple(name for name in DIFFERENTIAL_CLASSES if name not in OUTSIDE)
-LEUKOCYTE_TYPES: Final = (*_COUNTED, BLAST, *OUTSIDE)
+_COUNTED: Final = tuple(name for name in DIFFERENTIAL_CLASSES if name not in NON_LEUKOCYTES)
+LEUKOCYTE_TYPES: Final = (*_COUNTED, BLAST, *NON_LEUKOCYTES)
 """Types that can be drawn: the differential's classes and the blast."""
 
 Range = tuple[float, float]

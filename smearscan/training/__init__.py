@@ -1,1 +1,1 @@
-"""Retraining of either stage: data sets, augmentation, loops. Nothing here runs while scanning."""
+"""Trains either stage on new data: readers of data sets, augmentation, the two trainers and their loop."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from smearscan.crops import BACKGROUND
+from smearscan.classification.crops import BACKGROUND
 from smearscan.training import stain
 from smearscan.training.stain import happens
 

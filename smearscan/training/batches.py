@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from smearscan.density import brought_to, middle_density
+from smearscan.rulers.optical_density import center_optical_density, match_optical_density
 from smearscan.training.augment import augmented, mixed
 from smearscan.training.config import ClassifierTraining
 from smearscan.training.stain import happens
@@ -36,7 +36,7 @@ class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
         if config.augmentation.exchange:
             wide = config.crop_um * windows.shape[1] / config.crop_px
             self._site, names = pd.factorize(table["site"])
-            density = middle_density(windows, wide)
+            density = center_optical_density(windows, wide)
             self._depths = [density[self._site == site].mean(axis=0) for site in range(len(names))]
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.uint8], int]]:
@@ -48,7 +48,7 @@ class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
                 window = self._windows[i]
                 if happens(rng, how.exchange):
                     other = rng.integers(len(self._depths))
-                    window = brought_to(window, self._depths[self._site[i]], self._depths[other])
+                    window = match_optical_density(window, self._depths[self._site[i]], self._depths[other])
                 yield augmented(window, self._config.crop_px, rng, how), int(self._target[i])
 
 

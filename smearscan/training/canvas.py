@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smearscan import boxes
-from smearscan.training.boxed import BoxedImage
+from smearscan.detection import boxes
+from smearscan.training.annotated_fields import BoxedImage
 from smearscan.training.clumps import CutOut, paste_clumps
 from smearscan.training.stain import recolored
 

@@ -9,13 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from smearscan.crops import cut_crops
-from smearscan.detector import Detector
+from smearscan.classification.crops import cut_crops
+from smearscan.detection.detector import Detector
 from smearscan.errors import DatasetError
-from smearscan.images import SUFFIXES, read_image
+from smearscan.io.decode import SUFFIXES, read_image
 from smearscan.results import Scale
-from smearscan.scale import measure
-from smearscan.single_cells import central_cells, measure_crops
+from smearscan.rulers.scale import measure_scale
+from smearscan.scan.single_cells import central_cells, measure_crops
 from smearscan.taxonomy import fold_name
 
 _BOX = ["x0", "y0", "x1", "y1"]
@@ -97,7 +97,7 @@ def read_cells(
         Detector pair for cells without a box; None takes the shipped one.
     um_per_px : float or None
         Scale of pictures that tell none; None measures a manifest's pictures each alone, those of a tree
-        together (:func:`smearscan.single_cells.measure_crops`).
+        together (:func:`smearscan.scan.single_cells.measure_crops`).
     seed : int
         Of the split, where the manifest has none.
     """
@@ -204,7 +204,7 @@ def locate(
             how.append("given")
             continue
         image = read_image(root / name)
-        scale = Scale(values[i, 0], "given") if values[i, 0] > 0 else measure(detector, [image])
+        scale = Scale(values[i, 0], "given") if values[i, 0] > 0 else measure_scale(detector, [image])
         cell = central_cells(detector, [image], [scale])[0].leukocytes
         how.append("middle" if np.isnan(cell.scores[0]) else "detected")
         values[i] = [scale.um_per_px, *cell.xyxy[0].round(1)]

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smearscan import boxes
+from smearscan.detection import boxes
 from smearscan.taxonomy import LEUKOCYTE
 from smearscan.training.stain import recolored
 

@@ -14,11 +14,11 @@ from pydantic import (
     model_validator,
 )
 
-from smearscan import backbones
+from smearscan.classification import backbones
 from smearscan.errors import ConfigError, WeightsError
 from smearscan.training import regimes
 from smearscan.training.augment import Augmentation
-from smearscan.weights import shipped_folder
+from smearscan.weights.pairs import shipped_folder
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -29,7 +29,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class BoxedSite(_Strict):
+class DetectionDataset(_Strict):
     """One data set of fields with boxes.
 
     `splits` maps ``train``/``val``/``test`` to a text file of image names, or to ``"*"`` for the whole
@@ -65,7 +65,7 @@ class DetectorTraining(_Strict):
     """Everything ``smearscan train detector`` needs; lengths are pixels of the working scale."""
 
     name: str
-    sites: list[BoxedSite]
+    sites: list[DetectionDataset]
     architecture: str = "yolov8n"
     thresholds: tuple[Share, Share, Share] = (0.4, 0.4, 0.4)
     seed: int = 0
@@ -108,13 +108,13 @@ class ClassifierTraining(_Strict):
     `epoch_cells` cells are drawn an epoch, sites by the root of their size times `site_weights`, classes
     alike. `limits`, what the net is known not to do, goes into its card.
 
-    `architecture`, `head` and `norm` are those of :func:`smearscan.backbones.build`, `regime` one of
-    :data:`smearscan.training.regimes.REGIMES`. Left out or null, `crop_px` is the architecture's own size,
-    and `head` the regime's or the architecture's. ``norm: frozen`` holds the statistics that come with start
-    weights; from random weights there are none worth holding, and they are learned as with ``batch``. With
-    ``trunk: held`` the first layers (:func:`smearscan.backbones.trunk_of`) stay as they came with the start
-    weights: nets that started from the same ones have them in common, and a scan computes them once.
-    With ``background: remove`` the net sees cells without their surroundings.
+    `architecture`, `head` and `norm` are those of :func:`smearscan.classification.backbones.build`, `regime`
+    one of :data:`smearscan.training.regimes.REGIMES`. Left out or null, `crop_px` is the architecture's
+    own size, and `head` the regime's or the architecture's. ``norm: frozen`` holds the statistics that come
+    with start weights; from random weights there are none worth holding, and they are learned as with
+    ``batch``. With ``trunk: held`` the first layers (:func:`smearscan.classification.backbones.trunk_of`)
+    stay as they came with the start weights: nets that started from the same ones have them in common, and a
+    scan computes them once. With ``background: remove`` the net sees cells without their surroundings.
 
     `published` is what the work that a system is taken from says of it, for ``smearscan compare``.
 
@@ -221,7 +221,7 @@ class ClassifierTraining(_Strict):
 T = TypeVar("T", bound=BaseModel)
 
 
-def listed(path: str) -> Path:
+def resolve_list(path: str) -> Path:
     """Find a list that a configuration names: from where the user stands, else among the shipped ones."""
     here = Path(path)
     return here if here.exists() else shipped_folder("configs").parent / path

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from smearscan.images import read_image
+from smearscan.io.decode import read_image
 from smearscan.taxonomy import RED_CELL_UM
 from smearscan.training.clumps import CutOut
 

@@ -26,7 +26,7 @@ def learning_rate(step: int, total: int, warmup: int, schedule: str = "cosine", 
     return 0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
 
-class Averaged:
+class ExponentialMovingAverage:
     """Exponential moving average of a network's weights, the net that is kept (Polyak averaging)."""
 
     def __init__(self, model: nn.Module, decay: float = 0.998, ramp: float = 200.0) -> None:
@@ -136,7 +136,7 @@ class Run:
     def __init__(
         self, model: nn.Module, optimizer: torch.optim.Optimizer, out: Path, fingerprint: str
     ) -> None:
-        self.averaged, self.curves = Averaged(model), Curves(out / "curves.csv")
+        self.averaged, self.curves = ExponentialMovingAverage(model), Curves(out / "curves.csv")
         self._model, self._optimizer = model, optimizer
         self._checkpoint = Checkpoint(out / "checkpoint.pt", fingerprint)
 

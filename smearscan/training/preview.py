@@ -9,12 +9,12 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from smearscan.classifier import as_seen
+from smearscan.classification.classifier import apply_background
 from smearscan.errors import DatasetError
 from smearscan.training.augment import Augmentation, augmented, mixed
 from smearscan.training.cells import load_crops
-from smearscan.training.classifier import ROOM
 from smearscan.training.config import ClassifierTraining
+from smearscan.training.train_classifier import ROOM
 
 _TILE_INCH, _GAP = 1.0, 0.05
 _LEFT_INCH, _HEAD_INCH, _EDGE_INCH = 1.35, 0.82, 0.15
@@ -63,7 +63,7 @@ def sample_grid(
         The first of each row is the crop as it is; where crops are mixed, a column is a batch.
     """
     room_um, px, rng = ROOM * config.crop_um, config.crop_px, np.random.default_rng(seed)
-    windows = as_seen(load_crops(cells, root, room_um, round(ROOM * px)), config.background, room_um)
+    windows = apply_background(load_crops(cells, root, room_um, round(ROOM * px)), config.background, room_um)
     targets = torch.tensor(cells["target"].to_numpy(np.int64))
     columns = [np.stack([augmented(w, px, rng, Augmentation.none()) for w in windows])]
     for _ in range(draws):

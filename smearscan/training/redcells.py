@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smearscan import boxes
+from smearscan.detection import boxes
 from smearscan.taxonomy import RED_CELL
 
 _RIM_PERCENTILE = 30

@@ -9,15 +9,15 @@ import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
 
-from smearscan import boxes
+from references.published_sets import published_cells
 from smearscan.cli import main
-from smearscan.evaluation.class_folders import Meanings, agreement
-from smearscan.images import write_image
+from smearscan.detection import boxes
+from smearscan.experiments.class_folders import Meanings, agreement
+from smearscan.io.decode import write_image
 from smearscan.results import Cell
-from smearscan.scanner import SmearScanner
+from smearscan.scan.scanner import SmearScanner
 from smearscan.synthetic import BEIGE, SmearSpec, draw_slide
 from smearscan.taxonomy import LEUKOCYTE
-from smearscan.training.published import published_cells
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
 

@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from smearscan.evaluation.leak_trial import known_leaks
-from smearscan.images import read_image
-from smearscan.training.published import overlapping_cells, published_cells
+from references.leak_trial import known_leaks
+from references.published_sets import overlapping_cells, published_cells
+from smearscan.io.decode import read_image
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 

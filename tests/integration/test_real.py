@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smearscan import boxes
-from smearscan.detector import Detector
-from smearscan.images import read_image
+from smearscan.detection import boxes
+from smearscan.detection.detector import Detector
+from smearscan.io.decode import read_image
 from smearscan.results import Detections
-from smearscan.scale import measure
-from smearscan.weights import shipped_folder
+from smearscan.rulers.scale import measure
+from smearscan.weights.pairs import shipped_folder
 
 pytestmark = [pytest.mark.realdata, pytest.mark.weights, pytest.mark.slow]
 

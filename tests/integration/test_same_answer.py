@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smearscan import boxes
+from smearscan.detection import boxes
+from smearscan.differential.slide_report import SlideReport
+from smearscan.io.folders import find_slides
 from smearscan.results import FieldResult
-from smearscan.runtime.engine import ENGINES, choose_device, installed
-from smearscan.scanner import SmearScanner
-from smearscan.slide import SlideReport
-from smearscan.sources import find_slides
+from smearscan.runtime.engine import ENGINES, installed, resolve_device
+from smearscan.scan.scanner import SmearScanner
 from smearscan.synthetic import BEIGE, HEALTHY, LEUKEMIC, write_slides
-from smearscan.training.boxed import read_site
+from smearscan.training.annotated_fields import read_site
 from smearscan.training.config import DetectorTraining, load_config
-from smearscan.weights import shipped_folder
+from smearscan.weights.pairs import shipped_folder
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
 
@@ -170,7 +170,7 @@ def test_engines_agree(slides: Path, how: str) -> None:
 
 @pytest.mark.parametrize("engine", [e for e in ENGINES if e in ("torch", "tensorrt")])
 def test_a_gpu_agrees(slides: Path, engine: str) -> None:
-    if not choose_device("auto").startswith("cuda"):
+    if not resolve_device("auto").startswith("cuda"):
         pytest.skip("there is no GPU of NVIDIA")
     if not installed(engine):
         pytest.skip(f"{engine} is not installed")

@@ -12,13 +12,13 @@ from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from PIL import Image
 
-from smearscan import boxes
 from smearscan.cli import main
-from smearscan.images import read_image, write_image
-from smearscan.scanner import SmearScanner
-from smearscan.slide import COUNTED
+from smearscan.detection import boxes
+from smearscan.differential.slide_report import COUNTED
+from smearscan.io.decode import read_image, write_image
+from smearscan.scan.scanner import SmearScanner
 from smearscan.synthetic import BEIGE, HEALTHY, LEUKEMIC, write_slides
-from smearscan.taxonomy import DIFFERENTIAL_CLASSES, OUTSIDE
+from smearscan.taxonomy import DIFFERENTIAL_CLASSES, NON_LEUKOCYTES
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
 
@@ -87,7 +87,7 @@ def test_the_report_is_the_count_of_its_cells(scanned: tuple[Result, Path]) -> N
         assert row["n_unclassified"] == types.get("unclassified", 0)
         assert row["blast_count"] == types.get("blast", 0)
         assert all(row[name] == types.get(name, 0) for name in DIFFERENTIAL_CLASSES if name != "other")
-        assert row["other"] == sum(types.get(name, 0) for name in OUTSIDE)
+        assert row["other"] == sum(types.get(name, 0) for name in NON_LEUKOCYTES)
         percent = [row[f"{name}_percent"] for name in (*COUNTED, "blast")]
         assert sum(percent) == pytest.approx(100, abs=0.1)
     probabilities = cells[[c for c in cells if c.startswith("p_")]]

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from smearscan import boxes
 from smearscan.cli import main
+from smearscan.detection import boxes
 from smearscan.synthetic import BEIGE, HEALTHY, LEUKEMIC, write_slides
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
@@ -117,7 +117,11 @@ def test_the_last_layer_learns_from_labeled_cells(drawn: Path, scanned: Path, tm
 
 
 def test_a_card_of_other_networks_is_refused(drawn: Path, scanned: Path, tmp_path: Path) -> None:
-    from smearscan.calibration import load_calibration, save_calibration, shipped_calibration
+    from smearscan.differential.calibration_card import (
+        load_calibration,
+        save_calibration,
+        shipped_calibration,
+    )
 
     card = load_calibration(shipped_calibration())
     save_calibration(

@@ -13,10 +13,10 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from smearscan.cli import console, main
-from smearscan.images import write_image
+from smearscan.io.decode import write_image
 from smearscan.synthetic import BEIGE, DrawnField, SmearSpec, draw_slide, write_slides
 from smearscan.taxonomy import DETECTOR_CLASSES
-from smearscan.weights import ClassifierCard, DetectorCard, load_any_card, load_weights
+from smearscan.weights.pairs import ClassifierCard, DetectorCard, load_any_card, load_weights
 
 pytestmark = pytest.mark.slow
 

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from smearscan import nets as nets_module
-from smearscan.classifier import Classifier
-from smearscan.detector import Detector
+from smearscan.classification.classifier import Classifier
+from smearscan.detection.detector import Detector
 from smearscan.results import FieldFailure, FieldResult
-from smearscan.scanner import SmearScanner
+from smearscan.scan import models as nets_module
+from smearscan.scan.scanner import SmearScanner
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES, RED_CELL_UM
-from smearscan.weights import ClassifierCard, DetectorCard
+from smearscan.weights.pairs import ClassifierCard, DetectorCard
 
 WHITE = 240
 COLORS = {0: (120, 40, 160), 1: (220, 90, 90), 2: (60, 160, 60)}

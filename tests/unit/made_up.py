@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from smearscan.calibration import Calibration
-from smearscan.evaluation.labeled import Labeled
-from smearscan.statistics.errors import NamingErrors
+from smearscan.calibration.labeled_cells import LabeledCells
+from smearscan.differential.calibration_card import Calibration
+from smearscan.differential.statistics.misclassification import MisclassificationModel
 from smearscan.taxonomy import BLAST
-from smearscan.weights import ClassifierCard, save_weights
+from smearscan.weights.pairs import ClassifierCard, save_weights
 
 Counts = NDArray[np.int64]
 
@@ -38,10 +38,10 @@ def errors(
     classes: tuple[str, ...] = CLASSES,
     found: Counts | None = None,
     variation: float = 0.0,
-) -> NamingErrors:
+) -> MisclassificationModel:
     """Make naming errors of `labeled` cells a class, evenly from `groups` slides."""
     t = len(classes)
-    return NamingErrors(
+    return MisclassificationModel(
         classes,
         np.rint(labeled * shares).astype(np.int64),
         np.full(t, spread),
@@ -54,7 +54,7 @@ def errors(
     )
 
 
-def perfect(labeled: int = 10_000_000, classes: tuple[str, ...] = CLASSES) -> NamingErrors:
+def perfect(labeled: int = 10_000_000, classes: tuple[str, ...] = CLASSES) -> MisclassificationModel:
     """Make naming errors of a net that never errs, on so many cells that this is beyond doubt."""
     t = len(classes)
     return errors(np.eye(t, t + 1), labeled, groups=labeled, classes=classes)
@@ -83,7 +83,7 @@ def saved_pairs(folder: Path) -> dict[str, Path]:
     return paths
 
 
-def calibration(own: NamingErrors | None = None, **more: object) -> Calibration:
+def calibration(own: MisclassificationModel | None = None, **more: object) -> Calibration:
     """Make a card of the made-up pair of nets."""
     own = own or errors()
     networks = {task: card.sha256 for task, card in cards().items()}
@@ -96,7 +96,7 @@ def calibration(own: NamingErrors | None = None, **more: object) -> Calibration:
 
 def labeled(
     n: int, seed: int = 0, slides: int = 12, skill: float = 3.0, kinds: tuple[str, ...] = CLASSES
-) -> Labeled:
+) -> LabeledCells:
     """Draw labeled cells with honest probabilities: truth follows what the made-up nets state."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, skill, (n, len(KINDS)))
@@ -107,11 +107,11 @@ def labeled(
     drawn = (probs.cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
     truth = np.where(rng.random(n) < blast, BLAST, np.array(KINDS)[drawn])
     group = np.array([f"slide {g}" for g in rng.integers(slides, size=n)])
-    cells = Labeled(truth, group, np.full(n, "here"), probs, blast, np.zeros(n, bool))
+    cells = LabeledCells(truth, group, np.full(n, "here"), probs, blast, np.zeros(n, bool))
     return cells.where(np.isin(truth, kinds))
 
 
-def written(cells: Labeled, path: Path) -> Path:
+def written(cells: LabeledCells, path: Path) -> Path:
     """Write cells as the table that a user labels: a line each, empty numbers where none was found."""
     lines = ["slide,truth,blast_probability," + ",".join(f"p_{name}" for name in KINDS)]
     for i in range(len(cells)):

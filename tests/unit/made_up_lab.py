@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from smearscan.evaluation import lab
+from smearscan.experiments import cross_validation as lab
 from smearscan.training.config import ClassifierTraining
-from smearscan.weights import ClassifierCard
+from smearscan.weights.pairs import ClassifierCard
 
 CLASSES = ("neutrophil", "monocyte", "eosinophil")
 CONFIG = ClassifierTraining(

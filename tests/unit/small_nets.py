@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from smearscan.runtime import Blueprint, engine
+from smearscan.runtime import NetworkSpec, engine
 from smearscan.runtime.batches import Batched
-from smearscan.runtime.engine import Precision
+from smearscan.runtime.network import Precision
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
@@ -41,12 +41,12 @@ class Boxes(nn.Module):
         return torch.cat([64 * out[:, :4], out[:, 4:].sigmoid()], dim=1)
 
 
-def logits(identity: str = "", seed: int = 0) -> Blueprint:
-    return Blueprint(identity, "logits", 4, (32, 128), lambda: network(seed))
+def logits(identity: str = "", seed: int = 0) -> NetworkSpec:
+    return NetworkSpec(identity, "logits", 4, (32, 128), lambda: network(seed))
 
 
-def boxes(identity: str = "") -> Blueprint:
-    return Blueprint(identity, "boxes", 1, (32, 128), lambda: FromPixels(Boxes()).eval())
+def boxes(identity: str = "") -> NetworkSpec:
+    return NetworkSpec(identity, "boxes", 1, (32, 128), lambda: FromPixels(Boxes()).eval())
 
 
 def pictures(n: int, height: int = 64, width: int = 64) -> NDArray[np.uint8]:
@@ -56,9 +56,9 @@ def pictures(n: int, height: int = 64, width: int = 64) -> NDArray[np.uint8]:
 class Shifted(Batched):
     """Torch's answers, moved."""
 
-    def __init__(self, blueprint: Blueprint, by: float) -> None:
-        super().__init__("shifted", blueprint.batch)
-        self._true, self._by = TorchEngine(blueprint.build(), "cpu", blueprint.batch), by
+    def __init__(self, network_spec: NetworkSpec, by: float) -> None:
+        super().__init__("shifted", network_spec.batch)
+        self._true, self._by = TorchEngine(network_spec.build(), "cpu", network_spec.batch), by
 
     def _infer(self, batch: NDArray[Any]) -> NDArray[Any]:
         out = self._true._infer(batch)
@@ -75,12 +75,12 @@ class Backend:
     def __init__(self, f32: float = 0.0, bf16: float = 0.0, native: bool = True) -> None:
         self._by, self._native = {"f32": f32, "bf16": bf16}, native
 
-    def compiled(self, network: FromPixels, blueprint: Blueprint, precision: Precision) -> bytes:
+    def compiled(self, network: FromPixels, network_spec: NetworkSpec, precision: Precision) -> bytes:
         return precision.encode()
 
-    def loaded(self, payload: bytes, blueprint: Blueprint, precision: Precision) -> Batched:
+    def loaded(self, payload: bytes, network_spec: NetworkSpec, precision: Precision) -> Batched:
         assert payload == precision.encode()
-        return Shifted(blueprint, self._by[precision])
+        return Shifted(network_spec, self._by[precision])
 
     def has_bf16(self) -> bool:
         return self._native

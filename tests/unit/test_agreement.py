@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, hypergeom, pearsonr, spearmanr
 from sklearn.metrics import cohen_kappa_score
 
-from smearscan.evaluation.agreement import (
+from smearscan.method_comparison.agreement import (
     Estimate,
     Numbers,
     bland_altman,
@@ -16,7 +16,7 @@ from smearscan.evaluation.agreement import (
     sd_interval,
     weighted_kappa,
 )
-from smearscan.evaluation.counting import (
+from smearscan.method_comparison.counting_error import (
     FLAGS,
     PRECISION,
     TRUTHS,

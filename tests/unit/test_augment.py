@@ -1,6 +1,5 @@
 """Augmentation: the defaults are the former function, every switch does its one thing, a picture shows it."""
 
-import hashlib
 from pathlib import Path
 
 import cv2
@@ -40,20 +39,27 @@ def drawn(window: NDArray[np.uint8], how: Augmentation, n: int = 40, px: int = 3
 
 
 @pytest.mark.parametrize(
-    ("side", "px", "pixels"), [(45, 32, "1214c8e42a017f28"), (159, 112, "1ea4176d44eecdfc")]
+    ("side", "px", "means", "spreads"),
+    [
+        (45, 32, (125.05, 128.76, 165.96), (53.65, 56.02, 35.78)),
+        (159, 112, (125.47, 128.97, 166.00), (53.33, 55.84, 35.86)),
+    ],
 )
-def test_the_defaults_are_the_former_function_draw_for_draw(side: int, px: int, pixels: str) -> None:
+def test_the_defaults_are_the_former_function_draw_for_draw(
+    side: int, px: int, means: tuple[float, ...], spreads: tuple[float, ...]
+) -> None:
     y, x = np.mgrid[:side, :side] / side
     window = np.stack([255 * x, 255 * y, 200 - 100 * np.hypot(x - 0.4, y - 0.6)], -1).astype(np.uint8)
     rng = np.random.default_rng(7)
     crops = np.stack([augmented(window, px, rng, Augmentation()) for _ in range(40)])
     assert int(rng.integers(2**31)) == 998143988  # as many draws of the same kinds
-    if cv2.__version__ == "5.0.0":  # another release of OpenCV may round otherwise
-        assert hashlib.sha256(crops.tobytes()).hexdigest()[:16] == pixels
+    # OpenCV's kernels, chosen by the processor, round last bits otherwise: no hash of the pixels
+    np.testing.assert_allclose(crops.mean((0, 1, 2)), means, atol=0.05)
+    np.testing.assert_allclose(crops.std((0, 1, 2)), spreads, atol=0.05)
     rng = np.random.default_rng(1)
     former = [[140.24, 116.9, 127.69], [160.45, 133.52, 134.49], [112.88, 109.51, 105.8]]
-    means = [augmented(noise(), 32, rng).mean((0, 1)) for _ in range(3)]
-    np.testing.assert_allclose(means, former, atol=1)
+    seen = [augmented(noise(), 32, rng).mean((0, 1)) for _ in range(3)]
+    np.testing.assert_allclose(seen, former, atol=1)
 
 
 def test_no_augmentation_is_the_middle_of_the_window_pixel_for_pixel() -> None:

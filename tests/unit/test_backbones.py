@@ -10,15 +10,23 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from smearscan import backbones
-from smearscan.backbones import ARCHITECTURES, HEADS, IMAGENET_MEAN, Input, Network, build, input_of
-from smearscan.backbones.heads import LEUKNET_WIDTHS
-from smearscan.backbones.normalization import use_group_normalization
-from smearscan.classifier import Classifier
+from smearscan.classification import backbones
+from smearscan.classification.backbones import (
+    ARCHITECTURES,
+    HEADS,
+    IMAGENET_MEAN,
+    Input,
+    Network,
+    build,
+    input_of,
+)
+from smearscan.classification.backbones.heads import LEUKNET_WIDTHS
+from smearscan.classification.backbones.normalization import use_group_normalization
+from smearscan.classification.classifier import Classifier
 from smearscan.errors import WeightsError
-from smearscan.runtime import Blueprint, make_engine
+from smearscan.runtime import NetworkSpec, make_engine
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
-from smearscan.weights import ClassifierCard, load_weights, save_weights
+from smearscan.weights.pairs import ClassifierCard, load_weights, save_weights
 
 QUICK = ("resnet18_stage3", "mobilenet_v2", "mobilenet_v3_small", "resnet18", "soto_ayala_32", "farias_lenet")
 HEAVY = tuple(pytest.param(name, marks=pytest.mark.slow) for name in ARCHITECTURES if name not in QUICK)
@@ -99,7 +107,7 @@ def test_openvino_and_torch_agree(architecture: str, norm: backbones.Norm) -> No
     whole = FromPixels(build(architecture, 3, "own", norm).eval(), own.mean, own.std)
     crops = np.random.default_rng(0).integers(0, 256, (3, side, side, 3), dtype=np.uint8)
     wanted = TorchEngine(whole, torch.device("cpu"), 2).run(crops)
-    other = make_engine(Blueprint("", "logits", 2, (side, side), lambda: whole), "cpu", "openvino")
+    other = make_engine(NetworkSpec("", "logits", 2, (side, side), lambda: whole), "cpu", "openvino")
     np.testing.assert_allclose(other.run(crops), wanted, atol=1e-4, rtol=1e-4)
 
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from smearscan.background import leukocyte_mask, without_background
-from smearscan.crops import BACKGROUND
+from references.background_removal import measure_background, overlap
+from smearscan.classification.background import leukocyte_mask, without_background
+from smearscan.classification.crops import BACKGROUND
 from smearscan.errors import DatasetError
-from smearscan.evaluation.background import measure_background, overlap
 
 STAINS = {
     "purple": {"cell": (190, 175, 215), "nucleus": (80, 45, 150), "red": (215, 165, 175)},

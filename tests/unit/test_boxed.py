@@ -9,8 +9,8 @@ from PIL import Image
 
 from smearscan.errors import DatasetError
 from smearscan.taxonomy import LEUKOCYTE, PLATELET, RED_CELL
-from smearscan.training.boxed import BoxedImage, read_site
-from smearscan.training.config import BoxedSite
+from smearscan.training.annotated_fields import BoxedImage, read_site
+from smearscan.training.config import DetectionDataset
 
 CLASSES = {"WBC": "leukocyte", "RBC": "red_cell", "Platelets": "platelet"}
 SIZE = {"a.png": (160, 120), "b.png": (200, 100), "c.png": (96, 128)}  # width, height
@@ -87,9 +87,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def site(root: Path, kind: str, **changes: object) -> BoxedSite:
+def site(root: Path, kind: str, **changes: object) -> DetectionDataset:
     told = {"name": "here", "images": "images", "splits": {"train": "*"}, **WRITERS[kind](root), **changes}
-    return BoxedSite.model_validate(told)
+    return DetectionDataset.model_validate(told)
 
 
 def by_name(items: list[BoxedImage]) -> dict[str, BoxedImage]:
@@ -192,7 +192,7 @@ def test_a_broken_annotation_is_named(root: Path, kind: str, file: str, content:
 def test_missing_folders_lists_and_pictures_are_named(root: Path) -> None:
     with pytest.raises(DatasetError, match="nowhere"):
         read_site(site(root, "voc", images="nowhere"), root, "train")
-    told = BoxedSite(name="x", format="voc", images="images", annotations="voc", classes={}, splits={})
+    told = DetectionDataset(name="x", format="voc", images="images", annotations="voc", classes={}, splits={})
     with pytest.raises(DatasetError, match=r"gone\.txt"):
         read_site(told.model_copy(update={"splits": {"train": "gone.txt"}}), root, "train")
     (root / "list.txt").write_text("a.png\nz.png")

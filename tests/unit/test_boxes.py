@@ -6,7 +6,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smearscan import boxes
+from smearscan.detection import boxes
 
 _SIDE = st.integers(0, 60)
 _BOX = st.tuples(_SIDE, _SIDE, st.integers(1, 40), st.integers(1, 40)).map(

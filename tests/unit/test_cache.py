@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from small_nets import Backend, logits, pictures, use
 
-from smearscan.runtime import cache, engine, sure
-from smearscan.runtime.check import Difference
-from smearscan.runtime.engine import Blueprint, make, make_engine
+from smearscan.runtime import cache, engine
+from smearscan.runtime import mixed_precision as sure
+from smearscan.runtime.engine import make, make_engine
+from smearscan.runtime.network import NetworkSpec
+from smearscan.runtime.self_check import Difference
 
 NEAR = Difference(0.0, 0.001)
 
@@ -23,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def never(plan: Blueprint) -> Blueprint:
+def never(plan: NetworkSpec) -> NetworkSpec:
     """Return the same plan, which now must not be built."""
 
     def refuse() -> None:
@@ -179,7 +181,7 @@ def test_what_is_too_far_is_not_kept_but_that_bf16_is_too_far_is(
         make(logits("net"), "cpu")
     assert not folder.exists()
     use(monkeypatch, Backend(bf16=0.5))
-    monkeypatch.setattr(sure, "SURE", 0)  # this net is never sure, and would be computed again
+    monkeypatch.setattr(sure, "CONFIDENT", 0)  # this net is never sure, and would be computed again
     first = make(logits("net"), "cpu", "auto", "bf16")
     again = make(never_checked(monkeypatch), "cpu", "auto", "bf16")
     assert again.from_cache
@@ -188,6 +190,6 @@ def test_what_is_too_far_is_not_kept_but_that_bf16_is_too_far_is(
     assert len(list(folder.iterdir())) == 2
 
 
-def never_checked(monkeypatch: pytest.MonkeyPatch) -> Blueprint:
+def never_checked(monkeypatch: pytest.MonkeyPatch) -> NetworkSpec:
     monkeypatch.setattr(engine.check, "difference", lambda *_: pytest.fail("was compared again"))
     return logits("net")

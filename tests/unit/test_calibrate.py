@@ -9,12 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import CLASSES, KINDS, calibration, cards, errors, labeled
 
-from smearscan.calibration import Calibration, Scaling
-from smearscan.errors import DatasetError
-from smearscan.evaluation.calibrate import (
+from smearscan.calibration.fit import (
     best_threshold,
     count_errors,
-    crossed,
+    cross_validated,
     figures,
     fit_scalings,
     folds_of,
@@ -24,27 +22,29 @@ from smearscan.evaluation.calibrate import (
     rescaled,
     rule_of,
 )
-from smearscan.evaluation.labeled import Labeled
-from smearscan.naming import NamingRule
+from smearscan.calibration.labeled_cells import LabeledCells
+from smearscan.classification.naming import NamingRule
+from smearscan.differential.calibration_card import Calibration, RecalibrationParams
+from smearscan.errors import DatasetError
 
 CARDS = cards()
 RULE = NamingRule(KINDS, 0.6, 0.4)
 
 
-def called_blast(cells: Labeled, card: Calibration) -> list[bool]:
+def called_blast(cells: LabeledCells, card: Calibration) -> list[bool]:
     seen = rescaled(cells, card, CARDS)
     names = rule_of(card, CARDS).names(seen.probs, seen.blast_probs.astype(np.float32))
     return [name == "blast" for name in names]
 
 
-def overconfident(cells: Labeled, by: float = 3.0) -> Labeled:
+def overconfident(cells: LabeledCells, by: float = 3.0) -> LabeledCells:
     """The same cells by nets whose logits are too large."""
     probs = cells.probs**by
     odds = (cells.blast_probs / (1 - cells.blast_probs)) ** by
     return replace(cells, probs=probs / probs.sum(axis=1, keepdims=True), blast_probs=odds / (1 + odds))
 
 
-def missing(cells: Labeled, lost: np.ndarray) -> Labeled:  # type: ignore[type-arg]
+def missing(cells: LabeledCells, lost: np.ndarray) -> LabeledCells:  # type: ignore[type-arg]
     """The same cells, of which the detector missed some."""
     probs, blast = cells.probs.copy(), cells.blast_probs.copy()
     probs[lost], blast[lost] = np.nan, np.nan
@@ -217,7 +217,7 @@ def test_the_rule_is_that_of_the_card_before_those_of_the_nets() -> None:
 
 def test_rescaling_keeps_everything_but_probabilities() -> None:
     cells = labeled(50)
-    own = calibration(scaling={"differential": Scaling(temperature=2.0)})
+    own = calibration(scaling={"differential": RecalibrationParams(temperature=2.0)})
     changed = rescaled(cells, own, CARDS)
     np.testing.assert_allclose(changed.blast_probs, cells.blast_probs, rtol=1e-6)
     assert (changed.probs.max(axis=1) <= cells.probs.max(axis=1) + 1e-6).all()
@@ -247,7 +247,7 @@ def test_each_cell_is_judged_by_a_fit_that_did_not_see_it(slides: int, judged: s
         assert not set(taught) & set(tested)
         if slides > 5:
             assert not set(cells.group[taught]) & set(cells.group[tested])
-    told = crossed(calibration(), cells, CARDS)
+    told = cross_validated(calibration(), cells, CARDS)
     assert told["judged"] == judged
     assert told["before"] == figures(cells, calibration(), CARDS)
     assert told["after"]["calibration_error_blast"] < told["before"]["calibration_error_blast"]
@@ -275,4 +275,4 @@ def test_cells_without_any_name_have_figures_too() -> None:
 def test_too_few_found_cells_are_refused_in_words(n: int) -> None:
     cells = labeled(20)
     with pytest.raises(DatasetError, match="cells"):
-        crossed(calibration(errors()), missing(cells, np.arange(20) >= n), CARDS)
+        cross_validated(calibration(errors()), missing(cells, np.arange(20) >= n), CARDS)

@@ -8,17 +8,22 @@ import yaml
 from made_up import CLASSES, calibration, cards, errors
 from pydantic import ValidationError
 
-from smearscan.calibration import Calibration, Scaling, load_calibration, save_calibration
+from smearscan.classification.naming import Recalibration
+from smearscan.differential.calibration_card import (
+    Calibration,
+    RecalibrationParams,
+    load_calibration,
+    save_calibration,
+)
+from smearscan.differential.statistics.misclassification import MisclassificationModel
 from smearscan.errors import WeightsError
-from smearscan.naming import Rescaling
-from smearscan.statistics.errors import NamingErrors
 from smearscan.taxonomy import NOTICE
 
 
-def same(one: NamingErrors, other: NamingErrors) -> bool:
+def same(one: MisclassificationModel, other: MisclassificationModel) -> bool:
     return one.classes == other.classes and all(
         np.allclose(getattr(one, name), getattr(other, name), atol=1e-6)
-        for name in NamingErrors.__slots__
+        for name in MisclassificationModel.__slots__
         if name != "classes"
     )
 
@@ -46,7 +51,7 @@ def test_a_card_is_read_as_it_was_written(tmp_path: Path) -> None:
     own = errors(spread=0.0123, groups=7, found=np.array([[9, 10], [0, 0], [5, 5], [1, 3]]), variation=0.25)
     card = calibration(
         own,
-        scaling={"blast": Scaling(temperature=1.25, offsets={"blast": -0.5})},
+        scaling={"blast": RecalibrationParams(temperature=1.25, offsets={"blast": -0.5})},
         threshold=0.625, unclassified_below=0.5, unclassified_rate=0.1, made="2026-01-02",
         data={"cells": 120}, metrics={"before": {"value": 0.5}}, limits=["one microscope"],
     )  # fmt: skip
@@ -85,11 +90,11 @@ def test_with_errors_changes_the_errors_alone() -> None:
 
 
 def test_a_scaling_follows_the_order_of_a_net() -> None:
-    own = Scaling(temperature=2.0, offsets={"b": 0.5, "gone": 3.0})
-    assert own.rescaling(("a", "b")) == Rescaling(2.0, (0.0, 0.5))
-    assert own.rescaling(("b", "a")) == Rescaling(2.0, (0.5, 0.0))
+    own = RecalibrationParams(temperature=2.0, offsets={"b": 0.5, "gone": 3.0})
+    assert own.rescaling(("a", "b")) == Recalibration(2.0, (0.0, 0.5))
+    assert own.rescaling(("b", "a")) == Recalibration(2.0, (0.5, 0.0))
     probs = np.array([[0.3, 0.7]], np.float32)
-    np.testing.assert_allclose(Scaling().rescaling(("a", "b"))(probs), probs, rtol=1e-6)
+    np.testing.assert_allclose(RecalibrationParams().rescaling(("a", "b"))(probs), probs, rtol=1e-6)
 
 
 def test_a_card_belongs_to_the_nets_it_names() -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smearscan import boxes
+from smearscan.detection import boxes
 from smearscan.taxonomy import LEUKOCYTE, RED_CELL
 from smearscan.training import canvas, clumps
-from smearscan.training.boxed import BoxedImage
+from smearscan.training.annotated_fields import BoxedImage
 from smearscan.training.canvas import PAD, Clumps, ScaledField
 from smearscan.training.clumps import CutOut, paste_clumps
 

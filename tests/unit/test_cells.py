@@ -8,10 +8,10 @@ import pytest
 from fakes import detector, draw
 from PIL import Image
 
-from smearscan.crops import cut_crops
-from smearscan.detector import Detector
+from smearscan.classification.crops import cut_crops
+from smearscan.detection.detector import Detector
 from smearscan.errors import DatasetError
-from smearscan.images import read_image, write_image
+from smearscan.io.decode import read_image, write_image
 from smearscan.taxonomy import RED_CELL_UM, fold_name
 from smearscan.training.cells import (
     load_crops,

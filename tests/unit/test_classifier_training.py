@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import Tensor, nn
 
-from smearscan import backbones
-from smearscan.classifier import Classifier
+from smearscan.classification import backbones
+from smearscan.classification.classifier import Classifier
 from smearscan.errors import ConfigError, DatasetError
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.training import batches
-from smearscan.training import classifier as training
+from smearscan.training import train_classifier as training
 from smearscan.training.augment import Augmentation, augmented
 from smearscan.training.config import ClassifierTraining
 
@@ -311,7 +311,8 @@ def test_training_and_scanning_take_the_background_away_alike(
     """Windows, crops of validation and crops of a scan all pass through the one function."""
     seen_um: list[float] = []
     monkeypatch.setattr(
-        "smearscan.classifier.without_background", lambda crop, um: seen_um.append(um) or crop // 2
+        "smearscan.classification.classifier.without_background",
+        lambda crop, um: seen_um.append(um) or crop // 2,
     )
     monkeypatch.setattr(backbones, "build", lambda _, n, *__: Tiny(n))
     shown = []

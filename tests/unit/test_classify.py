@@ -15,16 +15,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from smearscan import scanner as scanner_module
-from smearscan.calibration import Scaling, load_calibration, save_calibration, shipped_calibration
+from smearscan.calibration.labeled_cells import labeled_rows
 from smearscan.cli import main
+from smearscan.differential.calibration_card import (
+    RecalibrationParams,
+    load_calibration,
+    save_calibration,
+    shipped_calibration,
+)
+from smearscan.differential.statistics.intervals import exact_interval
 from smearscan.errors import ConfigError, DatasetError, ImageError
-from smearscan.evaluation.class_folders import CropSet, Meanings, agreement, crop_sets
-from smearscan.evaluation.labeled import labeled_rows
-from smearscan.images import longest_side, some_images, write_image
+from smearscan.experiments.class_folders import CropSet, Meanings, agreement, crop_sets
+from smearscan.io.decode import longest_side, some_images, write_image
 from smearscan.results import Cell, FieldFailure
-from smearscan.single_cells import ACROSS_UM, NamedCells, magnifications, measure_crops
-from smearscan.statistics.intervals import exact_interval
+from smearscan.scan import scanner as scanner_module
+from smearscan.scan.single_cells import ACROSS_UM, NamedCells, magnifications, measure_crops
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES, RED_CELL_UM
 
 Picture = NDArray[np.uint8]
@@ -100,7 +105,7 @@ def test_the_rescaling_of_a_calibration_is_that_of_a_scan(crops: list[Picture], 
     changed = {
         "name": "site",
         "networks": {"blast": "ab" * 32, "differential": "ab" * 32},
-        "scaling": {"differential": Scaling(temperature=2.0, offsets={"monocyte": 1.5})},
+        "scaling": {"differential": RecalibrationParams(temperature=2.0, offsets={"monocyte": 1.5})},
     }
     save_calibration(card, shipped.model_copy(update=changed))
     usual, under = scanner().classify(crops), scanner(calibration=card).classify(crops)

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from smearscan import __version__, nets
-from smearscan.classifier import Classifier
+from smearscan import __version__
+from smearscan.classification.classifier import Classifier
 from smearscan.cli import _COMMANDS, main
 from smearscan.cli.options import stages
-from smearscan.detector import Detector
+from smearscan.detection.detector import Detector
 from smearscan.errors import ConfigError
-from smearscan.images import write_image
-from smearscan.weights import ClassifierCard, DetectorCard, save_card
+from smearscan.io.decode import write_image
+from smearscan.scan import models as nets
+from smearscan.weights.pairs import ClassifierCard, DetectorCard, save_card
 
 
 def ask(*args: object) -> Result:
@@ -159,9 +160,9 @@ def test_a_scan_that_cannot_be_is_refused_before_it_starts(
     tmp_path: Path, options: list[str], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(_: object, device: str, engine: str) -> Detector:
-        from smearscan.runtime.engine import choose_device
+        from smearscan.runtime.engine import resolve_device
 
-        choose_device(device)
+        resolve_device(device)
         pytest.fail("the scan began")
 
     monkeypatch.setattr(Detector, "load", load)

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner, Result
 from made_up import CLASSES, KINDS, calibration, errors, labeled, saved_pairs, written
 
-from smearscan.calibration import load_calibration, save_calibration
+from smearscan.calibration import last_layer
 from smearscan.cli import main
-from smearscan.evaluation import last_layer
-from smearscan.weights import ClassifierCard, load_card
+from smearscan.differential.calibration_card import load_calibration, save_calibration
+from smearscan.weights.pairs import ClassifierCard, load_card
 
 
 def ask(*args: object) -> Result:

@@ -14,11 +14,11 @@ from click.testing import CliRunner, Result
 from smearscan.cli import main
 from smearscan.cli.options import replace_section
 from smearscan.errors import ConfigError
-from smearscan.evaluation import compare
-from smearscan.evaluation.compare import Shorter, plan, row, systems_of
-from smearscan.evaluation.lab import Results, Run
-from smearscan.evaluation.protocols import Split, holdout
-from smearscan.report.compare import columns, markdown, write_comparison
+from smearscan.experiments import system_comparison as compare
+from smearscan.experiments.cross_validation import Results, Run
+from smearscan.experiments.protocols import Split, holdout
+from smearscan.experiments.system_comparison import Shorter, plan, row, systems_of
+from smearscan.experiments.system_comparison_report import columns, markdown, write_comparison
 from smearscan.training.config import ClassifierTraining, Published
 
 WORK = Published(work="Someone, 1999", result="99 %", schedule="SGD", start="ImageNet", beware="one patient")

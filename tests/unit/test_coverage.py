@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 from made_up import CLASSES, calibration, errors, perfect
 
-from smearscan.calibration import save_calibration
+from smearscan.calibration.coverage import measure_coverage, measure_sequential, simulate
 from smearscan.cli import main
-from smearscan.evaluation.coverage import measure_coverage, measure_sequential, simulate
+from smearscan.differential.calibration_card import save_calibration
 from smearscan.taxonomy import BLAST
 
 OWN = errors(spread=0.005, variation=0.2)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smearscan import boxes
-from smearscan.crops import BACKGROUND, background_gain, cut_crops
+from smearscan.classification.crops import BACKGROUND, background_gain, cut_crops
+from smearscan.detection import boxes
 
 UM_PER_PX, CROP_UM, CROP_PX = 0.1, 20.0, 96
 

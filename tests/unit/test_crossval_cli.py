@@ -10,10 +10,10 @@ from click.testing import CliRunner, Result
 from made_up_lab import CLASSES, Trainer, manifest
 
 from smearscan.cli import main
-from smearscan.evaluation import lab
-from smearscan.evaluation.leaks import Finding, Leaks, require_clean
-from smearscan.report import lab as report
-from smearscan.report.lab import LEAKED
+from smearscan.experiments import cross_validation as lab
+from smearscan.experiments import cross_validation_report as report
+from smearscan.experiments.cross_validation_report import LEAKED
+from smearscan.experiments.leak_guard import Finding, Leaks, require_clean
 from smearscan.taxonomy import NOTICE
 
 LEAK = Leaks((Finding("same cell", "leak", 3, "3 pictures are on both sides"),))

@@ -6,8 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from smearscan import boxes
-from smearscan.evaluation.detection import IOU_THRESHOLDS, Matched, at_threshold, average_precision, match
+from smearscan.detection import boxes
+from smearscan.experiments.detection_metrics import (
+    IOU_THRESHOLDS,
+    Matched,
+    at_threshold,
+    average_precision,
+    match,
+)
 
 TRUE = boxes.as_boxes([[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10], [60, 0, 70, 10]])
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from smearscan import detector as detector_module
-from smearscan.detector import PAD, Detector, Raw, resized
+from smearscan.detection import detector as detector_module
+from smearscan.detection.detector import PAD, Detector, Raw, resized
 from smearscan.results import Detections, Scale
 from smearscan.taxonomy import LEUKOCYTE, PLATELET, RED_CELL, RED_CELL_UM
-from smearscan.weights import DetectorCard
+from smearscan.weights.pairs import DetectorCard
 
 SAME = Scale(RED_CELL_UM / 32, "given")
 

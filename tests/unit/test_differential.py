@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smearscan.differential import NOT_COUNTED, DifferentialCount
-from smearscan.slide import COUNTED
-from smearscan.statistics.intervals import exact_interval, upper_limit
-from smearscan.taxonomy import DIFFERENTIAL_CLASSES, OUTSIDE, UNCLASSIFIED
+from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL, DifferentialCount
+from smearscan.differential.slide_report import COUNTED
+from smearscan.differential.statistics.intervals import exact_interval, upper_limit
+from smearscan.taxonomy import DIFFERENTIAL_CLASSES, NON_LEUKOCYTES, UNCLASSIFIED
 
 CLASSES = ("neutrophil", "lymphocyte", "blast")
 names = st.lists(st.sampled_from([*CLASSES, "smudge_cell", "other", "unclassified"]), max_size=60)
@@ -41,14 +41,16 @@ def test_percentages_are_of_the_counted_cells_and_sum_to_100(types: list[str]) -
 
 
 def test_what_is_no_leukocyte_and_what_has_no_name_are_outside_the_denominator() -> None:
-    assert OUTSIDE == ("erythroblast", "smudge_cell", "platelet", "other")
-    assert set(NOT_COUNTED) == {*OUTSIDE, UNCLASSIFIED}
-    assert set(COUNTED) == set(DIFFERENTIAL_CLASSES) - set(OUTSIDE)
-    types = ["neutrophil"] * 3 + ["monocyte"] + [name for name in NOT_COUNTED for _ in range(50)]
+    assert NON_LEUKOCYTES == ("erythroblast", "smudge_cell", "platelet", "other")
+    assert set(EXCLUDED_FROM_DIFFERENTIAL) == {*NON_LEUKOCYTES, UNCLASSIFIED}
+    assert set(COUNTED) == set(DIFFERENTIAL_CLASSES) - set(NON_LEUKOCYTES)
+    types = (
+        ["neutrophil"] * 3 + ["monocyte"] + [name for name in EXCLUDED_FROM_DIFFERENTIAL for _ in range(50)]
+    )
     count = DifferentialCount.of(types, COUNTED)
     assert count.total == 4
     assert dict(zip(count.classes, count.percent, strict=True))["neutrophil"] == 75
-    assert [count.count(name) for name in NOT_COUNTED] == [0] * 5
+    assert [count.count(name) for name in EXCLUDED_FROM_DIFFERENTIAL] == [0] * 5
     assert count.interval("monocyte") == exact_interval(1, 4)
 
 

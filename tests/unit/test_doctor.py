@@ -6,11 +6,12 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from smearscan import weights, yolo
-from smearscan.backbones import build
+from smearscan.classification.backbones import build
 from smearscan.cli import main
+from smearscan.detection import yolo
 from smearscan.taxonomy import DETECTOR_CLASSES
-from smearscan.weights import ClassifierCard, DetectorCard, save_weights
+from smearscan.weights import pairs as weights
+from smearscan.weights.pairs import ClassifierCard, DetectorCard, save_weights
 
 
 def ask(*args: str) -> Result:

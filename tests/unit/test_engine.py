@@ -12,8 +12,8 @@ from PIL import Image
 from small_nets import MEAN, STD, logits, network, pictures
 from torch import Tensor, nn
 
-from smearscan import yolo
-from smearscan.runtime import Blueprint, Engine, make_engine
+from smearscan.detection import yolo
+from smearscan.runtime import Engine, NetworkSpec, make_engine
 from smearscan.runtime.batches import usable_cores
 from smearscan.runtime.onnx_engine import OnnxEngine, to_onnx
 from smearscan.runtime.openvino_engine import OpenVino, OpenVinoEngine
@@ -63,7 +63,7 @@ def test_engines_agree_with_torch(engine: Engine, shape: tuple[int, int]) -> Non
 def test_engines_agree_on_the_detection_network_at_every_size(name: str) -> None:
     torch.manual_seed(0)
     whole = FromPixels(yolo.fused(yolo.build("yolov8n", 3)))
-    plan = Blueprint("", "boxes", 1, (32, 128), lambda: whole)
+    plan = NetworkSpec("", "boxes", 1, (32, 128), lambda: whole)
     one, other = make_engine(plan, "cpu", "torch"), make_engine(plan, "cpu", name)
     for height, width in ((64, 64), (96, 160), (128, 32)):
         image = pictures(1, height, width)

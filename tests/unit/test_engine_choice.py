@@ -14,10 +14,12 @@ from torch import nn
 
 from smearscan.errors import EngineError
 from smearscan.runtime import engine as module
-from smearscan.runtime import make_engine, sure
-from smearscan.runtime.check import Difference, difference, pictures
-from smearscan.runtime.engine import Blueprint, choose, choose_device
+from smearscan.runtime import make_engine
+from smearscan.runtime import mixed_precision as sure
+from smearscan.runtime.engine import resolve_device, resolve_engine
+from smearscan.runtime.network import NetworkSpec
 from smearscan.runtime.openvino_engine import OpenVino
+from smearscan.runtime.self_check import Difference, difference, pictures
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 
 
@@ -37,12 +39,12 @@ def test_auto_takes_openvino_on_the_cpu() -> None:
 def test_an_engine_of_the_cpu_takes_the_cpu_where_the_device_is_left_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    choose_really = module.choose_device
-    monkeypatch.setattr(module, "choose_device", lambda d: "cuda" if d == "auto" else choose_really(d))
-    assert choose("auto", "auto")[:2] == ("cuda", "torch")
-    assert choose("auto", "torch")[:2] == ("cuda", "torch")
-    assert choose("auto", "openvino")[:2] == ("cpu", "openvino")
-    assert choose("auto", "onnxruntime")[:2] == ("cpu", "onnxruntime")
+    choose_really = module.resolve_device
+    monkeypatch.setattr(module, "resolve_device", lambda d: "cuda" if d == "auto" else choose_really(d))
+    assert resolve_engine("auto", "auto")[:2] == ("cuda", "torch")
+    assert resolve_engine("auto", "torch")[:2] == ("cuda", "torch")
+    assert resolve_engine("auto", "openvino")[:2] == ("cpu", "openvino")
+    assert resolve_engine("auto", "onnxruntime")[:2] == ("cpu", "onnxruntime")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_what_is_not_installed_is_named_with_the_cure(monkeypatch: pytest.Monkey
         with pytest.raises(EngineError, match=r"pip install 'smearscan\[(onnx|tensorrt)\]'"):
             make_engine(logits(), "cpu", name)
     assert make_engine(logits(), "cpu").name == "torch cpu"
-    assert "pip install openvino" in choose("cpu", "auto")[2]
+    assert "pip install openvino" in resolve_engine("cpu", "auto")[2]
 
 
 def test_tensorrt_wants_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,14 +81,14 @@ def test_tensorrt_wants_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_cpu_is_always_there() -> None:
-    assert choose_device("cpu") == "cpu"
-    assert choose_device("auto") in ("cpu", "cuda")
+    assert resolve_device("cpu") == "cpu"
+    assert resolve_device("auto") in ("cpu", "cuda")
 
 
 def test_choosing_imports_no_torch() -> None:
     code = (
-        "import sys; from smearscan.runtime.engine import choose; choose('cpu', 'auto');"
-        "from smearscan.runtime import openvino_engine; from smearscan import weights, classifier;"
+        "import sys; from smearscan.runtime.engine import resolve_engine; resolve_engine('cpu', 'auto');"
+        "from smearscan.runtime import openvino_engine; from smearscan import classification, weights;"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -97,7 +99,7 @@ def test_choosing_imports_no_torch() -> None:
 
 @pytest.mark.parametrize(("plan", "fine", "far"), [(boxes(), 0.4, 0.6), (logits(), 0.01, 0.2)])
 def test_an_engine_too_far_from_torch_is_refused(
-    monkeypatch: pytest.MonkeyPatch, plan: Blueprint, fine: float, far: float
+    monkeypatch: pytest.MonkeyPatch, plan: NetworkSpec, fine: float, far: float
 ) -> None:
     use(monkeypatch, Backend(f32=fine))
     made = module.make(plan, "cpu")
@@ -111,7 +113,7 @@ def test_an_engine_too_far_from_torch_is_refused(
 
 
 def test_bf16_is_taken_where_the_processor_has_it_and_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    def moved(plan: Blueprint) -> tuple[float, str]:
+    def moved(plan: NetworkSpec) -> tuple[float, str]:
         made = module.make(plan, "cpu", "auto", "bf16")
         images = small_nets.pictures(4)
         told = made.engine.run(images) - TorchEngine(plan.build(), "cpu", plan.batch).run(images)
@@ -122,7 +124,7 @@ def test_bf16_is_taken_where_the_processor_has_it_and_it_holds(monkeypatch: pyte
     use(monkeypatch, Backend(bf16=0.5))
     assert moved(logits()) == (0, "the quickest on a CPU")  # the self-check sees just that
     use(monkeypatch, Backend(bf16=0.01))
-    monkeypatch.setattr(sure, "SURE", 0)
+    monkeypatch.setattr(sure, "CONFIDENT", 0)
     assert moved(logits()) == (0.01, "the quickest on a CPU")
     assert moved(boxes())[0] == 0  # a detector's boxes stay exact
     use(monkeypatch, Backend(bf16=0.01, native=False))
@@ -133,7 +135,7 @@ def test_bf16_is_taken_where_the_processor_has_it_and_it_holds(monkeypatch: pyte
 
 @pytest.mark.skipif(not OpenVino().has_bf16(), reason="the processor has no bf16 of its own")
 def test_bf16_of_openvino_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sure, "SURE", 0)
+    monkeypatch.setattr(sure, "CONFIDENT", 0)
     half, whole = make_engine(logits(), "cpu", "openvino", "bf16"), make_engine(logits(), "cpu", "openvino")
     assert half.name == "openvino cpu bf16"
     images = small_nets.pictures(8)
@@ -151,7 +153,7 @@ def test_what_leaves_doubt_is_computed_anew_and_nothing_else() -> None:
 
     quick = Fixed("quick", [[5, 0], [0, 0.5], [np.nan, 0], [-9, 9]])
     exact = Fixed("exact", [[7, 7], [0, 0.6], [1, 2], [7, 7]])
-    engine = sure.Sure(quick, exact)
+    engine = sure.Bf16WithFallback(quick, exact)
     images = np.zeros((4, 1, 1, 3), np.uint8)
     images[:, 0, 0, 0] = range(4)
     both = np.float32([[5, 0], [0, 0.6], [1, 2], [-9, 9]])
@@ -164,11 +166,11 @@ def test_what_leaves_doubt_is_computed_anew_and_nothing_else() -> None:
 def test_the_check_s_pictures_are_always_the_same_and_show_something() -> None:
     first, again = pictures(boxes()), pictures(boxes())
     assert [p.shape for p in first] == [(2, 128, 128, 3)]
-    assert [p.shape for p in pictures(Blueprint("", "boxes", 1, (32, 640), boxes().build))] == [
+    assert [p.shape for p in pictures(NetworkSpec("", "boxes", 1, (32, 640), boxes().build))] == [
         (2, 192, 320, 3),
         (2, 320, 192, 3),
     ]
-    assert [p.shape for p in pictures(Blueprint("", "logits", 8, (112, 112), boxes().build))] == [
+    assert [p.shape for p in pictures(NetworkSpec("", "logits", 8, (112, 112), boxes().build))] == [
         (16, 112, 112, 3)
     ]
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
@@ -176,15 +178,15 @@ def test_the_check_s_pictures_are_always_the_same_and_show_something() -> None:
     assert not np.array_equal(first[0][0], first[0][1])
 
 
-def colors() -> Blueprint:
+def colors() -> NetworkSpec:
     """Plan a network that answers by the mean color."""
     torch.manual_seed(0)
     layers = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5))
-    return Blueprint("", "logits", 4, (32, 32), lambda: FromPixels(layers, std=(0.2, 0.2, 0.2)))
+    return NetworkSpec("", "logits", 4, (32, 32), lambda: FromPixels(layers, std=(0.2, 0.2, 0.2)))
 
 
 @pytest.mark.parametrize("plan", [boxes(), colors()])
-def test_the_check_finds_what_goes_wrong(plan: Blueprint) -> None:
+def test_the_check_finds_what_goes_wrong(plan: NetworkSpec) -> None:
     class Swapped(TorchEngine):
         def _infer(self, batch: np.ndarray) -> np.ndarray:
             return super()._infer(batch[..., ::-1].copy())

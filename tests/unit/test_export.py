@@ -9,16 +9,17 @@ import torch
 from click.testing import CliRunner, Result
 from small_nets import boxes, logits, network, pictures
 
-from smearscan.backbones import build
+from smearscan.classification.backbones import build
 from smearscan.cli import main
 from smearscan.errors import ConfigError, EngineError
-from smearscan.runtime import Blueprint, check
+from smearscan.runtime import NetworkSpec
 from smearscan.runtime import export as module
+from smearscan.runtime import self_check as check
 from smearscan.runtime.batches import Batched
-from smearscan.runtime.engine import Engine
 from smearscan.runtime.export import SUFFIXES, export
+from smearscan.runtime.network import Engine
 from smearscan.runtime.openvino_engine import core
-from smearscan.weights import ClassifierCard, load_card, save_weights
+from smearscan.weights.pairs import ClassifierCard, load_card, save_weights
 
 
 def run(form: str, file: Path, images: np.ndarray) -> np.ndarray:
@@ -75,9 +76,9 @@ def test_a_model_that_answers_otherwise_is_removed(tmp_path: Path, monkeypatch: 
         def _infer(self, batch: np.ndarray) -> np.ndarray:
             return np.eye(5, dtype=np.float32)[np.zeros(len(batch), int)] * 9
 
-    def written(_: object, blueprint: Blueprint, out: Path) -> Engine:
+    def written(_: object, network_spec: NetworkSpec, out: Path) -> Engine:
         out.write_bytes(b"model")
-        return Wrong("wrong", blueprint.batch)
+        return Wrong("wrong", network_spec.batch)
 
     monkeypatch.setitem(module._WAYS, "onnx", written)
     with pytest.raises(EngineError, match="too far from torch's"):

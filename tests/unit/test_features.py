@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from smearscan.errors import ConfigError, DatasetError
-from smearscan.evaluation.features import Layer, maps, probed, silhouette, study
-from smearscan.evaluation.sampling import per_kind
-from smearscan.report.feature_map import draw_maps
+from smearscan.experiments.feature_map import draw_maps
+from smearscan.experiments.features import Layer, maps, probed, silhouette, study
+from smearscan.experiments.sampling import per_kind
 
 CLASSES = ("a", "b", "c")
 

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import CLASSES, COUNTED, errors
 
-from smearscan.differential import DifferentialCount
-from smearscan.flag import ANY_EXCESS, Flag, FlagRule, decide
-from smearscan.statistics.correction import Corrected, corrected_percent
-from smearscan.statistics.errors import NamingErrors
-from smearscan.statistics.excess import Excess, excess
-from smearscan.statistics.intervals import exact_interval
+from smearscan.differential.count import DifferentialCount
+from smearscan.differential.flag import ANY_EXCESS, Flag, FlagRule, decide
+from smearscan.differential.statistics.blast_excess import BlastExcessTest, blast_excess
+from smearscan.differential.statistics.correction import CorrectedDifferential, correct_differential
+from smearscan.differential.statistics.intervals import exact_interval
+from smearscan.differential.statistics.misclassification import MisclassificationModel
 
 # ---------------------------------------------------------------- by percentage
 
@@ -93,17 +93,17 @@ OWN = errors(variation=0.2)
 
 
 def judged(
-    blasts: int, total: int, own: NamingErrors = OWN, **rule: object
-) -> tuple[DifferentialCount, FlagRule, Excess, Corrected]:
+    blasts: int, total: int, own: MisclassificationModel = OWN, **rule: object
+) -> tuple[DifferentialCount, FlagRule, BlastExcessTest, CorrectedDifferential]:
     """Count of a slide of neutrophils and blasts, with its test."""
     levels = FlagRule(**rule)
     slide = np.array([[total - blasts, 0, 0, blasts]], np.int64)
     count = DifferentialCount(COUNTED, slide[0, [0, 1, 3]])
-    test = excess(slide, own, COUNTED, levels.level, levels.power)
-    return count, levels, test, corrected_percent(slide, own, COUNTED, limits=levels.tiers)
+    test = blast_excess(slide, own, COUNTED, levels.level, levels.power)
+    return count, levels, test, correct_differential(slide, own, COUNTED, limits=levels.tiers)
 
 
-def by_test(blasts: int, total: int, own: NamingErrors = OWN, **rule: object) -> Flag:
+def by_test(blasts: int, total: int, own: MisclassificationModel = OWN, **rule: object) -> Flag:
     return decide(*judged(blasts, total, own, **rule))
 
 
@@ -213,8 +213,8 @@ def test_a_slide_of_monocytes_is_judged_by_the_errors_of_monocytes() -> None:
 
     def found(slide: list[int]) -> Flag:
         counts = np.array([slide], np.int64)
-        test = excess(counts, OWN, COUNTED)
-        corrected = corrected_percent(counts, OWN, COUNTED, limits=FlagRule().tiers)
+        test = blast_excess(counts, OWN, COUNTED)
+        corrected = correct_differential(counts, OWN, COUNTED, limits=FlagRule().tiers)
         return decide(DifferentialCount(CLASSES, counts[0]), FlagRule(), test, corrected)
 
     assert found([191, 0, 0, 9]).state == "flagged"
@@ -238,8 +238,8 @@ def test_many_possible_blasts_flag_a_slide_without_an_excess(
     possible: int, asked: int, share: float, flagged: bool
 ) -> None:
     seen = np.array([[250, 30, 0, 0]])
-    test = excess(seen, OWN, COUNTED, 0.01, 0.95)
-    corrected = corrected_percent(seen, OWN, COUNTED, limits=(10.0, 20.0))
+    test = blast_excess(seen, OWN, COUNTED, 0.01, 0.95)
+    corrected = correct_differential(seen, OWN, COUNTED, limits=(10.0, 20.0))
     count = DifferentialCount(COUNTED, np.array([250, 30, 0]))
     without = decide(count, FlagRule(), test, corrected, share)
     found = decide(count, FlagRule(), test, corrected, share, (possible, asked))

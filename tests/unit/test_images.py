@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smearscan.errors import ImageError
-from smearscan.images import MIN_SIDE_PX, as_rgb, read_image, read_reduced, write_image
+from smearscan.io.decode import MIN_SIDE_PX, as_rgb, read_image, read_reduced, write_image
 
 ORIENTATION = 0x0112
 _TURNED = {

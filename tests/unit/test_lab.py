@@ -12,17 +12,23 @@ import pytest
 from made_up_lab import CLASSES, CONFIG, Tiny, Trainer, manifest
 
 from smearscan.errors import ConfigError, LeakError
-from smearscan.evaluation import lab
-from smearscan.evaluation.lab import Results, epochs_left, guard, joined, run, run_folder
-from smearscan.evaluation.lab_summary import card_figures, summarize
-from smearscan.evaluation.leaks import Finding, Leaks
-from smearscan.evaluation.protocols import fold_of, kfold, lodo, with_classes
-from smearscan.evaluation.scores import METRICS
-from smearscan.report.lab import LEAKED, lab_page, markdown, results_table, write_results
-from smearscan.report.lab_plots import pictures
+from smearscan.experiments import cross_validation as lab
+from smearscan.experiments.cross_validation import Results, epochs_left, guard, joined, run, run_folder
+from smearscan.experiments.cross_validation_plots import pictures
+from smearscan.experiments.cross_validation_report import (
+    LEAKED,
+    lab_page,
+    markdown,
+    results_table,
+    write_results,
+)
+from smearscan.experiments.cross_validation_summary import card_figures, summarize
+from smearscan.experiments.leak_guard import Finding, Leaks
+from smearscan.experiments.protocols import assign_folds, kfold, lodo, with_classes
+from smearscan.experiments.scores import METRICS
 from smearscan.taxonomy import NOTICE
 from smearscan.training.config import ClassifierTraining
-from smearscan.weights import ClassifierCard, load_weights
+from smearscan.weights.pairs import ClassifierCard, load_weights
 
 
 @pytest.fixture
@@ -164,7 +170,7 @@ def test_the_guard_looks_at_the_folds_of_each_seed_once(
     plans = [kfold(cells, 3, seed, "a") for seed in (0, 1, 0)]
     assert len(guard(cells, plans, Path(), allow=False)) == 2
     for plan, told in zip(plans, seen, strict=False):
-        pd.testing.assert_frame_equal(told, fold_of(cells, plan))
+        pd.testing.assert_frame_equal(told, assign_folds(cells, plan))
 
 
 def test_leaks_of_any_seed_are_refused_unless_allowed(

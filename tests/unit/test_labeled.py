@@ -10,9 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import CLASSES, KINDS, labeled, written
 
+from smearscan.calibration.labeled_cells import (
+    LabeledCells,
+    label_published,
+    labeled_rows,
+    read_labeled,
+    true_class,
+)
 from smearscan.errors import DatasetError
-from smearscan.evaluation.labeled import Labeled, label_published, labeled_rows, read_labeled, true_class
-from smearscan.images import write_image
+from smearscan.io.decode import write_image
 from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES
 from smearscan.training.config import ClassifierTraining
 
@@ -119,7 +125,7 @@ def test_some_cells_are_chosen_with_all_that_belongs_to_them(keep: list[bool]) -
     cells = labeled(20)
     chosen = cells.where(np.array(keep))
     assert len(chosen) == sum(keep)
-    for name in Labeled.__slots__:
+    for name in LabeledCells.__slots__:
         np.testing.assert_array_equal(getattr(chosen, name), getattr(cells, name)[keep])
 
 

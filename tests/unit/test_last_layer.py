@@ -10,14 +10,14 @@ from fakes import UM_PER_PX, draw
 from made_up import KINDS, net_card
 from scipy.special import log_softmax
 
-from smearscan import backbones
-from smearscan.crops import cut_crops
+from smearscan.calibration import last_layer
+from smearscan.calibration.last_layer import HOLDS, refit_last_layer
+from smearscan.classification import backbones
+from smearscan.classification.crops import cut_crops
 from smearscan.errors import DatasetError
-from smearscan.evaluation import last_layer
-from smearscan.evaluation.last_layer import HOLDS, refit_last_layer
-from smearscan.images import read_image, write_image
+from smearscan.io.decode import read_image, write_image
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
-from smearscan.weights import ClassifierCard, load_weights, save_weights
+from smearscan.weights.pairs import ClassifierCard, load_weights, save_weights
 
 N = 12
 FOLDS = [(np.setdiff1d(np.arange(N), part), part) for part in np.array_split(np.arange(N), 3)]

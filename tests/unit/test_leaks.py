@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from smearscan.errors import LeakError
-from smearscan.evaluation.leaks import Leaks, find_leaks, regrouped, require_clean
-from smearscan.evaluation.near_duplicates import SAME, same_cells
-from smearscan.images import write_image
+from smearscan.experiments.leak_guard import Leaks, find_leaks, regrouped, require_clean
+from smearscan.experiments.near_duplicates import SAME, same_cells
+from smearscan.io.decode import write_image
 
 SIDE, UM = 120, 24.0
 Picture = NDArray[np.uint8]

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 
 from smearscan.errors import ConfigError
-from smearscan.training.loop import Averaged, Checkpoint, Curves, learning_rate
+from smearscan.training.loop import Checkpoint, Curves, ExponentialMovingAverage, learning_rate
 
 # ---------------------------------------------------------------- schedule
 
@@ -53,7 +53,7 @@ def net(value: float) -> nn.Module:
 
 def test_the_average_starts_as_a_copy_that_does_not_learn() -> None:
     model = net(1.0)
-    averaged = Averaged(model)
+    averaged = ExponentialMovingAverage(model)
     with torch.no_grad():
         model[0].weight.fill_(9.0)
     assert averaged.model.state_dict()["0.weight"].unique().tolist() == [1.0]
@@ -63,7 +63,7 @@ def test_the_average_starts_as_a_copy_that_does_not_learn() -> None:
 
 
 def test_the_average_follows_the_recursion() -> None:
-    averaged = Averaged(net(0.0), decay=0.9, ramp=3.0)
+    averaged = ExponentialMovingAverage(net(0.0), decay=0.9, ramp=3.0)
     expected = 0.0
     for k, value in enumerate([1.0, -2.0, 5.0, 5.0], 1):
         averaged.update(net(value))
@@ -76,14 +76,14 @@ def test_the_average_follows_the_recursion() -> None:
 
 
 def test_the_average_of_a_constant_is_the_constant() -> None:
-    averaged = Averaged(net(3.0))
+    averaged = ExponentialMovingAverage(net(3.0))
     for _ in range(50):
         averaged.update(net(3.0))
     assert averaged.model.state_dict()["1.bias"].tolist() == pytest.approx([3.0, 3.0], rel=1e-6)
 
 
 def test_the_average_lies_between_and_comes_near() -> None:
-    averaged, aim = Averaged(net(0.0), decay=0.9, ramp=1.0), net(1.0)
+    averaged, aim = ExponentialMovingAverage(net(0.0), decay=0.9, ramp=1.0), net(1.0)
     before = 0.0
     for _ in range(80):
         averaged.update(aim)
@@ -95,7 +95,7 @@ def test_the_average_lies_between_and_comes_near() -> None:
 
 def test_whole_numbers_are_taken_over_as_they_are() -> None:
     model = net(1.0)
-    averaged = Averaged(model)
+    averaged = ExponentialMovingAverage(model)
     model[1].num_batches_tracked.fill_(17)
     averaged.update(model)
     assert averaged.model.state_dict()["1.num_batches_tracked"].item() == 17
@@ -104,7 +104,7 @@ def test_whole_numbers_are_taken_over_as_they_are() -> None:
 def test_updating_leaves_the_model_as_it_is() -> None:
     model = net(2.0)
     before = copy.deepcopy(model.state_dict())
-    Averaged(net(0.0)).update(model)
+    ExponentialMovingAverage(net(0.0)).update(model)
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
 
 

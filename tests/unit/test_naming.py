@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from smearscan.naming import NamingRule, Rescaling
+from smearscan.classification.naming import NamingRule, Recalibration
 
 CLASSES = ("neutrophil", "monocyte", "other")
 BOTH = NamingRule(CLASSES, 0.75, 0.5)
@@ -89,8 +89,8 @@ def test_names_are_given_cell_by_cell(table: Floats, blast: float, limit: float,
 
 @given(table=rows())
 def test_no_change_is_no_change(table: Floats) -> None:
-    np.testing.assert_array_equal(Rescaling()(table), table.astype(np.float32))
-    np.testing.assert_allclose(Rescaling(1.0, (0.0, 0.0, 0.0))(table), table, rtol=1e-5)
+    np.testing.assert_array_equal(Recalibration()(table), table.astype(np.float32))
+    np.testing.assert_allclose(Recalibration(1.0, (0.0, 0.0, 0.0))(table), table, rtol=1e-5)
 
 
 @given(
@@ -101,10 +101,10 @@ def test_no_change_is_no_change(table: Floats) -> None:
 def test_rows_sum_to_1_and_odds_shift_by_the_offsets(
     table: Floats, temperature: float, offsets: list[float]
 ) -> None:
-    found = Rescaling(temperature, tuple(offsets))(table)
+    found = Recalibration(temperature, tuple(offsets))(table)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
-    plain = Rescaling(temperature)(table).astype(np.float64)
+    plain = Recalibration(temperature)(table).astype(np.float64)
     sure = (found[:, :2] > 1e-20).all(axis=1) & (plain[:, :2] > 1e-20).all(axis=1)
     shift = np.log(found[sure, 0] / found[sure, 1]) - np.log(plain[sure, 0] / plain[sure, 1])
     np.testing.assert_allclose(shift, offsets[0] - offsets[1], atol=1e-4)
@@ -112,7 +112,7 @@ def test_rows_sum_to_1_and_odds_shift_by_the_offsets(
 
 @given(table=rows(), temperature=st.floats(0.2, 5))
 def test_a_temperature_divides_the_log_odds_and_keeps_the_order(table: Floats, temperature: float) -> None:
-    found = Rescaling(temperature)(table).astype(np.float64)
+    found = Recalibration(temperature)(table).astype(np.float64)
     wanted = np.log(table[:, 0] / table[:, 1]) / temperature
     sure = (found > 1e-30).all(axis=1)
     np.testing.assert_allclose(np.log(found[sure, 0] / found[sure, 1]), wanted[sure], atol=1e-4)
@@ -121,14 +121,14 @@ def test_a_temperature_divides_the_log_odds_and_keeps_the_order(table: Floats, t
 
 
 def test_one_half_with_an_offset_is_known_by_hand() -> None:
-    found = Rescaling(1.0, (0.0, float(np.log(3))))(np.array([[0.5, 0.5]]))
+    found = Recalibration(1.0, (0.0, float(np.log(3))))(np.array([[0.5, 0.5]]))
     assert found[0].tolist() == pytest.approx([0.25, 0.75])
 
 
 def test_certainty_stays_a_probability() -> None:
-    for rescale in (Rescaling(0.1), Rescaling(10.0, (-1.0, 1.0))):
+    for rescale in (Recalibration(0.1), Recalibration(10.0, (-1.0, 1.0))):
         found = rescale(np.array([[0.0, 1.0], [1.0, 0.0]]))
         assert np.isfinite(found).all()
         np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
         assert (found[:, 1] > found[:, 0]).tolist() == [True, False]
-    assert Rescaling(2.0)(np.empty((0, 4))).shape == (0, 4)
+    assert Recalibration(2.0)(np.empty((0, 4))).shape == (0, 4)

@@ -8,16 +8,16 @@ import pytest
 from click.testing import CliRunner
 from made_up import CLASSES, KINDS, calibration, cards, labeled, saved_pairs, written
 
-from smearscan import weights
-from smearscan.calibration import save_calibration
+from smearscan.calibration.labeled_cells import LabeledCells
+from smearscan.calibration.pooled_slides import FEWEST, measure_pooled
 from smearscan.cli import main
-from smearscan.evaluation.labeled import Labeled
-from smearscan.evaluation.pooled import FEWEST, measure_pooled
+from smearscan.differential.calibration_card import save_calibration
+from smearscan.weights import pairs as weights
 
 CARDS = cards()
 
 
-def cells(groups: int = 12, of_each: int = 60, every: int = 0) -> Labeled:
+def cells(groups: int = 12, of_each: int = 60, every: int = 0) -> LabeledCells:
     """Cells of slides that each hold every class, named right but for false blasts, one `every` so many."""
     truth = np.tile(np.repeat(np.array(CLASSES), of_each // 4), groups)
     kind = np.where(truth == "blast", "neutrophil", truth)
@@ -25,10 +25,12 @@ def cells(groups: int = 12, of_each: int = 60, every: int = 0) -> Labeled:
     false = (truth != "blast") & (np.arange(len(truth)) % every == 0) if every else np.zeros(len(truth), bool)
     blast = np.where((truth == "blast") | false, 0.95, 0.05)
     group = np.repeat([f"g{i:02d}" for i in range(groups)], of_each)
-    return Labeled(truth, group, np.full(len(truth), "x"), probs, blast, np.zeros(len(truth), bool))
+    return LabeledCells(truth, group, np.full(len(truth), "x"), probs, blast, np.zeros(len(truth), bool))
 
 
-def pooled(own: Labeled, shares: tuple[float, ...], n: int = 200, slides: int = 5) -> list[dict[str, object]]:
+def pooled(
+    own: LabeledCells, shares: tuple[float, ...], n: int = 200, slides: int = 5
+) -> list[dict[str, object]]:
     return measure_pooled(own, calibration(), CARDS, n, shares, slides, 4, 0)
 
 

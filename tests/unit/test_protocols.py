@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smearscan.errors import DatasetError
-from smearscan.evaluation.protocols import Split, fold_of, holdout, kfold, lodo, with_classes
+from smearscan.experiments.protocols import Split, assign_folds, holdout, kfold, lodo, with_classes
 from smearscan.training.config import ClassifierTraining
 
 CLASSES = ("neutrophil", "monocyte")
@@ -214,7 +214,7 @@ def test_what_cannot_be_left_out_is_refused() -> None:
 def test_the_folds_of_a_plan_are_told_to_the_leak_guard() -> None:
     cells = table()
     splits = kfold(cells, 4, 0, "own")
-    told = fold_of(cells, splits)
+    told = assign_folds(cells, splits)
     for split in splits:
         assert set(told.index[told["fold"] == split.name]) == set(split.test)
     train = told.index[told["fold"] == "train"]
@@ -228,7 +228,7 @@ def test_the_folds_of_a_plan_are_told_to_the_leak_guard() -> None:
 def test_a_holdout_has_two_sides() -> None:
     cells = table(site("own", 28))
     (split,) = holdout(cells, 0)
-    told = fold_of(cells, [split])["fold"]
+    told = assign_folds(cells, [split])["fold"]
     assert set(told.index[told == "holdout"]) == set(split.test)
     assert set(told.index[told == "train"]) == {*split.train, *split.val}
 
@@ -239,5 +239,5 @@ def test_a_cell_that_is_only_kept_from_a_net_counts_to_its_fold() -> None:
     config = CONFIG.model_copy(update={"classes": ("neutrophil", "monocyte", "basophil")})
     rare["class"] = "basophil"
     cells = with_classes(pd.concat([site("a", 8), site("b", 8), rare]), config)[0]
-    told = fold_of(cells, lodo(cells))
+    told = assign_folds(cells, lodo(cells))
     assert set(told.loc[told["class"] == "basophil", "fold"]) == {"a"}

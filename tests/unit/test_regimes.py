@@ -11,10 +11,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from smearscan import backbones
+from smearscan.classification import backbones
 from smearscan.errors import ConfigError
-from smearscan.training import batches, regimes
-from smearscan.training import classifier as training
+from smearscan.training import batches, fine_tuning, regimes
+from smearscan.training import train_classifier as training
 from smearscan.training.config import ClassifierTraining, load_config
 from smearscan.training.loop import learning_rate
 
@@ -96,7 +96,7 @@ def test_exactly_what_the_regime_says_is_trained(
     regime: str, body_learns: bool, start: Path, tmp_path: Path
 ) -> None:
     settings = config(regime)
-    before = regimes.network(settings, 2, start).state_dict()
+    before = fine_tuning.network(settings, 2, start).state_dict()
     after = fit(settings, start, tmp_path / "run").state_dict()
     assert before.keys() == after.keys()
     for name, value in after.items():
@@ -110,13 +110,13 @@ def test_exactly_what_the_regime_says_is_trained(
 
 @pytest.mark.parametrize("regime", BODY_LEARNS)
 def test_all_but_scratch_begin_at_the_given_weights(regime: str, start: Path) -> None:
-    begun = regimes.network(config(regime), 2, start).body[0].weight  # type: ignore[index,union-attr]
-    random = regimes.network(config(regime), 2, None).body[0].weight  # type: ignore[index,union-attr]
+    begun = fine_tuning.network(config(regime), 2, start).body[0].weight  # type: ignore[index,union-attr]
+    random = fine_tuning.network(config(regime), 2, None).body[0].weight  # type: ignore[index,union-attr]
     assert torch.equal(begun, random) == (regime == "scratch")
 
 
 def test_batch_statistics_move_where_told(start: Path, tmp_path: Path) -> None:
-    before = regimes.network(config("full"), 2, start).state_dict()["body.1.running_mean"]
+    before = fine_tuning.network(config("full"), 2, start).state_dict()["body.1.running_mean"]
     moved = fit(config("full", norm="batch"), start, tmp_path).state_dict()["body.1.running_mean"]
     assert not torch.equal(before, moved)
 
@@ -124,8 +124,8 @@ def test_batch_statistics_move_where_told(start: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("regime", ["features", "mSFT"])
 def test_a_body_that_does_not_learn_is_not_in_training_mode(regime: str) -> None:
     settings = config(regime)
-    model = regimes.network(settings, 2, None)
-    regimes.set_training(settings, model, None)
+    model = fine_tuning.network(settings, 2, None)
+    fine_tuning.set_training(settings, model, None)
     assert model.head.training
     assert not model.body.training  # type: ignore[union-attr]
 
@@ -135,7 +135,7 @@ def test_a_body_that_does_not_learn_is_not_in_training_mode(regime: str) -> None
 
 def test_cached_features_give_what_the_whole_net_gives(start: Path) -> None:
     settings = config("features")
-    model = regimes.network(settings, 2, start).eval()
+    model = fine_tuning.network(settings, 2, start).eval()
     crops = training._middle(cells()[1], SIDE)
     features = training.features_of(model, crops, settings)
     assert features.shape == (12, 8)
@@ -186,7 +186,7 @@ def test_the_works_optimizers_can_be_written_down(tmp_path: Path) -> None:
         path = tmp_path / "config.yaml"
         path.write_text("{name: net, head_factor: 1, warmup_steps: 0, " + text + "}")
         settings = load_config(path, ClassifierTraining)
-        return regimes.optimizer_of(settings, regimes.network(settings, 2, None)), settings
+        return fine_tuning.optimizer_of(settings, fine_tuning.network(settings, 2, None)), settings
 
     sgd, settings = made("optimizer: sgd, learning_rate: 1.0e-3, momentum: 0.9, schedule: constant")
     assert isinstance(sgd, torch.optim.SGD)
@@ -210,13 +210,13 @@ def test_the_works_optimizers_can_be_written_down(tmp_path: Path) -> None:
 
 def test_the_head_has_its_own_rate(tmp_path: Path) -> None:
     settings = config("full", head_factor=7.0)
-    model = regimes.network(settings, 2, None)
-    head, body = regimes.optimizer_of(settings, model).param_groups
+    model = fine_tuning.network(settings, 2, None)
+    head, body = fine_tuning.optimizer_of(settings, model).param_groups
     assert (head["factor"], body["factor"]) == (7.0, 1.0)
     assert {id(p) for p in head["params"]} == {id(p) for p in model.head.parameters()}
     assert len(head["params"]) + len(body["params"]) == len(list(model.parameters()))
     shallow = config("SFT")
-    (only,) = regimes.optimizer_of(shallow, regimes.network(shallow, 2, None)).param_groups
+    (only,) = fine_tuning.optimizer_of(shallow, fine_tuning.network(shallow, 2, None)).param_groups
     assert len(only["params"]) == 6
 
 

@@ -6,13 +6,13 @@ import cv2
 import pytest
 from made_up import calibration, cards, labeled
 
-from smearscan.evaluation.calibrate import crossed, figures
-from smearscan.report.reliability import draw_reliability
+from smearscan.calibration.fit import cross_validated, figures
+from smearscan.calibration.reliability_plot import draw_reliability
 
 
 def test_a_diagram_a_net_side_by_side(tmp_path: Path) -> None:
     cells = labeled(120)
-    made = crossed(calibration(), cells, cards())
+    made = cross_validated(calibration(), cells, cards())
     lines = {k: v for k, v in made.items() if isinstance(v, dict)}
     draw_reliability(tmp_path / "new" / "both.png", lines)
     one = {"fitted": {k: v for k, v in lines["before"].items() if not k.endswith("blast")}}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smearscan.results import Detections, Field, FieldFailure, FieldResult, Scale
+from smearscan.results import Detections, Field, FieldResult, Scale
 
 XYXY = np.array([[0, 0, 10, 10], [20, 20, 34, 30], [50, 5, 60, 15], [70, 70, 72, 72]], np.float32)
 FOUND = Detections(XYXY, np.array([0.9, 0.8, 0.7, 0.6], np.float32), np.array([0, 1, 0, 2]))
@@ -88,8 +88,3 @@ def test_results_do_not_change() -> None:
     for thing, name in ((result(), "types"), (FOUND, "scores"), (next(iter(result())), "type")):
         with pytest.raises(FrozenInstanceError):
             setattr(thing, name, None)
-
-
-def test_failures_compare_by_what_failed_not_by_the_trace() -> None:
-    assert FieldFailure("s", Path("a"), "why", "trace 1") == FieldFailure("s", Path("a"), "why", "trace 2")
-    assert FieldFailure("s", Path("a"), "why") != FieldFailure("s", Path("b"), "why")

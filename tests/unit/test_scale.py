@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from fakes import DiscEngine, detector, draw, scattered
 
-from smearscan import scale as scale_module
-from smearscan.detector import Detector
+from smearscan.detection.detector import Detector
 from smearscan.results import Detections
-from smearscan.scale import measure
+from smearscan.rulers import scale as scale_module
+from smearscan.rulers.scale import measure_scale
 from smearscan.taxonomy import RED_CELL_UM
 
 RED_CELL_PX = 40.0
@@ -27,21 +27,21 @@ def field(factor: float, seed: int = 0, n_red: int = 40, n_white: int = 2) -> np
 
 @pytest.mark.parametrize("factor", [0.5, 0.7, 1.0, 1.4, 2.0])
 def test_the_scale_follows_the_magnification(factor: float) -> None:
-    scale = measure(detector(WORKING), [field(factor)])
+    scale = measure_scale(detector(WORKING), [field(factor)])
     assert scale.ruler == "red cells"
     assert scale.n_cells >= 5
     assert scale.um_per_px == pytest.approx(RED_CELL_UM / (RED_CELL_PX * factor), rel=0.05)
 
 
 def test_magnifications_are_in_the_ratio_of_their_pixels() -> None:
-    base = measure(detector(WORKING), [field(1.0)]).um_per_px
+    base = measure_scale(detector(WORKING), [field(1.0)]).um_per_px
     for factor in (0.5, 0.7, 1.4, 2.0):
-        ratio = base / measure(detector(WORKING), [field(factor)]).um_per_px
+        ratio = base / measure_scale(detector(WORKING), [field(factor)]).um_per_px
         assert ratio == pytest.approx(factor, rel=0.04)
 
 
 def test_the_working_scale_does_not_change_the_answer() -> None:
-    answers = [measure(detector(px), [field(1.0)]).um_per_px for px in (16.0, 24.0, 32.0)]
+    answers = [measure_scale(detector(px), [field(1.0)]).um_per_px for px in (16.0, 24.0, 32.0)]
     assert answers == pytest.approx([RED_CELL_UM / RED_CELL_PX] * 3, rel=0.05)
 
 
@@ -58,18 +58,18 @@ class BiasedEngine(DiscEngine):
 
 @pytest.mark.parametrize("factor", [0.7, 1.4])
 def test_refinement_undoes_the_bias_of_cells_seen_off_scale(factor: float) -> None:
-    scale = measure(Detector(BiasedEngine(), detector(WORKING).card), [field(factor)])
+    scale = measure_scale(Detector(BiasedEngine(), detector(WORKING).card), [field(factor)])
     assert scale.um_per_px == pytest.approx(RED_CELL_UM / (RED_CELL_PX * factor), rel=0.05)
 
 
 def test_one_odd_field_does_not_turn_the_slide() -> None:
     fields = [field(1.0, seed) for seed in range(3)] + [field(2.0, 3)]
-    scale = measure(detector(WORKING), fields)
+    scale = measure_scale(detector(WORKING), fields)
     assert scale.um_per_px == pytest.approx(RED_CELL_UM / RED_CELL_PX, rel=0.06)
 
 
 def test_leukocytes_serve_where_red_cells_are_too_few() -> None:
-    scale = measure(detector(WORKING), [field(1.0, n_red=2, n_white=9)])
+    scale = measure_scale(detector(WORKING), [field(1.0, n_red=2, n_white=9)])
     assert scale.ruler == "leukocytes"
     assert scale.n_cells >= 3
     assert scale.um_per_px == pytest.approx(RED_CELL_UM / RED_CELL_PX, rel=0.05)
@@ -79,14 +79,14 @@ def test_leukocytes_serve_where_red_cells_are_too_few() -> None:
     ("n_red", "n_white", "ruler"), [(2, 0, "red cells"), (0, 2, "leukocytes"), (2, 2, "leukocytes")]
 )
 def test_few_cells_serve_and_are_counted(n_red: int, n_white: int, ruler: str) -> None:
-    scale = measure(detector(WORKING), [field(1.0, n_red=n_red, n_white=n_white)])
+    scale = measure_scale(detector(WORKING), [field(1.0, n_red=n_red, n_white=n_white)])
     assert scale.ruler == ruler
     assert 0 < scale.n_cells <= n_red + n_white
     assert scale.um_per_px == pytest.approx(RED_CELL_UM / RED_CELL_PX, rel=0.06)
 
 
 def test_a_field_without_cells_is_called_assumed() -> None:
-    scale = measure(detector(WORKING), [field(1.0, n_red=0, n_white=0)])
+    scale = measure_scale(detector(WORKING), [field(1.0, n_red=0, n_white=0)])
     assert scale.ruler == "assumed"
     assert scale.n_cells == 0
     assert scale.um_per_px == pytest.approx(RED_CELL_UM / (600 / 8))
@@ -103,7 +103,7 @@ def tried(monkeypatch: pytest.MonkeyPatch, images: list[np.ndarray]) -> list[int
 
     with monkeypatch.context() as patch:
         patch.setattr(scale_module, "_coarse", watched)
-        scale = measure(detector(WORKING), images)
+        scale = measure_scale(detector(WORKING), images)
     assert scale.um_per_px == pytest.approx(RED_CELL_UM / RED_CELL_PX, rel=0.05)
     return sorted(seen)
 
@@ -128,7 +128,7 @@ def test_a_reduction_without_doubt_ends_the_pyramid() -> None:
     """A field of many red cells is measured without its larger, costlier reductions."""
     found_by = detector(WORKING)
     assert isinstance(found_by.engine, DiscEngine)
-    measure(found_by, [field(1.0)])
+    measure_scale(found_by, [field(1.0)])
     assert max(max(shape) for shape in found_by.engine.shapes) <= 448
 
 
@@ -142,7 +142,7 @@ def test_no_field_is_blown_up_until_its_grain_looks_like_cells(monkeypatch: pyte
         return seen(found_by, image, factor)
 
     monkeypatch.setattr(scale_module, "_seen", watched)
-    measure(detector(WORKING), [np.full((260, 300, 3), 240, np.uint8)])
+    measure_scale(detector(WORKING), [np.full((260, 300, 3), 240, np.uint8)])
     assert len(factors) == 4
     assert max(factors) <= WORKING / 8
 

@@ -13,11 +13,11 @@ import pytest
 from fakes import UM_PER_PX, assert_same, field, scanner, use_fake_nets
 from numpy.typing import NDArray
 
-from smearscan import scanner as scanner_module
-from smearscan.classifier import Classifier
+from smearscan.classification.classifier import Classifier
 from smearscan.errors import ConfigError, ImageError
 from smearscan.results import FieldFailure, FieldResult
-from smearscan.scanner import SmearScanner
+from smearscan.scan import scanner as scanner_module
+from smearscan.scan.scanner import SmearScanner
 
 Picture = NDArray[np.uint8]
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from fakes import assert_same, field, scanner, use_fake_nets
 
-from smearscan.images import write_image
+from smearscan.differential.slide_report import SlideReport
+from smearscan.differential.tally import SlideTally
+from smearscan.io.decode import write_image
+from smearscan.io.folders import find_slides
 from smearscan.results import FieldFailure, FieldResult
-from smearscan.scanner import SmearScanner
-from smearscan.slide import SlideReport, SlideTally
-from smearscan.sources import find_slides
+from smearscan.scan.scanner import SmearScanner
 
 Results = list[FieldResult | FieldFailure]
 

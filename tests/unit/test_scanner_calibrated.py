@@ -7,13 +7,13 @@ import pytest
 from fakes import classifier, field, scanner, use_fake_nets
 from made_up import CLASSES, KINDS, calibration, errors
 
-from smearscan import nets as nets_module
-from smearscan.calibration import Calibration, Scaling, save_calibration
+from smearscan.classification.naming import Recalibration
+from smearscan.differential.calibration_card import Calibration, RecalibrationParams, save_calibration
+from smearscan.differential.statistics.correction import correct_differential
 from smearscan.errors import WeightsError
-from smearscan.images import write_image
-from smearscan.naming import Rescaling
+from smearscan.io.decode import write_image
 from smearscan.results import FieldResult
-from smearscan.statistics.correction import corrected_percent
+from smearscan.scan import models as nets_module
 
 NETWORKS = {"blast": "ab" * 32, "differential": "ab" * 32}
 
@@ -81,13 +81,13 @@ def test_a_card_that_changes_nothing_changes_nothing(tmp_path: Path) -> None:
 
 def test_probabilities_are_rescaled(tmp_path: Path) -> None:
     scaling = {
-        "blast": Scaling(temperature=2.0, offsets={"blast": 1.0}),
-        "differential": Scaling(temperature=0.5, offsets={"monocyte": 2.0}),
+        "blast": RecalibrationParams(temperature=2.0, offsets={"blast": 1.0}),
+        "differential": RecalibrationParams(temperature=0.5, offsets={"monocyte": 2.0}),
     }
     plain, found = scanned(), scanned(calibration=saved(tmp_path, scaling=scaling))
-    np.testing.assert_array_equal(found.probs, Rescaling(0.5, (0.0, 2.0, 0.0))(plain.probs))
+    np.testing.assert_array_equal(found.probs, Recalibration(0.5, (0.0, 2.0, 0.0))(plain.probs))
     both = np.column_stack([1 - plain.blast_probs, plain.blast_probs])
-    np.testing.assert_allclose(found.blast_probs, Rescaling(2.0, (0.0, 1.0))(both)[:, 1], rtol=1e-3)
+    np.testing.assert_allclose(found.blast_probs, Recalibration(2.0, (0.0, 1.0))(both)[:, 1], rtol=1e-3)
     np.testing.assert_allclose(found.probs.sum(axis=1), 1, rtol=1e-5)
 
 
@@ -119,7 +119,7 @@ def test_a_slide_is_tested_and_corrected_with_the_errors_of_the_card(tmp_path: P
     assert report.corrected.classes == CLASSES
     seen = np.array([[report.tally.types[name] for name in CLASSES]])
     counted = report.differential.classes
-    again = corrected_percent(seen, errors(variation=0.2), counted, limits=(5.0, 30.0))
+    again = correct_differential(seen, errors(variation=0.2), counted, limits=(5.0, 30.0))
     np.testing.assert_array_equal(report.corrected.high, again.high)
     assert "are expected in such a slide without blasts" in report.flag.reason
     ((plain, _),) = scanner().scan_slides(tmp_path / "slides")

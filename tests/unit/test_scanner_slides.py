@@ -9,15 +9,16 @@ import pytest
 from fakes import UM_PER_PX, classifier, field, scanner, use_fake_nets
 from numpy.typing import NDArray
 
-from smearscan import nets
-from smearscan import scale as ruler
-from smearscan.classifier import Classifier
-from smearscan.detector import Detector
+from smearscan.classification.classifier import Classifier
+from smearscan.detection.detector import Detector
 from smearscan.errors import ConfigError, ImageError
-from smearscan.images import write_image
+from smearscan.io.decode import write_image
+from smearscan.io.folders import find_slides
 from smearscan.results import Field, FieldFailure, FieldResult, Scale
-from smearscan.scanner import SmearScanner
-from smearscan.sources import find_slides
+from smearscan.rulers.scale import measure_scale
+from smearscan.scan import models as nets
+from smearscan.scan import scanner as scanner_module
+from smearscan.scan.scanner import SmearScanner
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES
 
 Picture = NDArray[np.uint8]
@@ -99,13 +100,13 @@ def test_the_scale_of_a_slide_is_measured_once_and_used_for_all_fields(
     slides: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    real = ruler.measure
+    real = measure_scale
 
     def measure(detector: Detector, images: list[Picture]) -> Scale:
         calls.append(len(images))
         return real(detector, images)
 
-    monkeypatch.setattr(ruler, "measure", measure)
+    monkeypatch.setattr(scanner_module, "measure_scale", measure)
     for report, results in SmearScanner(ruler_fields=2).scan_slides(slides):
         assert report.scale.ruler == "red cells"
         assert report.scale.um_per_px == pytest.approx(UM_PER_PX, rel=0.05)
@@ -120,7 +121,7 @@ def test_fields_of_a_stream_are_measured_one_by_one() -> None:
 
 
 def test_a_given_scale_is_not_measured(slides: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ruler, "measure", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(scanner_module, "measure_scale", lambda *_: pytest.fail("measured"))
     for report, _ in scanner(um_per_px=0.2).scan_slides(slides):
         assert report.scale == Scale(0.2, "given")
 
@@ -247,9 +248,11 @@ def test_a_slide_is_measured_on_reduced_fields_where_these_show_enough(
     for i in range(3):
         write_image(slide / f"{i}.jpg", image, quality=98)
     sides = []
-    measure = ruler.measure
+    measure = measure_scale
     monkeypatch.setattr(
-        ruler, "measure", lambda d, images: (sides.append(max(images[0].shape)), measure(d, images))[1]
+        scanner_module,
+        "measure_scale",
+        lambda d, images: (sides.append(max(images[0].shape)), measure(d, images))[1],
     )
     (one,) = find_slides(tmp_path / "slides")
     scale = SmearScanner().measure(one)

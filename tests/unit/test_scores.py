@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from smearscan.evaluation import scores
-from smearscan.evaluation.intervals import over_groups
-from smearscan.statistics.scaling import calibration_error
+from smearscan.differential.statistics.estimates import over_groups
+from smearscan.differential.statistics.scaling import calibration_error
+from smearscan.experiments import scores
 
 KINDS = ("neutrophil", "monocyte", "eosinophil", "basophil")
 BLAST = ("healthy", "blast")
@@ -39,9 +39,9 @@ def test_figures_of_many_classes_are_those_of_scikit_learn() -> None:
     rest = [metrics.recall_score(truth != k, guess != k) for k in range(4)]
     wanted = {
         "accuracy": metrics.accuracy_score(truth, guess),
-        "own_types_accuracy": metrics.accuracy_score(truth, guess),
-        "taught_accuracy": metrics.accuracy_score(truth, guess),
-        "taught_own_types_accuracy": metrics.accuracy_score(truth, guess),
+        "accuracy_within_present_classes": metrics.accuracy_score(truth, guess),
+        "accuracy_on_trained_classes": metrics.accuracy_score(truth, guess),
+        "accuracy_on_trained_and_present_classes": metrics.accuracy_score(truth, guess),
         "balanced_accuracy": metrics.balanced_accuracy_score(truth, guess),
         "precision": p,
         "recall": r,
@@ -179,7 +179,7 @@ def test_a_set_without_a_figure_is_not_in_its_mean() -> None:
 
 
 def test_repeats_are_told_by_mean_and_deviation() -> None:
-    told = scores.over_repeats({"f1": [0.8, 0.9, 1.0], "auroc": [None, 0.5], "recall": [None]})
+    told = scores.mean_sd_over_runs({"f1": [0.8, 0.9, 1.0], "auroc": [None, 0.5], "recall": [None]})
     assert told == {"f1": {"mean": 0.9, "sd": 0.1, "n": 3}, "auroc": {"mean": 0.5, "sd": None, "n": 1}}
 
 
@@ -209,10 +209,10 @@ def test_accuracy_among_own_types_allows_no_name_that_the_cells_do_not_have() ->
     found = scores.figures(own, here.reset_index(drop=True), KINDS)
     allowed = own.copy()
     allowed[:, 2] = -1
-    assert value(found, "own_types_accuracy") == pytest.approx(
+    assert value(found, "accuracy_within_present_classes") == pytest.approx(
         (allowed.argmax(axis=1) == here["target"]).mean(), abs=1e-4
     )
-    assert value(found, "own_types_accuracy") > value(found, "accuracy")
+    assert value(found, "accuracy_within_present_classes") > value(found, "accuracy")
 
 
 def test_what_training_never_had_is_told_apart() -> None:
@@ -222,11 +222,11 @@ def test_what_training_never_had_is_told_apart() -> None:
     found = scores.figures(probs, table.assign(taught=taught), KINDS)
     right = probs.argmax(axis=1) == table["target"]
     assert value(found, "accuracy") == pytest.approx(right.mean(), abs=1e-4)
-    assert value(found, "taught_accuracy") == pytest.approx(right[taught].mean(), abs=1e-4)
-    assert found["taught_accuracy"]["cells"] == taught.sum()
+    assert value(found, "accuracy_on_trained_classes") == pytest.approx(right[taught].mean(), abs=1e-4)
+    assert found["accuracy_on_trained_classes"]["cells"] == taught.sum()
     assert found["untaught"] == {KINDS[2]: 300 - taught.sum()}
     alone = scores.figures(probs[taught], table[taught], KINDS)
-    assert found["taught_accuracy"]["interval_95"] == alone["accuracy"]["interval_95"]
+    assert found["accuracy_on_trained_classes"]["interval_95"] == alone["accuracy"]["interval_95"]
     everything = scores.figures(probs, table, KINDS)
     assert everything["untaught"] == {}
-    assert everything["taught_accuracy"] == everything["accuracy"]
+    assert everything["accuracy_on_trained_classes"] == everything["accuracy"]

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from smearscan.backbones import Network
-from smearscan.training import regimes
-from smearscan.training.classifier import prepared
+from smearscan.classification.backbones import Network
+from smearscan.training import fine_tuning
 from smearscan.training.config import ClassifierTraining, load_config
-from smearscan.weights import shipped_folder
+from smearscan.training.train_classifier import prepared
+from smearscan.weights.pairs import shipped_folder
 
 FILES = sorted((shipped_folder("configs") / "seeds").glob("*.yaml"))
 NAMES = [path.stem for path in FILES]
@@ -34,7 +34,7 @@ def config(name: str) -> ClassifierTraining:
 def network(name: str) -> Network:
     """Build without memory: shapes are known, values are not."""
     with torch.device("meta"):
-        return regimes.network(config(name), len(config(name).classes) or 2, None)
+        return fine_tuning.network(config(name), len(config(name).classes) or 2, None)
 
 
 def widths(name: str) -> list[int]:
@@ -75,7 +75,7 @@ def test_a_seed_builds_and_what_its_regime_says_learns(name: str) -> None:
         head if seed.regime in ("features", "SFT", "mSFT") else dict(net.named_parameters()).keys()
     )
     kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop}[seed.optimizer]
-    optimizer = regimes.optimizer_of(seed, net)
+    optimizer = fine_tuning.optimizer_of(seed, net)
     assert type(optimizer) is kind
     assert {group["weight_decay"] for group in optimizer.param_groups} == {seed.weight_decay}
     assert widths(name)[-1] == (len(seed.classes) or 2)

@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import CLASSES, KINDS, errors
 
-from smearscan.differential import NOT_COUNTED
-from smearscan.flag import FlagRule
+from smearscan.differential.conclusions import report_slide
+from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL
+from smearscan.differential.flag import FlagRule
+from smearscan.differential.slide_report import COUNTED, SlideReport, StopInfo
+from smearscan.differential.statistics.intervals import exact_interval, upper_limit
+from smearscan.differential.tally import SlideTally
 from smearscan.results import Detections, FieldFailure, FieldResult, Scale
-from smearscan.slide import COUNTED, Reading, SlideReport, SlideTally, report_slide
-from smearscan.statistics.intervals import exact_interval, upper_limit
-from smearscan.taxonomy import DIFFERENTIAL_CLASSES, OUTSIDE
+from smearscan.taxonomy import DIFFERENTIAL_CLASSES, NON_LEUKOCYTES
 
 SCALE = Scale(0.07, "red cells", 30)
 ALL = (*DIFFERENTIAL_CLASSES, "blast", "unclassified")
@@ -94,7 +96,7 @@ def test_failed_fields_are_counted_and_kept_in_order() -> None:
 @given(types=st.lists(st.sampled_from(ALL), max_size=40))
 def test_percentages_sum_to_100_of_the_counted_cells(types: list[str]) -> None:
     made = report(types)
-    outside = sum(types.count(name) for name in OUTSIDE)
+    outside = sum(types.count(name) for name in NON_LEUKOCYTES)
     assert made.n_leukocytes == len(types)
     assert made.differential.total == len(types) - outside - types.count("unclassified")
     assert made.tally.n_counted == made.differential.total
@@ -111,7 +113,7 @@ def test_both_nets() -> None:
     assert made.differential.classes == (*COUNTED, "blast")
     assert made.n_leukocytes == 110
     assert made.n_other == 7
-    assert [made.per_100(name) for name in OUTSIDE] == [2, 3, 1, 1]
+    assert [made.per_100(name) for name in NON_LEUKOCYTES] == [2, 3, 1, 1]
     assert made.differential.percent[0] == pytest.approx(60)
     assert made.blast_percent == pytest.approx(20)
     assert [round(v, 1) for v in made.blast_interval] == [12.7, 29.2]
@@ -179,14 +181,14 @@ def slide_of(*counts: int, share: float = 1.0, **rule: object) -> SlideReport:
     """Report of a slide of so many neutrophils, monocytes, smudge cells and blasts."""
     types = [name for name, n in zip(CLASSES, counts, strict=True) for _ in range(n)]
     tally = SlideTally.of("s", [field(types)])
-    return report_slide(tally, "both", SCALE, FlagRule(**rule), (), KINDS, OWN, Reading(9, "why", share))
+    return report_slide(tally, "both", SCALE, FlagRule(**rule), (), KINDS, OWN, StopInfo(9, "why", share))
 
 
 def test_without_known_errors_nothing_is_corrected_or_slide_of() -> None:
     made = report(["neutrophil"] * 100)
     assert (made.corrected, made.test) == (None, None)
     assert "how often these nets err is not known" in made.flag.reason
-    assert made.reading == Reading(0, "every field was read", 1.0)
+    assert made.reading == StopInfo(0, "every field was read", 1.0)
 
 
 def test_with_known_errors_the_flag_is_a_test() -> None:
@@ -265,4 +267,4 @@ def test_what_is_outside_is_told_per_100_leukocytes() -> None:
     assert made.per_100("smudge_cell") == 60
     assert made.per_100("erythroblast") == 0
     assert math.isnan(slide_of(0, 0, 30, 0).per_100("smudge_cell"))
-    assert set(NOT_COUNTED).isdisjoint(made.differential.classes)
+    assert set(EXCLUDED_FROM_DIFFERENTIAL).isdisjoint(made.differential.classes)

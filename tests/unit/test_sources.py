@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from smearscan.errors import ImageError
-from smearscan.sources import find_slides, natural
+from smearscan.io.folders import find_slides, natural
 
 
 def touch(root: Path, *names: str) -> None:

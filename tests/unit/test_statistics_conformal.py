@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from smearscan.statistics.conformal import unclassified_limit
+from smearscan.differential.statistics.conformal import unclassified_limit
 
 Cells = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]
 

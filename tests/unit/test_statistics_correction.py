@@ -7,9 +7,13 @@ from hypothesis import strategies as st
 from made_up import CLASSES, COUNTED, SHARES, errors, perfect
 from numpy.typing import NDArray
 
-from smearscan.statistics.correction import Corrected, corrected_percent, unidentified
-from smearscan.statistics.errors import NamingErrors
-from smearscan.statistics.intervals import clopper_pearson
+from smearscan.differential.statistics.correction import (
+    CorrectedDifferential,
+    correct_differential,
+    unidentified,
+)
+from smearscan.differential.statistics.intervals import clopper_pearson
+from smearscan.differential.statistics.misclassification import MisclassificationModel
 
 TWO = ("healthy", "blast")
 INSIDE = np.array([name in COUNTED for name in CLASSES])
@@ -17,12 +21,12 @@ counts = st.lists(st.integers(0, 200), min_size=4, max_size=4).filter(lambda c: 
 
 
 def corrected(
-    slides: object, own: NamingErrors, counted: tuple[str, ...] = COUNTED, **more: int
-) -> Corrected:
-    return corrected_percent(np.array(slides, np.int64), own, counted, limits=(10, 20), **more)
+    slides: object, own: MisclassificationModel, counted: tuple[str, ...] = COUNTED, **more: int
+) -> CorrectedDifferential:
+    return correct_differential(np.array(slides, np.int64), own, counted, limits=(10, 20), **more)
 
 
-def two(sensitivity: float, specificity: float, labeled: int = 1_000_000) -> NamingErrors:
+def two(sensitivity: float, specificity: float, labeled: int = 1_000_000) -> MisclassificationModel:
     rows = np.array([[specificity, 1 - specificity, 0], [1 - sensitivity, sensitivity, 0]])
     return errors(rows, labeled, groups=labeled, classes=TWO)
 
@@ -112,7 +116,7 @@ def test_percentages_of_the_counted_classes_sum_to_100(slides: list[list[int]]) 
 SLIDES = np.array([[120, 40, 3, 40], [150, 50, 0, 2], [10, 180, 20, 10], [0, 0, 0, 90]])
 
 
-def assert_alike(one: Corrected, other: Corrected, noise: float = 1.5) -> None:
+def assert_alike(one: CorrectedDifferential, other: CorrectedDifferential, noise: float = 1.5) -> None:
     """Percentages are the same; intervals and probabilities up to what drawing leaves open."""
     np.testing.assert_allclose(one.percent, other.percent, atol=1e-6)
     for name in ("low", "high"):
@@ -120,9 +124,11 @@ def assert_alike(one: Corrected, other: Corrected, noise: float = 1.5) -> None:
     np.testing.assert_allclose(one.above, other.above, atol=0.05)
 
 
-def turned(found: Corrected, slides: NDArray[np.int64], classes: NDArray[np.int64]) -> Corrected:
+def turned(
+    found: CorrectedDifferential, slides: NDArray[np.int64], classes: NDArray[np.int64]
+) -> CorrectedDifferential:
     parts = (getattr(found, name)[slides][:, classes] for name in ("percent", "low", "high"))
-    return Corrected(found.classes, *parts, found.above[slides], found.reasons)
+    return CorrectedDifferential(found.classes, *parts, found.above[slides], found.reasons)
 
 
 def test_the_order_of_slides_and_of_classes_does_not_matter() -> None:
@@ -155,8 +161,8 @@ def test_the_same_seed_gives_the_same_answer() -> None:
 
 
 def test_uncertain_errors_and_higher_levels_widen_the_interval() -> None:
-    def width(own: NamingErrors, level: float = 0.95) -> float:
-        found = corrected_percent(SLIDES[:1], own, COUNTED, level)
+    def width(own: MisclassificationModel, level: float = 0.95) -> float:
+        found = correct_differential(SLIDES[:1], own, COUNTED, level)
         return float(found.high[0, 3] - found.low[0, 3])
 
     sure, spread, few = width(errors(labeled=100_000)), width(errors(spread=0.05)), width(errors(labeled=50))
@@ -171,7 +177,7 @@ def test_the_probability_of_a_limit_follows_the_blasts() -> None:
     assert (np.diff(found.above, axis=0) >= -0.02).all()
     assert found.above[0].max() < 0.01
     assert found.above[-1].min() > 0.99
-    assert corrected_percent(SLIDES, errors(), COUNTED).above.shape == (4, 0)
+    assert correct_differential(SLIDES, errors(), COUNTED).above.shape == (4, 0)
 
 
 # ---------------------------------------------------------------- what cannot be told

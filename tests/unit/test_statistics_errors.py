@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 from made_up import CLASSES, SHARES, errors, perfect
 from numpy.typing import NDArray
 
-from smearscan.statistics.errors import NamingErrors, naming_errors
+from smearscan.differential.statistics.misclassification import (
+    MisclassificationModel,
+    misclassification_model,
+)
 
 TWO = ("neutrophil", "blast")
 cell = st.tuples(
@@ -16,17 +19,17 @@ cell = st.tuples(
 labels = st.lists(cell, max_size=60)
 
 
-def count(cells: list[tuple[str, str, str]]) -> NamingErrors:
+def count(cells: list[tuple[str, str, str]]) -> MisclassificationModel:
     columns = np.array(cells, dtype=str).reshape(-1, 3).T
-    return naming_errors(TWO, columns[0], columns[1], columns[2])
+    return misclassification_model(TWO, columns[0], columns[1], columns[2])
 
 
-def drawn(rows: NDArray[np.float64], size: int, seed: int = 0) -> NamingErrors:
+def drawn(rows: NDArray[np.float64], size: int, seed: int = 0) -> MisclassificationModel:
     """Neutrophils of slides that each have their own share, (G,), of those that get a name."""
     rng = np.random.default_rng(seed)
     groups = np.repeat(np.arange(len(rows)), size)
     called = np.where(rng.random(len(groups)) < rows[groups], TWO[0], "unclassified")
-    return naming_errors(TWO, np.full(len(groups), TWO[0]), called, groups.astype(str))
+    return misclassification_model(TWO, np.full(len(groups), TWO[0]), called, groups.astype(str))
 
 
 # ---------------------------------------------------------------- counting
@@ -57,7 +60,7 @@ def test_the_order_of_cells_and_the_names_of_slides_do_not_matter(
 ) -> None:
     other = [(t, c, f"slide {g}") for t, c, g in data.draw(st.permutations(cells))]
     one, two = count(cells), count(other)
-    for name in NamingErrors.__slots__:
+    for name in MisclassificationModel.__slots__:
         if name != "classes":
             np.testing.assert_allclose(getattr(one, name), getattr(two, name), atol=1e-12)
 
@@ -72,9 +75,9 @@ def test_pairs_is_one_over_the_groups_where_they_are_even() -> None:
 @pytest.mark.parametrize("wrong", ["counts", "spread", "groups", "pairs", "found", "site"])
 def test_shapes_that_do_not_fit_are_refused(wrong: str) -> None:
     made = errors()
-    values = {name: getattr(made, name) for name in NamingErrors.__slots__}
+    values = {name: getattr(made, name) for name in MisclassificationModel.__slots__}
     with pytest.raises(ValueError, match="4 classes do not fit"):
-        NamingErrors(**{**values, wrong: values[wrong][:-1]})
+        MisclassificationModel(**{**values, wrong: values[wrong][:-1]})
 
 
 # ---------------------------------------------------------------- spread between slides
@@ -122,14 +125,16 @@ def test_cells_that_are_all_named_alike_have_no_spread() -> None:
     assert count([(TWO[0], TWO[0], g) for g in "aabbcc"]).spread[0] == 0
 
 
-def false_blasts(factor: NDArray[np.float64], size: int, rate: float = 0.05, seed: int = 0) -> NamingErrors:
+def false_blasts(
+    factor: NDArray[np.float64], size: int, rate: float = 0.05, seed: int = 0
+) -> MisclassificationModel:
     """Neutrophils and monocytes of slides, of which each has its own factor of the false-blast rates."""
     rng = np.random.default_rng(seed)
     group = np.repeat(np.arange(len(factor)), size)
     truth = np.where(rng.random(len(group)) < 0.7, "neutrophil", "monocyte")
     own = rate * factor[group] * np.where(truth == "monocyte", 2.0, 1.0)
     called = np.where(rng.random(len(group)) < own, "blast", truth)
-    return naming_errors(CLASSES, truth, called, group.astype(str))
+    return misclassification_model(CLASSES, truth, called, group.astype(str))
 
 
 def test_slides_alike_in_false_blasts_hardly_vary() -> None:
@@ -143,7 +148,9 @@ def test_a_known_variation_of_false_blasts_is_recovered(variation: float) -> Non
 
 
 def test_where_no_class_is_a_blast_nothing_varies() -> None:
-    without = naming_errors(("a", "b"), np.array(["a", "b"]), np.array(["a", "a"]), np.array(["x", "y"]))
+    without = misclassification_model(
+        ("a", "b"), np.array(["a", "b"]), np.array(["a", "a"]), np.array(["x", "y"])
+    )
     assert without.variation == 0
     assert false_blasts(np.ones(20), 100, 0.0).variation >= 0
     assert np.isfinite(false_blasts(np.ones(1), 1).variation)

@@ -7,15 +7,24 @@ from hypothesis import strategies as st
 from made_up import CLASSES, COUNTED, SHARES, errors
 from scipy.stats import beta, betabinom
 
-from smearscan.statistics.errors import NamingErrors, naming_errors
-from smearscan.statistics.excess import Excess, beta_of, cumulative, excess, null_rate
+from smearscan.differential.statistics.blast_excess import (
+    BlastExcessTest,
+    beta_of,
+    blast_excess,
+    cumulative,
+    null_rate,
+)
+from smearscan.differential.statistics.misclassification import (
+    MisclassificationModel,
+    misclassification_model,
+)
 
 HEALTHY = ("neutrophil", "monocyte")
 
 
-def judged(slides: object, own: NamingErrors | None = None, **more: float) -> Excess:
+def judged(slides: object, own: MisclassificationModel | None = None, **more: float) -> BlastExcessTest:
     own = own or errors(variation=0.2)
-    return excess(np.array(slides, np.int64).reshape(-1, len(own.classes)), own, COUNTED, **more)
+    return blast_excess(np.array(slides, np.int64).reshape(-1, len(own.classes)), own, COUNTED, **more)
 
 
 # ---------------------------------------------------------------- the distribution
@@ -132,8 +141,8 @@ def test_the_order_of_classes_and_slides_does_not_matter() -> None:
     order, rows = np.array([3, 1, 0, 2]), rng.permutation(20)
     other = errors(SHARES[order][:, [*order, 4]], classes=tuple(CLASSES[k] for k in order), variation=0.2)
     one = judged(slides)
-    two = excess(slides[rows][:, order], other, COUNTED)
-    for name in Excess.__slots__:
+    two = blast_excess(slides[rows][:, order], other, COUNTED)
+    for name in BlastExcessTest.__slots__:
         np.testing.assert_allclose(getattr(two, name), getattr(one, name)[rows], rtol=1e-7, atol=1e-12)
 
 
@@ -180,7 +189,7 @@ def test_more_power_asks_for_more_blasts() -> None:
 
 
 def alarms(
-    own: NamingErrors, factor: np.ndarray, mix: tuple[float, float], rng: np.random.Generator
+    own: MisclassificationModel, factor: np.ndarray, mix: tuple[float, float], rng: np.random.Generator
 ) -> float:  # type: ignore[type-arg]
     """Share of slides of 200 healthy cells with an excess at the level of 5 %."""
     true = rng.multinomial(200, mix, len(factor))
@@ -211,6 +220,6 @@ def test_with_errors_counted_on_some_labeled_slides_the_level_is_nearly_kept() -
         kind = rng.choice(2, len(group), p=(0.7, 0.3))
         false = rng.random(len(group)) < np.minimum(SHARES[kind, 3] * factor[group], 1)
         truth = np.array(HEALTHY)[kind]
-        own = naming_errors(CLASSES, truth, np.where(false, "blast", truth), group.astype(str))
+        own = misclassification_model(CLASSES, truth, np.where(false, "blast", truth), group.astype(str))
         found.append(alarms(own, rng.gamma(1 / 0.3, 0.3, 400), (0.7, 0.3), rng))
     assert np.mean(found) < 0.075

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from smearscan.statistics.intervals import clopper_pearson, exact_interval, upper_limit
+from smearscan.differential.statistics.intervals import clopper_pearson, exact_interval, upper_limit
 
 LEVELS = st.sampled_from([0.8, 0.9, 0.95, 0.99])
 

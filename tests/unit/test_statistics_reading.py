@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smearscan.statistics.reading import Looks
+from smearscan.differential.statistics.group_sequential import LookSchedule
 
 
-def taken(first: int, counts: list[int]) -> list[tuple[int, Looks]]:
+def taken(first: int, counts: list[int]) -> list[tuple[int, LookSchedule]]:
     """Counts at which a look was taken, each with the looks after it."""
-    looks, found = Looks(first), []
+    looks, found = LookSchedule(first), []
     for counted in counts:
         if looks.due(counted):
             looks = looks.next(counted)
@@ -26,7 +26,7 @@ growth = st.lists(st.integers(0, 700), min_size=1, max_size=60)
 def test_errors_of_all_looks_sum_to_at_most_the_whole(first: int, fields: list[int], whole: float) -> None:
     counts = [sum(fields[: i + 1]) for i in range(len(fields))]
     made = taken(first, counts)
-    last = made[-1][1] if made else Looks(first)
+    last = made[-1][1] if made else LookSchedule(first)
     spent = sum(looks.error(whole) for _, looks in made)
     if not last.fresh(counts[-1]):  # when every field was read, one more look at cells that came since
         spent += last.next(counts[-1]).error(whole)
@@ -60,12 +60,12 @@ def test_a_count_that_jumps_over_several_looks_takes_one(counted: int, looks: in
 
 
 def test_before_any_look_the_first_share_is_spent() -> None:
-    assert Looks().error(1.0) == 0.5
-    assert not Looks().due(99)
+    assert LookSchedule().error(1.0) == 0.5
+    assert not LookSchedule().due(99)
 
 
 def test_a_count_already_looked_at_is_not_fresh_news() -> None:
-    looks = Looks()
+    looks = LookSchedule()
     assert not looks.fresh(0)
     looks = looks.next(150)
     assert looks.fresh(150)

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from smearscan.statistics.scaling import calibration_error, fit_scaling, fit_temperature, reliability
+from smearscan.differential.statistics.scaling import (
+    calibration_error,
+    fit_scaling,
+    fit_temperature,
+    reliability,
+)
 
 Floats = NDArray[np.float64]
 

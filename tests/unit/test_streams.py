@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smearscan.streams import read_ahead, windows
+from smearscan.io.streams import read_ahead, windows
 
 
 class Counted:

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 from made_up import CLASSES, KINDS, errors
 
+from smearscan.differential.conclusions import report_slide
+from smearscan.differential.flag import FlagRule
+from smearscan.differential.slide_report import COUNTED, SlideReport, StopInfo, report_frame
+from smearscan.differential.statistics.intervals import exact_interval
+from smearscan.differential.tally import SlideTally
 from smearscan.errors import ConfigError
-from smearscan.flag import FlagRule
-from smearscan.report import tables
-from smearscan.report.tables import cells_frame, report_frame, write_csv
-from smearscan.results import Detections, FieldFailure, FieldResult, Scale
-from smearscan.slide import COUNTED, Reading, SlideReport, SlideTally, report_slide
-from smearscan.statistics.intervals import exact_interval
+from smearscan.report.tables import write_csv
+from smearscan.results import Detections, FieldFailure, FieldResult, Scale, cells_frame
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES
 
 SCALE = Scale(0.0685714, "red cells", 30)
@@ -112,7 +113,7 @@ def test_what_was_not_looked_for_is_empty_not_zero(tmp_path: Path) -> None:
 OWN = errors(variation=0.2)
 
 
-def judged(*counts: int, reading: Reading | None = None, task: str = "both", **rule: object) -> pd.Series:  # type: ignore[type-arg]
+def judged(*counts: int, reading: StopInfo | None = None, task: str = "both", **rule: object) -> pd.Series:  # type: ignore[type-arg]
     """Row of a slide of so many neutrophils, monocytes, smudge cells and blasts, from the CSV."""
     types = tuple(name for name, n in zip(CLASSES, counts, strict=True) for _ in range(n))
     tally = SlideTally("s", types=Counter(types), n_fields=3)
@@ -121,7 +122,7 @@ def judged(*counts: int, reading: Reading | None = None, task: str = "both", **r
 
 
 def test_the_columns_of_the_test() -> None:
-    row = judged(140, 30, 10, 30, reading=Reading(12, "settled after 3 of 12 fields", 0.5))
+    row = judged(140, 30, 10, 30, reading=StopInfo(12, "settled after 3 of 12 fields", 0.5))
     assert (row["flag"], row["flag_tier"]) == ("flagged", ">= 10 %")
     assert 0 <= row["flag_p_value"] < 1e-4
     assert 3 < row["expected_false_blasts"] < 6
@@ -307,11 +308,3 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="cannot be written") as error:
             write_csv(report_frame([report(field())]), place)
         assert str(place) in str(error.value)
-
-
-def test_packing_the_table_piece_by_piece_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    results = [field(types=("neutrophil", "blast", "monocyte", "blast")[:n]) for n in (3, 0, 2, 1, 4, 0)]
-    whole = cells_frame(results)
-    for packed in (1, 2, 3, 5, 100):
-        monkeypatch.setattr(tables, "_PACKED", packed)
-        pd.testing.assert_frame_equal(cells_frame(results), whole)

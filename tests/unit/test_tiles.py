@@ -6,7 +6,7 @@ from fakes import detector, draw, in_order, scattered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smearscan import tiles
+from smearscan.detection import tiles
 from smearscan.errors import ConfigError
 from smearscan.results import Scale
 from smearscan.taxonomy import RED_CELL_UM

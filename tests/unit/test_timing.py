@@ -5,19 +5,19 @@ import time
 
 import pytest
 
-from smearscan.timing import STAGES, Account, Clock, Stopwatch, peak_memory
+from smearscan.scan.timing import STAGES, StageTimer, Stopwatch, TimingReport, peak_memory
 
 
-def account(**changed: object) -> Account:
+def account(**changed: object) -> TimingReport:
     given = {
         "n_fields": 40, "n_cells": 60, "seconds": 4.0, "processor_seconds": 7.6, "cores": 2,
         "stages": {"decode": 1.0, "detect": 5.0, "classify": 2.0}, "peak_bytes": 300 * 2**20,
     }  # fmt: skip
-    return Account(**(given | changed))  # type: ignore[arg-type]
+    return TimingReport(**(given | changed))  # type: ignore[arg-type]
 
 
 def test_what_threads_did_is_added_up() -> None:
-    clock = Clock()
+    clock = StageTimer()
 
     def work() -> None:
         with clock("detect"):
@@ -32,7 +32,7 @@ def test_what_threads_did_is_added_up() -> None:
 
 
 def test_a_stage_that_fails_counts_too() -> None:
-    clock = Clock()
+    clock = StageTimer()
     with pytest.raises(KeyError), clock("decode"):
         raise KeyError
     assert clock.seconds["decode"] >= 0
@@ -65,7 +65,7 @@ def test_a_scan_of_nothing_has_an_account() -> None:
 
 
 def test_the_stopwatch_tells_what_passed() -> None:
-    watch, clock = Stopwatch(), Clock()
+    watch, clock = Stopwatch(), StageTimer()
     with clock("crop"):
         time.sleep(0.02)
     taken = watch.stop(clock, 1, 2, 2)

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
-from smearscan import backbones, together
-from smearscan.classifier import Classifier
+from smearscan.classification import backbones
+from smearscan.classification import shared_trunk as together
+from smearscan.classification.classifier import Classifier
 from smearscan.errors import ConfigError, WeightsError
-from smearscan.runtime.check import probabilities
-from smearscan.runtime.sure import Sure
-from smearscan.training import batches, regimes
-from smearscan.training import classifier as training
+from smearscan.runtime.mixed_precision import Bf16WithFallback
+from smearscan.runtime.self_check import probabilities
+from smearscan.training import batches, fine_tuning
+from smearscan.training import train_classifier as training
 from smearscan.training.config import ClassifierTraining, load_config
-from smearscan.weights import ClassifierCard, save_weights
+from smearscan.weights.pairs import ClassifierCard, save_weights
 
 ARCHITECTURE = "resnet18_stage3"
 PARTS = backbones.trunk_of(ARCHITECTURE)
@@ -62,7 +63,7 @@ def test_together_they_answer_as_each_alone(engine: str, n: int, tmp_path: Path)
     paths = [pair(tmp_path, "blast", own_seed=5), pair(tmp_path, "differential", own_seed=6)]
     both = together.load_classifiers(paths, "cpu", engine)
     geometry = both[0].geometry
-    joint = together.probs_of_all(both, {geometry: crops(n)})
+    joint = together.predict_probs(both, {geometry: crops(n)})
     for path, net, probs in zip(paths, both, joint, strict=True):
         assert net.card.name == path.stem
         alone = Classifier.load(path, "cpu", "torch").probs(crops(n))
@@ -76,7 +77,7 @@ def test_the_trunk_runs_once_for_all_its_nets(tmp_path: Path) -> None:
         [pair(tmp_path, "differential"), pair(tmp_path, "blast", own_seed=9)], "cpu", "torch"
     )
     parts = [net.engine for net in nets]
-    assert all(isinstance(part, together.Part) for part in parts)
+    assert all(isinstance(part, together.HeadView) for part in parts)
     whole = parts[0].whole  # type: ignore[union-attr]
     assert parts[1].whole is whole  # type: ignore[union-attr]
     runs = []
@@ -91,7 +92,7 @@ def test_the_trunk_runs_once_for_all_its_nets(tmp_path: Path) -> None:
     counting = Counting()
     for part in parts:
         part.whole = counting  # type: ignore[union-attr]
-    together.probs_of_all(nets, {nets[0].geometry: crops(5)})
+    together.predict_probs(nets, {nets[0].geometry: crops(5)})
     assert runs == [5]
 
 
@@ -109,7 +110,7 @@ def test_what_is_not_the_same_stays_apart(other: dict[str, object], tmp_path: Pa
     assert all(network.heads == () for _, network in plan)
     nets = together.load_classifiers(paths, "cpu", "torch")
     cut = {net.geometry: crops(3, net.card.crop_px) for net in nets}
-    for path, probs in zip(paths, together.probs_of_all(nets, cut), strict=True):
+    for path, probs in zip(paths, together.predict_probs(nets, cut), strict=True):
         alone = Classifier.load(path, "cpu", "torch")
         np.testing.assert_array_equal(probs, alone.probs(cut[alone.geometry]))
 
@@ -154,7 +155,7 @@ def test_doubt_of_one_head_is_enough() -> None:
     quick = np.array([[*sure, 9, 0], [*unsure, 9, 0], [*sure, 0.1, 0], [*unsure, 0, 0]], np.float32)
     images = np.zeros((4, 1, 1, 3), np.uint8)
     images[:, 0, 0, 0] = range(4)
-    answers = Sure(Fixed(quick.copy()), Fixed(quick + 100), (3, 2)).run(images)
+    answers = Bf16WithFallback(Fixed(quick.copy()), Fixed(quick + 100), (3, 2)).run(images)
     np.testing.assert_array_equal(answers - quick, np.repeat([[0], [100], [100], [100]], 5, axis=1))
 
 
@@ -193,7 +194,7 @@ def test_a_held_trunk_stays_to_the_last_bit(norm: str, start: Path, tmp_path: Pa
     table = pd.DataFrame({"image": [f"{i}.png" for i in range(6)], "site": "a", "target": np.arange(6) % 2})
     side = round(training.ROOM * SIDE)
     windows = np.random.default_rng(0).integers(0, 255, (6, side, side, 3))
-    before = regimes.network(settings, 2, start).state_dict()
+    before = fine_tuning.network(settings, 2, start).state_dict()
     out = tmp_path / "out"
     model = training.fit(settings, table, 2, windows.astype(np.uint8), start, out, lambda _: None)
     for name, value in model.state_dict().items():
@@ -206,7 +207,7 @@ def test_a_held_trunk_stays_to_the_last_bit(norm: str, start: Path, tmp_path: Pa
 
 def test_what_is_held_must_have_come_from_somewhere() -> None:
     with pytest.raises(ConfigError, match="give --start"):
-        regimes.network(config(), 2, None)
+        fine_tuning.network(config(), 2, None)
 
 
 def test_what_has_no_trunk_cannot_hold_it(tmp_path: Path) -> None:

@@ -14,15 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smearscan.cli.validate import command
+from smearscan.differential.conclusions import report_slide
+from smearscan.differential.flag import FlagRule
+from smearscan.differential.slide_report import report_frame
+from smearscan.differential.tally import SlideTally
 from smearscan.errors import ConfigError, DatasetError
-from smearscan.evaluation.counting import FLAGS
-from smearscan.evaluation.handcounts import read_manual, read_report
-from smearscan.evaluation.validation import COLUMNS, validate
-from smearscan.flag import FlagRule
-from smearscan.report.study import figure_text, number_text, study_page, write_study
-from smearscan.report.tables import report_frame, write_csv
+from smearscan.method_comparison.counting_error import FLAGS
+from smearscan.method_comparison.manual_counts import read_manual, read_report
+from smearscan.method_comparison.page import figure_text, study_page, write_study
+from smearscan.method_comparison.study import COLUMNS, validate
+from smearscan.report.page import number_text
+from smearscan.report.tables import write_csv
 from smearscan.results import Scale
-from smearscan.slide import SlideTally, report_slide
 from smearscan.taxonomy import NOTICE
 
 CLASSES = ("neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil", "immature_granulocyte")

@@ -9,7 +9,7 @@ import yaml
 from scipy.special import softmax
 
 from smearscan.errors import WeightsError
-from smearscan.weights import (
+from smearscan.weights.pairs import (
     ClassifierCard,
     DetectorCard,
     load_card,

@@ -1,0 +1,95 @@
+"""``python -m references``: what serves the published data sets and the figures of this repository alone."""
+
+from pathlib import Path
+
+import click
+
+from smearscan.cli.options import JSON, PATH, replace_section, show
+
+
+@click.group()
+def command() -> None:
+    """Make the manifest of the published sets, measure helpers on them, and write tables of results."""
+
+
+@command.command("published")
+@click.argument("data", type=PATH)
+@click.option("--out", type=PATH, required=True, help="Manifest to write, CSV.")
+@click.option(
+    "--detector",
+    type=PATH,
+    help="Locate cells without a box with this detector; 'shipped' for the shipped one.",
+)
+def published(data: Path, out: Path, detector: Path | None) -> None:
+    """Write one manifest of the published single-cell sets in DATA, split without leaks."""
+    from references.published_sets import published_cells
+    from smearscan.cli.console import progress
+    from smearscan.report.tables import write_csv
+
+    table = published_cells(data)
+    if detector is not None:
+        from smearscan.detection.detector import Detector
+        from smearscan.training.cells import locate
+
+        found = Detector.load(None if str(detector) == "shipped" else detector)
+        with progress("Locating", len(table)) as advance:
+            table = locate(table, data, found, advance)
+    write_csv(table, out)
+    click.echo(table.groupby(["site", "split"]).size().unstack(fill_value=0).to_string())
+
+
+@command.command("background")
+@click.option(
+    "--data", type=PATH, required=True, help="Folder that holds the data sets jtsc and cellavision."
+)
+@click.option("--detector", type=PATH, help="Detector pair that finds the cells. Default: shipped.")
+@JSON
+def background(data: Path, detector: Path | None, out: Path | None) -> None:
+    """Score the removal of the background against published masks of leukocytes."""
+    from references.background_removal import MASKED, measure_background
+    from references.published_sets import published_cells
+    from smearscan.cli.console import progress
+    from smearscan.detection.detector import Detector
+    from smearscan.errors import DatasetError
+    from smearscan.training.cells import locate
+
+    table = published_cells(data)
+    table = table[table["site"].isin(MASKED)].reset_index(drop=True)
+    if table.empty:
+        raise DatasetError(f"{data}: holds neither of the sets with masks ({', '.join(MASKED)})")
+    with progress("Locating", len(table)) as advance:
+        table = locate(table, data, Detector.load(detector), advance)
+    show(measure_background(table, data), out)
+
+
+@command.command("leaks")
+@click.argument("cells", type=PATH)
+@click.option("--data", type=PATH, required=True, help="Folder that holds the data sets bccd, pbc and txl.")
+@JSON
+def leaks(cells: Path, data: Path, out: Path | None) -> None:
+    """Try the leak guard on known leaks: one picture in two sets, augmented copies, and none."""
+    import tempfile
+
+    from references.leak_trial import known_leaks
+    from smearscan.training.cells import read_manifest
+
+    with tempfile.TemporaryDirectory() as work:
+        show(known_leaks(read_manifest(cells), data, Path(work)), out)
+
+
+@command.command("table")
+@click.argument("results", type=PATH)
+@click.option("--part", type=click.Choice(["nets", "statistics"]), default="nets", show_default=True)
+@click.option("--into", type=PATH, help="Markdown file whose section '## Measured' is replaced.")
+def table(results: Path, part: str, into: Path | None) -> None:
+    """Print the figures of a folder of results as Markdown."""
+    from references.tables import summarize, summarize_statistics
+
+    text = summarize(results) if part == "nets" else summarize_statistics(results)
+    click.echo(text)
+    if into:
+        replace_section(into, "<!-- measured -->", text)
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,195 @@
+"""The published sets of single cells as one table: image, class, group, split, scale, and a box where known.
+
+Every set is split by patient, slide or run of neighboring picture numbers, never by picture, and pictures
+that two sets share (the PBC half of TXL and PBC itself) fall on the same side.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from smearscan.errors import DatasetError
+from smearscan.taxonomy import LEUKOCYTE, RED_CELL_UM
+from smearscan.training.annotated_fields import read_site
+from smearscan.training.config import DetectionDataset
+from smearscan.weights.pairs import shipped_folder
+
+COLUMNS = ("image", "class", "group", "site", "split", "um_per_px", "x0", "y0", "x1", "y1")
+
+# Micrometers a pixel. Munich: 29 um over the picture (Matek 2019); PBC: red cells of the same pictures boxed
+# in TXL; JHU, JTSC, CellaVision: red cells measured by the ruler, median over the set.
+_UM_PER_PX = {
+    "jhu_aml": RED_CELL_UM / 48.8,
+    "pbc": RED_CELL_UM / 49.3,
+    "munich_lmu": 29.0 / 256,
+    "jtsc": RED_CELL_UM / 42.4,
+    "cellavision": RED_CELL_UM / 81.0,
+}
+
+
+def published_cells(data_root: Path) -> pd.DataFrame:
+    """Gather the single cells of every published set that is there.
+
+    Parameters
+    ----------
+    data_root : Path
+        Folder with one folder a set.
+
+    Returns
+    -------
+    DataFrame
+        Columns :data:`COLUMNS`; ``image`` relative to `data_root`; box NaN where the set gives none.
+
+    Raises
+    ------
+    DatasetError
+        If no known set is there.
+    """
+    tables = [read(data_root) for name, read in _READERS.items() if (data_root / name).is_dir()]
+    if not tables:
+        raise DatasetError(f"{data_root}: holds none of the known sets ({', '.join(_READERS)})")
+    table = pd.concat(tables, ignore_index=True)
+    return table.reindex(columns=list(COLUMNS))
+
+
+def _splits(name: str) -> set[str]:
+    return set((shipped_folder("configs") / "splits" / f"{name}.txt").read_text().split())
+
+
+def _listed_split(values: "pd.Series[str]", site: str) -> "pd.Series[str]":
+    """Split by the committed lists of a site; what is in neither is for training."""
+    val, test = _splits(f"{site}_val"), _splits(f"{site}_test")
+    return values.map(lambda v: "test" if v in test else "val" if v in val else "train")
+
+
+def _hashed_split(values: "pd.Series[str]") -> "pd.Series[str]":
+    """Split sets without any known group: 60/15/25 by a hash of the picture's name, stable for ever."""
+    share = values.map(lambda v: int(hashlib.sha256(v.encode()).hexdigest()[:8], 16) / 2**32)
+    return share.map(lambda s: "test" if s < 0.25 else "val" if s < 0.4 else "train")
+
+
+def _index(data_root: Path, site: str, image_folder: str) -> pd.DataFrame:
+    table = pd.read_csv(data_root / site / "index.csv")
+    prefix = f"{site}/{image_folder}/" if image_folder else f"{site}/"
+    table["name"], table["image"] = table["image"], prefix + table["image"]
+    table["site"], table["um_per_px"] = site, _UM_PER_PX[site]
+    return table
+
+
+def _jhu(data_root: Path) -> pd.DataFrame:
+    table = _index(data_root, "jhu_aml", "images")
+    table["group"] = table["patient"]
+    return table.assign(split=_listed_split(table["patient"], "jhu_aml"))
+
+
+def _pbc(data_root: Path) -> pd.DataFrame:
+    table = _index(data_root, "pbc", "")
+    parts = table["name"].str.extract(r"([A-Z]+)_(\d+)\.")
+    cuts = pd.read_csv(shipped_folder("configs") / "splits" / "pbc_cuts.csv").set_index("prefix")
+    number = parts[1].astype(int)
+    limit = {name: parts[0].map(cuts[name]) for name in cuts.columns}
+    held_out = (number < limit["test_below"]) | (number >= limit["test_from"])
+    split = (
+        pd.Series("train", index=table.index).mask(number >= limit["val_from"], "val").mask(held_out, "test")
+    )
+    finer = {"MY": "myelocyte", "MMY": "metamyelocyte", "PMY": "promyelocyte"}
+    table["class"] = table["subtype"].map(finer).fillna(table["class"])
+    return table.assign(group=parts[0] + "_" + parts[1], split=split)
+
+
+def _ungrouped(site: str) -> Callable[[Path], pd.DataFrame]:
+    def read(data_root: Path) -> pd.DataFrame:
+        table = _index(data_root, site, "images")
+        return table.assign(group=table["name"], split=_hashed_split(table["name"]))
+
+    return read
+
+
+def _bccd(data_root: Path) -> pd.DataFrame:
+    site = DetectionDataset(
+        name="bccd",
+        format="voc",
+        images="bccd/images",
+        annotations="bccd/annotations",
+        classes={"WBC": "leukocyte", "RBC": "red_cell", "Platelets": "platelet"},
+        splits={"train": "*"},
+    )
+    types = pd.read_csv(data_root / "bccd" / "types.csv").query("one_type_one_box == 1").set_index("image")
+    return _from_fields(site, data_root, types["types"]).assign(
+        split=lambda t: _listed_split(t["group"], "bccd")
+    )
+
+
+_TXL = DetectionDataset(
+    name="txl",
+    format="yolo",
+    images="txl/images",
+    annotations="txl/labels",
+    classes={"0": "leukocyte", "1": "red_cell", "2": "platelet"},
+    splits={"train": "*"},
+)
+
+
+def _txl(data_root: Path) -> pd.DataFrame:
+    # the PBC half repeats pictures of the set pbc at another size: it adds nothing
+    index = pd.read_csv(data_root / "txl" / "index.csv").query("source == 'raabin'").set_index("image")
+    table = _from_fields(_TXL, data_root, index["type"])
+    name = table["image"].str.rsplit("/", n=1).str[-1]
+    split = _listed_split(name, "txl_raabin")
+    return table.assign(site="txl_raabin", group=name.map(index["slide_or_group"]), split=split)
+
+
+def overlapping_cells(data_root: Path) -> pd.DataFrame:
+    """Gather the cells of TXL whose pictures are also in PBC; ``group`` is the picture they share.
+
+    They are left out of :func:`published_cells`; the leak guard is tried on them.
+
+    Returns
+    -------
+    DataFrame
+        Columns :data:`COLUMNS` without ``split``; located.
+
+    Raises
+    ------
+    DatasetError
+        If the set is not there.
+    """
+    if not (data_root / "txl" / "index.csv").is_file():
+        raise DatasetError(f"{data_root}: the set txl is not there")
+    index = pd.read_csv(data_root / "txl" / "index.csv").query("source == 'pbc'").set_index("image")
+    table = _from_fields(_TXL, data_root, index["type"])
+    name = table["image"].str.rsplit("/", n=1).str[-1]
+    original = name.map(index["original_name"]).map(lambda own: Path(own).stem)
+    return table.assign(site="txl_pbc", group=original)
+
+
+def _from_fields(site: DetectionDataset, data_root: Path, types: "pd.Series[str]") -> pd.DataFrame:
+    """Cells of boxed fields whose one leukocyte has a known type."""
+    rows = []
+    for item in read_site(site, data_root, "train"):
+        cells = item.xyxy[item.labels == LEUKOCYTE]
+        if item.path.name in types.index and len(cells) == 1:
+            rows.append(
+                {
+                    "image": str(item.path.relative_to(data_root)),
+                    "class": types[item.path.name].lower(),
+                    "group": item.path.stem,
+                    "site": site.name,
+                    "um_per_px": RED_CELL_UM / item.red_cell_px,
+                    **dict(zip(("x0", "y0", "x1", "y1"), cells[0].round(1).tolist(), strict=True)),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    "bccd": _bccd,
+    "txl": _txl,
+    "pbc": _pbc,
+    "jhu_aml": _jhu,
+    "munich_lmu": _ungrouped("munich_lmu"),
+    "jtsc": _ungrouped("jtsc"),
+    "cellavision": _ungrouped("cellavision"),
+}

@@ -1,0 +1,276 @@
+"""Fits a calibration card to labeled cells: probabilities, naming errors, limit of the unclassified."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.model_selection import GroupKFold, KFold
+
+from smearscan import __version__
+from smearscan.calibration.labeled_cells import LabeledCells
+from smearscan.classification.naming import NamingRule, Recalibration
+from smearscan.differential.calibration_card import Calibration, RecalibrationParams, naming_rule
+from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL
+from smearscan.differential.statistics.blast_excess import REFERENCE_PERCENT, blast_excess
+from smearscan.differential.statistics.conformal import unclassified_limit
+from smearscan.differential.statistics.estimates import over_groups
+from smearscan.differential.statistics.misclassification import (
+    MisclassificationModel,
+    misclassification_model,
+)
+from smearscan.differential.statistics.scaling import calibration_error, fit_scaling, reliability
+from smearscan.errors import DatasetError
+from smearscan.taxonomy import BLAST, HEALTHY, UNCLASSIFIED
+from smearscan.weights.pairs import ClassifierCard
+
+_BLAST_NET = (HEALTHY, BLAST)
+_TYPICAL_SLIDE = 200
+
+
+def new_calibration(
+    name: str, cells: LabeledCells, cards: dict[str, ClassifierCard], rate: float
+) -> Calibration:
+    """Make the card of a pair of nets from many labeled cells of many slides.
+
+    Parameters
+    ----------
+    name : str
+    cells : LabeledCells
+        Not learned by the nets.
+    cards : dict
+        Of ``blast`` and ``differential``.
+    rate : float
+        Share of a slide's cells that may get a wrong name of the differential.
+
+    Raises
+    ------
+    DatasetError
+        If so few slides cannot promise that rate.
+    """
+    classes = (*cards["differential"].classes, BLAST)
+    threshold = best_threshold(cells, cards)
+    limit = named_limit(cells, cards, threshold, rate)
+    if limit is None:
+        groups = len(np.unique(cells.group[cells.found]))
+        raise DatasetError(
+            f"the cells of {groups} slides cannot promise a rate of wrong names of {rate:g}: label at "
+            f"least {int(np.ceil(1 / rate - 1))} slides, or allow more"
+        )
+    rule = NamingRule(cards["differential"].classes, threshold, limit)
+    t = len(classes)
+    empty = Calibration(
+        name=name,
+        smearscan_version=__version__,
+        made=date.today(),
+        networks={task: card.sha256 for task, card in cards.items()},
+        threshold=threshold,
+        unclassified_below=limit,
+        unclassified_rate=rate,
+        classes=classes,
+        confusion=[[0] * (t + 1)] * t,
+        spread=[0.0] * t,
+        groups=[0] * t,
+        pairs=[0.0] * t,
+        found=[(0, 0)] * t,
+        variation=0.0,
+        variation_high=0.0,
+    )
+    return empty.with_errors(count_errors(classes, cells, rule))
+
+
+def best_threshold(cells: LabeledCells, cards: dict[str, ClassifierCard]) -> float:
+    """Blast threshold, in steps of 0.05, with which few blasts are found on a slide of healthy mixture.
+
+    A low one calls more blasts, and more false ones, which hide few blasts; see
+    :attr:`smearscan.differential.statistics.blast_excess.BlastExcessTest.detectable_percent`. Taken is the
+    lowest that is within one percentage point of the best. The one of the net's card where no blast is
+    labeled.
+    """
+    classes = (*cards["differential"].classes, BLAST)
+    if not (cells.found & (cells.truth == BLAST)).any():
+        return cards["blast"].threshold
+    slide = np.array([[round(_TYPICAL_SLIDE * REFERENCE_PERCENT.get(name, 0.0) / 100) for name in classes]])
+    counted = tuple(name for name in classes if name not in EXCLUDED_FROM_DIFFERENTIAL)
+    least: dict[float, float] = {}
+    for threshold in np.arange(6, 20) / 20:
+        rule = NamingRule(classes[:-1], float(threshold), cards["differential"].unclassified_below)
+        found = blast_excess(slide, count_errors(classes, cells, rule), counted).detectable_percent[0]
+        least[float(threshold)] = float(np.nan_to_num(found, nan=100.0))
+    return min(t for t, found in least.items() if found <= min(least.values()) + 1)
+
+
+def named_limit(
+    cells: LabeledCells, cards: dict[str, ClassifierCard], threshold: float, rate: float
+) -> float | None:
+    """Probability below which a cell stays unclassified: the conformal limit.
+
+    See :mod:`smearscan.differential.statistics.conformal`.
+
+    Cells that the blast net calls blast get their name from it; blasts that it misses count as wrong whatever
+    they are named.
+    """
+    classes = np.array(cards["differential"].classes)
+    kept = cells.where(cells.found & ~(cells.blast_probs >= threshold))
+    wrong = classes[kept.probs.argmax(axis=1)] != kept.truth
+    return unclassified_limit(kept.probs.max(axis=1), wrong, kept.group, rate)
+
+
+def count_errors(classes: tuple[str, ...], cells: LabeledCells, rule: NamingRule) -> MisclassificationModel:
+    """Count what labeled cells are called by a rule, and how many of each class were found."""
+    own = cells.where(np.isin(cells.truth, classes))
+    seen = own.where(own.found)
+    called = np.array(rule.names(seen.probs, seen.blast_probs), dtype=str)
+    asked = own.where(own.asked)
+    found = np.array(
+        [[(asked.found & (asked.truth == name)).sum(), (asked.truth == name).sum()] for name in classes],
+        np.int64,
+    )
+    return misclassification_model(classes, seen.truth, called, seen.group, found)
+
+
+def recalibrated(
+    name: str, base: Calibration, cells: LabeledCells, cards: dict[str, ClassifierCard]
+) -> Calibration:
+    """Fit a card to a new site: at most some hundred labeled cells correct what `base` knows.
+
+    Temperature and class offsets are fitted with a prior that holds them near no change; the naming errors
+    of `base` are the prior of the site's own, see :meth:`MisclassificationModel.updated`. The blast
+    threshold moves with the temperature, so that the same cells are called blast.
+    """
+    scaling, threshold = fit_scalings(base, cells, cards)
+    fitted = base.model_copy(
+        update={"name": name, "scaling": scaling, "threshold": threshold, "made": date.today()}
+    )
+    new = count_errors(base.classes, rescaled(cells, fitted, cards), rule_of(fitted, cards))
+    return fitted.with_errors(base.errors.updated(new.counts, new.found))
+
+
+def fit_scalings(
+    base: Calibration, cells: LabeledCells, cards: dict[str, ClassifierCard]
+) -> tuple[dict[str, RecalibrationParams], float]:
+    """Fit what is changed of both nets' probabilities, and carry the blast threshold along."""
+    seen = cells.where(cells.found)
+    scaling = dict(base.scaling)
+    for task, probs, classes in _of_nets(seen, cards):
+        truth = np.where(seen.truth == BLAST, BLAST, HEALTHY) if task == "blast" else seen.truth
+        own = np.isin(truth, classes)
+        targets = np.array([classes.index(t) for t in truth[own]], np.int64)
+        if len(np.unique(targets)) < 2:  # one class alone would only make the net surer of it
+            continue
+        temperature, offsets = fit_scaling(np.log(np.maximum(probs[own], 1e-12)), targets)
+        scaling[task] = RecalibrationParams(
+            temperature=round(temperature, 6),
+            offsets={n: round(float(v), 6) for n, v in zip(classes, offsets, strict=True) if v},
+        )
+    before = cards["blast"].threshold if base.threshold is None else base.threshold
+    if "blast" not in scaling or scaling["blast"] == base.scaling.get("blast"):
+        return scaling, before
+    plain = base.scaling.get("blast", RecalibrationParams()).rescaling(_BLAST_NET)
+    return scaling, _carried(before, plain, scaling["blast"].rescaling(_BLAST_NET))
+
+
+def _carried(threshold: float, old: Recalibration, new: Recalibration) -> float:
+    """Probability under `new` of the cell that lies at the threshold under `old`."""
+    low, high = -60.0, 60.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        probs = expit(np.array([[-middle, middle]]))
+        low, high = (middle, high) if old(probs)[0, 1] < threshold else (low, middle)
+    return float(new(expit(np.array([[-high, high]])))[0, 1])
+
+
+def _of_nets(
+    cells: LabeledCells, cards: dict[str, ClassifierCard]
+) -> Iterator[tuple[str, NDArray[np.float64], tuple[str, ...]]]:
+    yield "blast", np.column_stack([1 - cells.blast_probs, cells.blast_probs]), _BLAST_NET
+    yield "differential", cells.probs, cards["differential"].classes
+
+
+def rescaled(cells: LabeledCells, card: Calibration, cards: dict[str, ClassifierCard]) -> LabeledCells:
+    """Give the cells the probabilities that they have under a card."""
+    changed = {
+        task: np.asarray(card.scaling.get(task, RecalibrationParams()).rescaling(classes)(probs), np.float64)
+        for task, probs, classes in _of_nets(cells, cards)
+    }
+    return replace(cells, probs=changed["differential"], blast_probs=changed["blast"][:, 1])
+
+
+def rule_of(card: Calibration, cards: dict[str, ClassifierCard]) -> NamingRule:
+    """Naming rule of both nets under a calibration card."""
+    return naming_rule(cards["differential"], cards["blast"], card)
+
+
+def figures(cells: LabeledCells, card: Calibration, cards: dict[str, ClassifierCard]) -> dict[str, Any]:
+    """How good probabilities and names are under a card, with intervals over slides."""
+    seen = rescaled(cells.where(cells.found), card, cards)
+    return _judged(seen, _names(seen, card, cards), cards)
+
+
+def cross_validated(
+    base: Calibration, cells: LabeledCells, cards: dict[str, ClassifierCard], folds: int = 5
+) -> dict[str, Any]:
+    """Figures before and after re-fitting, each cell judged by a fit that saw neither it nor its slide."""
+    cells = cells.where(cells.found)
+    if len(cells) < 2:
+        raise DatasetError(f"{len(cells)} labeled cells were found by the detector; label some hundred cells")
+    parts, names = [], []
+    for taught, judged in folds_of(cells, folds):
+        card = recalibrated(base.name, base, cells.where(taught), cards)
+        parts.append(rescaled(cells.where(judged), card, cards))
+        names.append(_names(parts[-1], card, cards))
+    after = LabeledCells(
+        *(np.concatenate([getattr(part, f) for part in parts]) for f in LabeledCells.__slots__)
+    )
+    return {
+        "before": figures(cells, base, cards),
+        "after": _judged(after, np.concatenate(names), cards),
+        "judged": "by slide" if len(np.unique(cells.group)) >= folds else "by cell: too few slides",
+    }
+
+
+def _names(cells: LabeledCells, card: Calibration, cards: dict[str, ClassifierCard]) -> NDArray[np.str_]:
+    rule = rule_of(card, cards)
+    return np.array(rule.names(cells.probs, cells.blast_probs), dtype=str)
+
+
+def _judged(seen: LabeledCells, names: NDArray[np.str_], cards: dict[str, ClassifierCard]) -> dict[str, Any]:
+    group = seen.group if len(np.unique(seen.group)) >= 5 else np.arange(len(seen)).astype(str)
+    blast, named = seen.truth == BLAST, names != UNCLASSIFIED
+    classes = np.array(cards["differential"].classes)
+    own = np.isin(seen.truth, classes)
+    sure, right = seen.probs.max(axis=1), classes[seen.probs.argmax(axis=1)] == seen.truth
+    result: dict[str, Any] = {
+        "right_of_named": over_groups(lambda i: _share(names[i] == seen.truth[i], named[i]), group),
+        "unclassified": over_groups(lambda i: float((~named[i]).mean()), group),
+        "false_blasts": over_groups(lambda i: _share(names[i] == BLAST, ~blast[i]), group),
+    }
+    if blast.any():
+        result["blasts_called"] = over_groups(lambda i: _share(names[i] == BLAST, blast[i]), group)
+    for net, confidence, correct in (
+        ("blast", seen.blast_probs, blast),
+        ("differential", sure[own], right[own]),
+    ):
+        if len(confidence):
+            result[f"calibration_error_{net}"] = round(calibration_error(confidence, correct), 4)
+            result[f"reliability_{net}"] = _points(confidence, correct)
+    return result
+
+
+def folds_of(cells: LabeledCells, folds: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Rows to learn from and rows to judge, by slide where there are enough, else by cell."""
+    if len(np.unique(cells.group)) >= folds:
+        yield from GroupKFold(folds).split(cells.truth, groups=cells.group)
+    else:
+        yield from KFold(min(folds, len(cells)), shuffle=True, random_state=0).split(cells.truth)
+
+
+def _points(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> list[dict[str, float]]:
+    return [{k: round(v, 4) for k, v in p.items()} for p in reliability(confidence, correct)]
+
+
+def _share(hit: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
+    return float(hit[among].mean()) if among.any() else float("nan")

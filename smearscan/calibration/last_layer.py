@@ -1,0 +1,153 @@
+"""Re-fits the last layer of a net to a few labeled cells of a new site; what lies below stays as it is."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+from torch import nn
+
+from smearscan.calibration.fit import figures, folds_of
+from smearscan.calibration.labeled_cells import LabeledCells, labeled_rows
+from smearscan.classification import backbones
+from smearscan.classification.classifier import apply_background
+from smearscan.classification.crops import cut_crops
+from smearscan.differential.calibration_card import Calibration
+from smearscan.errors import DatasetError
+from smearscan.io.decode import read_image
+from smearscan.runtime.torch_engine import FromPixels, TorchEngine
+from smearscan.weights.pairs import ClassifierCard, load_weights, save_weights
+
+Floats = NDArray[np.float64]
+Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+HOLDS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+"""How strongly the layer is held where it was; cross-validation over the labeled cells chooses."""
+
+
+def with_new_layer(
+    table: Path, splits: tuple[str, ...], sites: tuple[str, ...], slides: Path, pair: Path, out: Path,
+    base: Calibration, cells: LabeledCells, cards: dict[str, ClassifierCard],
+) -> tuple[dict[str, Any], Calibration, LabeledCells, dict[str, ClassifierCard]]:  # fmt: skip
+    """Re-fit the layer, and bring what a calibration is fitted to in line with the new net.
+
+    Returns
+    -------
+    figures : dict
+        Before and after; each cell judged by a layer that was not fitted on it.
+    base, cells, cards
+        As given, with the new net in place of the old one.
+    """
+    rows = labeled_rows(table, cards["differential"].classes, splits, sites)
+    card, probs = refit_last_layer(rows, slides, pair, out, list(folds_of(cells, 5)))
+    changed = replace(cells, probs=probs)
+    new = {**cards, "differential": card}
+    told = {"before": figures(cells, base, cards), "after": figures(changed, base, new), "pair": card.name}
+    networks = {**base.networks, "differential": card.sha256}
+    return told, base.model_copy(update={"networks": networks}), changed, new
+
+
+def refit_last_layer(
+    rows: pd.DataFrame, slides: Path, pair: Path, out: Path, folds: list[Fold]
+) -> tuple[ClassifierCard, Floats]:
+    """Fit the last layer again and write the new pair.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Labeled rows, see :func:`smearscan.calibration.labeled_cells.labeled_rows`, with ``field`` and box.
+    slides : Path
+        The folder that was scanned.
+    pair : Path
+        The differential's weights.
+    out : Path
+        Folder of the new pair.
+    folds : list of (taught, judged) row numbers
+
+    Returns
+    -------
+    card : ClassifierCard
+        Of the new pair.
+    probs : ndarray, (N, K) float64
+        Of every row, by a layer that was not fitted on it; NaN for cells that were not found.
+    """
+    card, tensors = load_weights(pair, ClassifierCard)
+    network = backbones.build(card.architecture, len(card.classes), card.head, card.norm)
+    network.load_state_dict(tensors)
+    *before, last = cast(nn.Sequential, network.head).named_children()
+    last_name, layer = f"head.{last[0]}", cast(nn.Linear, last[1])
+    network.head = nn.Sequential(*(part for _, part in before))
+    start = np.column_stack([layer.weight.detach().numpy(), layer.bias.detach().numpy()]).astype(np.float64)
+    start /= card.temperature  # the layer then gives calibrated logits, and learns on them
+    found = rows["blast_probability"].notna().to_numpy()
+    features = np.zeros((len(rows), start.shape[1]))
+    features[found] = _features(network, card, rows[found], slides)
+    target = np.array([card.classes.index(t) if t in card.classes else -1 for t in rows["truth"]])
+    usable = found & (target >= 0)
+    hold = _best_hold(features, target, usable, start, folds)
+    probs = np.full((len(rows), len(card.classes)), np.nan)
+    for taught, judged in folds:
+        own = taught[usable[taught]]
+        fitted = _fit(features[own], target[own], start, hold)
+        probs[judged[found[judged]]] = softmax(features[judged[found[judged]]] @ fitted.T, axis=1)
+    final = _fit(features[usable], target[usable], start, hold)
+    tensors[f"{last_name}.weight"] = torch.tensor(final[:, :-1], dtype=torch.float32)
+    tensors[f"{last_name}.bias"] = torch.tensor(final[:, -1], dtype=torch.float32)
+    told = {**card.training, "last_layer": {"cells": int(usable.sum()), "hold": hold, "of": card.short_hash}}
+    name = f"{card.name}_refitted"
+    anew = {"temperature": 1.0, "metrics": {}, "confusion": []}
+    new = card.model_copy(update={"name": name, "training": told, **anew})
+    return save_weights(out / f"{name}.safetensors", new, tensors), probs
+
+
+def _features(network: nn.Module, card: ClassifierCard, rows: pd.DataFrame, slides: Path) -> Floats:
+    """Run a network without its last layer: features (N, F + 1), the last of them 1."""
+    if missing := [c for c in ("field", "x0", "y0", "x1", "y1", "um_per_px") if c not in rows]:
+        raise DatasetError(
+            f"the labeled table has no column {missing[0]!r}; label one that 'run --cells' wrote"
+        )
+    engine = TorchEngine(FromPixels(network.eval(), card.mean, card.std), torch.device("cpu"), 8)
+    base = slides.parent if slides.is_file() else slides
+    boxes = rows[["x0", "y0", "x1", "y1"]].to_numpy(np.float32)
+    crops = np.empty((len(rows), card.crop_px, card.crop_px, 3), np.uint8)
+    for i, (field, um_per_px) in enumerate(zip(rows["field"], rows["um_per_px"], strict=True)):
+        image = read_image(base / str(field))
+        crops[i] = cut_crops(image, boxes[i : i + 1], float(um_per_px), card.crop_um, card.crop_px)[0]
+    seen = engine.run(apply_background(crops, card.background, card.crop_um))
+    return np.column_stack([seen, np.ones(len(seen))]).astype(np.float64)
+
+
+def _fit(features: Floats, target: NDArray[np.int64], start: Floats, hold: float) -> Floats:
+    """Multinomial logistic regression whose penalty pulls toward the layer that was there."""
+    rows = np.arange(len(target))
+
+    def cost(flat: Floats) -> tuple[float, Floats]:
+        layer = flat.reshape(start.shape)
+        logs = log_softmax(features @ layer.T, axis=1)
+        slope = np.exp(logs)
+        slope[rows, target] -= 1
+        away = layer - start
+        value = -float(logs[rows, target].sum()) + hold / 2 * float((away**2).sum())
+        return value, (slope.T @ features + hold * away).ravel()
+
+    return np.asarray(minimize(cost, start.ravel(), jac=True, method="L-BFGS-B").x.reshape(start.shape))
+
+
+def _best_hold(
+    features: Floats, target: NDArray[np.int64], usable: NDArray[np.bool_], start: Floats,
+    folds: list[Fold],
+) -> float:  # fmt: skip
+    def cost(hold: float) -> float:
+        total = 0.0
+        for taught, judged in folds:
+            own, other = taught[usable[taught]], judged[usable[judged]]
+            logs = log_softmax(features[other] @ _fit(features[own], target[own], start, hold).T, axis=1)
+            total -= float(logs[np.arange(len(other)), target[other]].sum())
+        return total
+
+    return min(HOLDS, key=cost)

@@ -1,0 +1,158 @@
+"""Slides of known composition, pooled from real cells: coverage, bias, flag, on cells no fit has seen."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smearscan.calibration.fit import count_errors, rule_of
+from smearscan.calibration.labeled_cells import LabeledCells
+from smearscan.differential.calibration_card import Calibration
+from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL, DifferentialCount
+from smearscan.differential.flag import FlagRule, decide
+from smearscan.differential.statistics.blast_excess import REFERENCE_PERCENT, blast_excess
+from smearscan.differential.statistics.correction import correct_differential
+from smearscan.differential.statistics.estimates import over_groups
+from smearscan.differential.statistics.intervals import clopper_pearson
+from smearscan.differential.statistics.misclassification import MisclassificationModel
+from smearscan.taxonomy import BLAST, UNCLASSIFIED
+from smearscan.weights.pairs import ClassifierCard
+
+FEWEST = 10
+"""A group with fewer cells of a kind cannot lend them to a slide."""
+
+
+def measure_pooled(
+    cells: LabeledCells, card: Calibration, cards: dict[str, ClassifierCard], n: int, shares: tuple[float,
+    ...], slides: int, folds: int, seed: int,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Pool slides of `n` leukocytes group by group and judge what is said of them.
+
+    The healthy cells of a slide all come from one group (patient, slide, or a site without ids), mixed as in
+    healthy blood, as far as the group has the types; its blasts from one patient: the same where that one has
+    blasts, else another one at random. The naming errors that correct a slide are counted without the groups
+    it is made of (cross-fitting by group).
+
+    Parameters
+    ----------
+    cells : LabeledCells
+    card : Calibration
+        Gives rule and limits.
+    cards : dict
+    n : int
+        Leukocytes of a slide, drawn with replacement.
+    shares : tuple of float
+        Blast shares.
+    slides : int
+        Slides of each group and share.
+    folds, seed : int
+
+    Returns
+    -------
+    list of dict
+        For each share: coverage and bias of raw and corrected blast percentages, how often the slide is
+        flagged, with intervals over groups.
+    """
+    rng = np.random.default_rng(seed)
+    cells = cells.where(cells.found & np.isin(cells.truth, card.classes))
+    rule = rule_of(card, cards)
+    named = rule.names(cells.probs, cells.blast_probs)
+    index = {name: i for i, name in enumerate((*card.classes, UNCLASSIFIED))}
+    code = np.array([index[name] for name in named], np.int64)
+    groups = np.array(sorted(np.unique(cells.group)))
+    rng.shuffle(groups)
+    part = {g: i % folds for i, g in enumerate(groups)}
+    member = np.array([part[g] for g in cells.group])
+    inside = np.array([name not in EXCLUDED_FROM_DIFFERENTIAL for name in card.classes])
+    rows: dict[float, list[dict[str, Any]]] = {s: [] for s in shares}
+    for k in range(folds):
+        errors = count_errors(card.classes, cells.where(member != k), rule)
+        for group in (g for g in groups if part[g] == k):
+            for blast_share in shares:
+                drawn = _pool(cells, member == k, group, blast_share, n, slides, inside, card, rng)
+                if drawn is not None:
+                    called = np.stack([np.bincount(c, minlength=len(index)) for c in code[drawn]])
+                    maybe = rule.may_be_blast(cells.blast_probs[drawn]).sum(axis=1)
+                    rows[blast_share] += _judge(called, maybe, 100 * blast_share, errors, inside, group)
+    return [{"cells": n, "blast_percent": 100 * s, **_summed(found)} for s, found in rows.items() if found]
+
+
+def _pool(
+    cells: LabeledCells, fold: NDArray[np.bool_], group: str, blast_share: float, n: int,
+    slides: int, inside: NDArray[np.bool_], card: Calibration, rng: np.random.Generator,
+) -> NDArray[np.int64] | None:  # fmt: skip
+    """Draw slides with the healthy cells of `group`, (S, n) cell numbers; None where it has too few."""
+    leukocyte = np.isin(cells.truth, np.array(card.classes)[inside])
+    healthy = np.flatnonzero((cells.group == group) & leukocyte & (cells.truth != BLAST))
+    blasts = {
+        g: np.flatnonzero((cells.group == g) & (cells.truth == BLAST)) for g in np.unique(cells.group[fold])
+    }
+    donors = [g for g, own in blasts.items() if len(own) >= FEWEST]
+    if len(healthy) < FEWEST or (blast_share and not donors):
+        return None
+    chance = _as_in_blood(cells.truth[healthy])
+    made = np.empty((slides, n), np.int64)
+    for i in range(slides):
+        n_blasts = rng.binomial(n, blast_share)
+        drawn = rng.choice(healthy, n - n_blasts, p=chance)
+        if n_blasts:
+            donor = group if group in donors else rng.choice(donors)
+            drawn = np.concatenate([drawn, rng.choice(blasts[donor], n_blasts)])
+        made[i] = drawn
+    return made
+
+
+def _as_in_blood(truth: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Chance of each healthy cell: a group's types are mixed as in healthy blood, as far as it has them."""
+    kinds, count = np.unique(truth, return_counts=True)
+    wanted = {k: REFERENCE_PERCENT.get(str(k), 0.5) / c for k, c in zip(kinds, count, strict=True)}
+    chance = np.array([wanted[k] for k in truth])
+    return np.asarray(chance / chance.sum(), np.float64)
+
+
+def _judge(
+    named: NDArray[np.int64], maybe: NDArray[np.int64], truth: float, errors: MisclassificationModel,
+    inside: NDArray[np.bool_], group: str,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Judge slides, (S, T + 1) cells by name, with the numbers of possible blasts, (S,)."""
+    called = named[:, :-1]
+    rule, blast = FlagRule(), errors.classes.index(BLAST)
+    counted = tuple(np.array(errors.classes)[inside])
+    fixed = correct_differential(called, errors, counted, limits=rule.tiers)
+    test = blast_excess(called, errors, counted, rule.level, rule.power)
+    total = called[:, inside].sum(axis=1)
+    low, high = clopper_pearson(called[:, blast], total)
+    raw = 100 * called[:, blast] / np.maximum(total, 1)
+    rows = []
+    for i in range(len(total)):
+        count = DifferentialCount(counted, called[i, inside])
+        possible = int(maybe[i]), int(total[i] + named[i, -1])
+        flag = decide(count, rule, test.one(i), fixed.one(i), possible=possible)
+        rows.append(
+            {
+                "group": group,
+                "raw_covered": low[i] <= truth <= high[i],
+                "corrected_covered": fixed.low[i, blast] - 1e-9 <= truth <= fixed.high[i, blast] + 1e-9,
+                "raw_bias": raw[i] - truth,
+                "corrected_bias": fixed.percent[i, blast] - truth,
+                "width": fixed.high[i, blast] - fixed.low[i, blast],
+                "excess": test.p_value[i] <= rule.level,
+                "flagged": flag.state == "flagged",
+                "tier_20": flag.tier == f">= {rule.tiers[-1]:g} %",
+                "cleared": flag.state == "not flagged",
+                "naive_20": raw[i] >= rule.blast_percent,
+                "naive_any": called[i, blast] > 0,
+            }
+        )
+    return rows
+
+
+def _summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    groups = np.array([row["group"] for row in rows])
+    result: dict[str, Any] = {"slides": len(rows), "groups": len(np.unique(groups))}
+    for key in rows[0]:
+        if key != "group":
+            values = np.array([row[key] for row in rows], np.float64)
+            found = over_groups(lambda i, v=values: float(v[i].mean()), groups, rounds=500)  # type: ignore[misc]
+            result[key] = {k: found[k] for k in ("value", "interval_95")}
+    return result

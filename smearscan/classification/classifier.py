@@ -1,0 +1,143 @@
+"""Stage two: names leukocytes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smearscan.classification.background import without_background
+from smearscan.classification.crops import Geometry
+from smearscan.runtime import Engine, NetworkSpec, Precision, make_engine
+from smearscan.weights.pairs import ClassifierCard, read_pair, shipped, tensors_of
+
+if TYPE_CHECKING:
+    from smearscan.classification.backbones import Head, Network, Norm
+    from smearscan.runtime.torch_engine import FromPixels
+
+Logits = NDArray[np.float32]
+_BATCH = 8
+
+
+def apply_background(
+    crops: NDArray[np.uint8], background: Literal["keep", "remove"], side_um: float
+) -> NDArray[np.uint8]:
+    """Crops (N, S, S, 3) uint8 RGB, `side_um` wide, as a network sees them in training and while scanning.
+
+    ``remove`` takes away what surrounds the cell, see
+    :func:`smearscan.classification.background.without_background`.
+    """
+    if background == "keep" or not len(crops):
+        return crops
+    return np.stack([without_background(crop, side_um) for crop in crops])
+
+
+class Classifier:
+    """Gives each cell a calibrated probability of each class.
+
+    Parameters
+    ----------
+    engine : Engine
+        Maps (B, S, S, 3) uint8 RGB crops to (B, K) logits.
+    card : ClassifierCard
+        Crop geometry, classes and temperature.
+    """
+
+    def __init__(self, engine: Engine, card: ClassifierCard) -> None:
+        self.engine, self.card = engine, card
+
+    @classmethod
+    def load(
+        cls, weights: Path, device: str = "auto", engine: str = "auto", precision: Precision = "f32"
+    ) -> "Classifier":
+        """Load a weights pair; device, engine and precision: see :func:`smearscan.runtime.engine.make`.
+
+        Raises
+        ------
+        WeightsError
+            If the pair is missing, altered or no classifier's.
+        EngineError
+            If the device or engine is not available.
+        """
+        card, network = network_spec(weights)
+        return cls(make_engine(network, device, engine, precision), card)
+
+    @classmethod
+    def shipped(
+        cls, task: str, device: str = "auto", engine: str = "auto", precision: Precision = "f32"
+    ) -> "Classifier":
+        """Load the shipped weights of a task, ``blast`` or ``differential``."""
+        return cls.load(shipped(task), device, engine, precision)
+
+    @property
+    def geometry(self) -> Geometry:
+        """How the crops of this net are cut."""
+        return Geometry(self.card.crop_um, self.card.crop_px)
+
+    def probs(self, crops: NDArray[np.uint8], logits: Logits | None = None) -> NDArray[np.float32]:
+        """Calibrated probabilities, (N, K) float32, of crops (N, S, S, 3) uint8 from the crop function.
+
+        `logits` are those of the crops, where the network was asked before.
+        """
+        if logits is None:
+            logits = self.engine.run(apply_background(crops, self.card.background, self.card.crop_um))
+        return np.asarray(self.card.probabilities(logits), np.float32)
+
+
+def network_spec(weights: Path) -> tuple[ClassifierCard, NetworkSpec]:
+    """Read a weights pair; tell how its network is made, without making it.
+
+    Raises
+    ------
+    WeightsError
+        As :meth:`Classifier.load`.
+    """
+    pair = Pair.read(weights)
+    return pair.card, joint_network_spec([pair])
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A classifier's card and the content of its weights file."""
+
+    path: Path
+    card: ClassifierCard
+    data: bytes
+
+    @classmethod
+    def read(cls, weights: Path) -> "Pair":
+        """Read and verify; raises as :func:`smearscan.weights.pairs.read_pair`."""
+        return cls(weights, *read_pair(weights, ClassifierCard))
+
+    @property
+    def made_of(self) -> tuple[str, int, "Head", "Norm"]:
+        """What :func:`smearscan.classification.backbones.build` is told."""
+        return self.card.architecture, len(self.card.classes), self.card.head, self.card.norm
+
+    def network(self) -> "Network":
+        """Build the torch network."""
+        from smearscan.classification import backbones
+
+        network = backbones.build(*self.made_of)
+        network.load_state_dict(tensors_of(self.data, self.path))
+        return network.eval()
+
+
+def joint_network_spec(pairs: Sequence[Pair]) -> NetworkSpec:
+    """Tell how the network of one pair is made, or of several with one trunk as one."""
+    card = pairs[0].card
+
+    def build() -> "FromPixels":
+        from smearscan.runtime.torch_engine import FromPixels
+
+        if len(pairs) == 1:
+            return FromPixels(pairs[0].network(), card.mean, card.std)
+        from smearscan.classification.backbones import Joined
+
+        return FromPixels(Joined([pair.network() for pair in pairs]).eval(), card.mean, card.std)
+
+    identity = repr([(pair.card.sha256, pair.made_of, card.mean, card.std) for pair in pairs])
+    heads = tuple(len(pair.card.classes) for pair in pairs) if len(pairs) > 1 else ()
+    return NetworkSpec(identity, "logits", _BATCH, (card.crop_px, card.crop_px), build, heads)

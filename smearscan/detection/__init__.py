@@ -1,0 +1,5 @@
+"""Stage one: finds leukocytes, red cells and platelets in whole fields."""
+
+from smearscan.detection.detector import Detector
+
+__all__ = ["Detector"]

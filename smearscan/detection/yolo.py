@@ -1,0 +1,168 @@
+"""The detector's network: the only file that touches Ultralytics.
+
+Ultralytics' model definition is used; its predictor is not. Its NMS stops on a wall clock and then returns
+no boxes for the rest of a batch, so pre- and post-processing are our own (see
+:mod:`smearscan.detection.detector`).
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from smearscan.errors import WeightsError
+
+os.environ.setdefault("YOLO_OFFLINE", "true")  # no look for downloads or telemetry, whatever the settings
+os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+os.environ.setdefault("YOLO_VERBOSE", "false")
+
+ARCHITECTURES = ("yolov8n", "yolov8s")
+
+
+@contextmanager
+def _pictures_untouched() -> Iterator[None]:
+    """Keep `Image.open`: the import replaces it by one that looks for packages when a picture is broken."""
+    opened = Image.open
+    try:
+        yield
+    finally:
+        vars(Image)["open"] = opened
+
+
+def build(architecture: str, n_classes: int) -> nn.Module:
+    """Make an untrained YOLO detection network.
+
+    Parameters
+    ----------
+    architecture : str
+        One of :data:`ARCHITECTURES`.
+    n_classes : int
+        Number of object classes.
+
+    Returns
+    -------
+    torch.nn.Module
+        Maps (B, 3, H, W) float32 RGB in [0, 1] to Ultralytics' own outputs; see :class:`Decoded`.
+
+    Raises
+    ------
+    WeightsError
+        If the architecture is not known.
+    """
+    if architecture not in ARCHITECTURES:
+        raise WeightsError(f"detector architecture {architecture!r} is not one of {', '.join(ARCHITECTURES)}")
+    with _pictures_untouched():
+        from ultralytics.nn.tasks import DetectionModel
+
+    logging.getLogger("ultralytics").setLevel(logging.ERROR)
+    model: nn.Module = DetectionModel(f"{architecture}.yaml", ch=3, nc=n_classes, verbose=False)
+    return model
+
+
+def start_from(model: nn.Module, checkpoint: Path) -> int:
+    """Copy the tensors of equal name and shape from Ultralytics' ``.pt`` or a ``.safetensors`` of ours.
+
+    Returns
+    -------
+    int
+        How many tensors were taken over.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing or shares fewer than half of the network's tensors.
+    """
+    if not checkpoint.is_file():
+        raise WeightsError(
+            f"{checkpoint}: the start weights are missing; give a YOLO checkpoint or a detector with --start"
+        )
+    given = _tensors(checkpoint)
+    own = model.state_dict()
+    taken = {k: v.float() for k, v in given.items() if k in own and own[k].shape == v.shape}
+    if len(taken) < len(own) / 2:
+        raise WeightsError(f"{checkpoint}: only {len(taken)} of {len(own)} tensors fit this architecture")
+    model.load_state_dict(taken, strict=False)
+    return len(taken)
+
+
+def _tensors(checkpoint: Path) -> dict[str, Tensor]:
+    if checkpoint.suffix == ".safetensors":
+        stored: dict[str, Tensor] = load_file(checkpoint)
+        return stored
+    with _pictures_untouched():
+        from ultralytics import YOLO
+
+    tensors: dict[str, Tensor] = YOLO(str(checkpoint)).model.state_dict()
+    return tensors
+
+
+class Decoded(nn.Module):
+    """A detection network reduced to what scanning needs; exports to every engine.
+
+    Maps (B, 3, H, W) float32 RGB in [0, 1] to (B, 4 + n_classes, A) float32: center x, center y, width and
+    height in pixels of the input, then one probability a class, for each of the A anchors.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Run the network."""
+        out = self.model(images)
+        decoded: Tensor = out[0] if isinstance(out, (tuple, list)) else out
+        return decoded
+
+
+def fused(model: nn.Module) -> Decoded:
+    """Fold batch normalization into the convolutions (exact up to rounding) and wrap for scanning."""
+    model.eval()
+    folded: Any = model
+    folded.model[-1].dynamic = True  # else a trace keeps the anchors of one picture size
+    return Decoded(folded.fuse(verbose=False)).eval()
+
+
+class DetectionLoss:
+    """YOLOv8's loss that can leave out classes a data set does not annotate.
+
+    A red cell without a box in a set that boxes only leukocytes is no background; its class term is masked.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        with _pictures_untouched():
+            from ultralytics.utils.loss import v8DetectionLoss
+
+        model.args = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5)  # type: ignore[assignment]
+        self._loss = v8DetectionLoss(model)
+        self._bce = nn.BCEWithLogitsLoss(reduction="none")
+        self._mask = torch.ones(1)
+        self._loss.bce = lambda logits, target: self._bce(logits, target) * self._mask
+
+    def __call__(self, outputs: Any, targets: dict[str, Tensor], labeled: Tensor) -> Tensor:
+        """Loss of a batch.
+
+        Parameters
+        ----------
+        outputs : the network's own training outputs.
+        targets : dict
+            ``batch_idx`` (M,), ``cls`` (M,), ``bboxes`` (M, 4) center xywh as share of the canvas.
+        labeled : Tensor, (B, n_classes, S/8, S/8)
+            1 where the class is annotated.
+
+        Returns
+        -------
+        Tensor, (3,)
+            Box, class and distribution terms, each times the batch size.
+        """
+        levels = [nn.functional.interpolate(labeled, scale_factor=1 / k, mode="nearest") for k in (1, 2, 4)]
+        self._mask = torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2)
+        loss: Tensor = self._loss(outputs, targets)[0]
+        return loss

@@ -1,0 +1,242 @@
+"""The report of a slide, made from the tally of its fields."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL, DifferentialCount
+from smearscan.differential.flag import Flag, FlagRule
+from smearscan.differential.statistics.blast_excess import BlastExcessTest
+from smearscan.differential.statistics.correction import CorrectedDifferential
+from smearscan.differential.statistics.group_sequential import look_level
+from smearscan.differential.tally import SlideTally
+from smearscan.results import Scale, five_digits
+from smearscan.taxonomy import (
+    BLAST,
+    DIFFERENTIAL_CLASSES,
+    HEALTHY,
+    NON_LEUKOCYTES,
+    NOTICE,
+    OTHER,
+    UNCLASSIFIED,
+)
+
+COUNTED = tuple(name for name in DIFFERENTIAL_CLASSES if name not in EXCLUDED_FROM_DIFFERENTIAL)
+
+
+@dataclass(frozen=True, slots=True)
+class StopInfo:
+    """How much of a slide was read.
+
+    Attributes
+    ----------
+    n_available : int
+        Fields of the slide; 0 where not known.
+    why : str
+        Why reading stopped.
+    share : float
+        Of the error that intervals and flag may make, the share that this look at the slide may spend: 1
+        where the slide is looked at once.
+    """
+
+    n_available: int = 0
+    why: str = "every field was read"
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class SlideReport:
+    """What is said of a slide. A research suggestion, never a diagnosis.
+
+    Attributes
+    ----------
+    tally : SlideTally
+    differential : DifferentialCount
+        Counted leukocytes by class; the denominator of every percentage.
+    flag : Flag
+    rule : FlagRule
+        Levels of the flag.
+    scale : Scale
+        Scale of the slide and the ruler it comes from.
+    weights : tuple of str
+        ``name:hash`` of every network used, and the calibration.
+    named : tuple of str
+        Classes the differential net knows; empty where it did not run.
+    reading : StopInfo
+    corrected : CorrectedDifferential or None
+        The differential corrected for the nets' errors, of one slide; None where these are not known.
+    test : BlastExcessTest or None
+        Of the blast count against false blasts, of one slide; None where the nets' errors are not known.
+    notice : str
+    """
+
+    tally: SlideTally
+    differential: DifferentialCount
+    flag: Flag
+    rule: FlagRule
+    scale: Scale
+    weights: tuple[str, ...]
+    named: tuple[str, ...] = ()
+    reading: StopInfo = StopInfo()
+    corrected: CorrectedDifferential | None = None
+    test: BlastExcessTest | None = None
+    notice: str = NOTICE
+
+    @property
+    def slide_id(self) -> str:
+        """The slide's name."""
+        return self.tally.slide_id
+
+    @property
+    def n_leukocytes(self) -> int:
+        """Every leukocyte found, with those outside the denominator."""
+        return sum(self.tally.types.values())
+
+    @property
+    def n_unclassified(self) -> int:
+        """Cells below the probability limit."""
+        return self.tally.types[UNCLASSIFIED]
+
+    @property
+    def n_other(self) -> int:
+        """Erythroblasts, smudges, platelets, artifacts."""
+        return sum(self.tally.types[name] for name in NON_LEUKOCYTES)
+
+    @property
+    def level(self) -> float:
+        """Confidence of each interval; above 95 % where the slide may be looked at several times."""
+        return look_level(self.reading.share)
+
+    @property
+    def blast_percent(self) -> float:
+        """Blasts in percent of counted leukocytes; NaN where none is counted or the blast net did not run."""
+        if BLAST not in self.differential.classes or not self.differential.total:
+            return float("nan")
+        return 100 * self.differential.count(BLAST) / self.differential.total
+
+    @property
+    def blast_interval(self) -> tuple[float, float]:
+        """Exact interval of :attr:`blast_percent`; NaN where the blast net did not run."""
+        if BLAST not in self.differential.classes:
+            return float("nan"), float("nan")
+        return self.differential.interval(BLAST, self.level)
+
+    @property
+    def widest_interval(self) -> float:
+        """Width, in percentage points, of the widest interval of the differential."""
+        limits = [self.differential.interval(name, self.level) for name in self.differential.classes]
+        return max(high - low for low, high in limits)
+
+    @property
+    def detection_limit(self) -> str:
+        """What share of blasts the count does not exclude, in words; empty without the blast net."""
+        if BLAST not in self.differential.classes:
+            return ""
+        seen, n = self.differential.count(BLAST), self.differential.total
+        most = self.differential.not_excluded(BLAST, self.level)
+        who = "no blast" if not seen else "1 blast" if seen == 1 else f"{seen} blasts"
+        return f"{who} in {n} cells: up to {most:.1f} % cannot be excluded"
+
+    def per_100(self, name: str) -> float:
+        """Cells of a class outside the denominator per 100 leukocytes; NaN where none is counted."""
+        n = self.differential.total
+        return 100 * self.tally.types[name] / n if n else float("nan")
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row with the columns of ``report.csv``."""
+        return report_frame([self])
+
+
+def report_frame(reports: Iterable[SlideReport]) -> pd.DataFrame:
+    """Return one row a slide; percentages are of counted leukocytes."""
+    return pd.DataFrame([_report_row(report) for report in reports])
+
+
+def _report_row(report: SlideReport) -> dict[str, object]:
+    count = report.differential
+    low, high = report.blast_interval
+    percent = dict(zip(count.classes, count.percent, strict=True))
+    row: dict[str, object] = {
+        "slide": report.slide_id,
+        "n_fields": report.tally.n_fields,
+        "n_failed_fields": report.tally.n_failed,
+        "n_leukocytes": report.n_leukocytes,
+        "n_unclassified": report.n_unclassified,
+    }
+    # a class that the net in use does not know was not looked for, which is not the same as none found
+    row |= {name: count.count(name) if name in count.classes else None for name in COUNTED}
+    row |= {OTHER: report.n_other if set(NON_LEUKOCYTES) & set(report.named) else None}
+    row |= {f"{name}_percent": _rounded(percent.get(name, np.nan)) for name in COUNTED}
+    row |= {
+        "blast_count": report.tally.types[BLAST] if BLAST in count.classes else None,
+        "blast_percent": _rounded(report.blast_percent),
+        "blast_low": _rounded(low),
+        "blast_high": _rounded(high),
+        "flag": report.flag.state,
+        "flag_reason": report.flag.reason,
+        "um_per_px": float(f"{report.scale.um_per_px:.5g}"),
+        "ruler": report.scale.ruler,
+        "weights": " ".join(report.weights),
+        "n_counted": count.total,
+        "n_red_cells": report.tally.n_red_cells,
+        "failures": "; ".join(failure.reason for failure in report.tally.failures),
+        "notice": report.notice,
+    }
+    row |= _outside(report) | _certainty(report) | _corrections(report)
+    own = [name for name in count.classes if name not in (*DIFFERENTIAL_CLASSES, HEALTHY, BLAST)]
+    row |= {name: count.count(name) for name in own}
+    row |= {f"{name}_percent": _rounded(percent[name]) for name in own}
+    return row
+
+
+def _outside(report: SlideReport) -> dict[str, object]:
+    """Cells outside the denominator, and how many come to 100 leukocytes."""
+    names = [name for name in NON_LEUKOCYTES if name != OTHER]
+    row: dict[str, object] = {
+        name: report.tally.types[name] if name in report.named else None for name in names
+    }
+    return row | {
+        f"{name}_per_100": _rounded(report.per_100(name)) if name in report.named else None for name in names
+    }
+
+
+def _certainty(report: SlideReport) -> dict[str, object]:
+    """Intervals for counting alone, the flag as a test, and how much was read."""
+    count, test, flag = report.differential, report.test, report.flag
+    row: dict[str, object] = {}
+    for name in COUNTED:
+        low, high = count.interval(name, report.level) if name in count.classes else (np.nan, np.nan)
+        row |= {f"{name}_low": _rounded(low), f"{name}_high": _rounded(high)}
+    corrected = report.corrected
+    above = dict(zip(report.rule.tiers, corrected.above[0], strict=True)) if corrected else {}
+    return row | {
+        "interval_level": round(report.level, 6),
+        "detection_limit": report.detection_limit,
+        "possible_blasts": report.tally.n_possible_blasts if BLAST in count.classes else None,
+        "flag_tier": flag.tier,
+        "flag_p_value": five_digits(flag.p_value),
+        "expected_false_blasts": _rounded(test.expected[0]) if test else None,
+        "detectable_blast_percent": _rounded(test.detectable_percent[0]) if test else None,
+        **{f"blast_at_least_{tier:g}": _rounded(above.get(tier, np.nan), 4) for tier in report.rule.tiers},
+        "n_fields_available": report.reading.n_available or None,
+        "stopped": report.reading.why,
+    }
+
+
+def _corrections(report: SlideReport) -> dict[str, object]:
+    """Percentages corrected for the nets' errors, with intervals for counting and naming together."""
+    own = report.corrected
+    row: dict[str, object] = {}
+    for name in (*COUNTED, BLAST):
+        k = own.classes.index(name) if own and name in own.classes else None
+        for part in ("percent", "low", "high"):
+            value = getattr(own, part)[0, k] if k is not None else np.nan
+            row[f"{name}_corrected_{part}"] = _rounded(value)
+    row["correction"] = own.reasons[0] if own else "not known how these nets err"
+    return row
+
+
+def _rounded(value: float, digits: int = 2) -> float:
+    return round(float(value), digits)

@@ -1,0 +1,216 @@
+"""From what cells were called to what they are: the differential corrected for the nets' errors.
+
+Called shares are the true shares times the rows of the naming errors; inverting that, for many possible rows
+and many possible called shares, gives corrected percentages with intervals that hold both kinds of error.
+With two classes the estimate is the one of Rogan and Gladen (Am. J. Epidemiol. 107:71, 1978).
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smearscan.differential.statistics.misclassification import MisclassificationModel
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+
+MIN_LABELED = 20
+"""Fewer labeled cells of a class do not tell how it is misnamed."""
+MIN_KEPT = 0.5
+"""A class called by its own name less often than this is not told from the others."""
+_CHUNK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedDifferential:
+    """Corrected percentages of S slides; of each of T classes.
+
+    Attributes
+    ----------
+    classes : tuple of str, (T,)
+    percent, low, high : ndarray, (S, T) float64
+        Of the classes in the denominator in percent of all those, of the others per 100 of them; NaN where
+        not identifiable.
+    above : ndarray, (S, L) float64
+        Probability that the blast percentage is at or above each of L limits; NaN where not identifiable.
+    reasons : tuple of str, (S,)
+        Why a number is missing, in words; empty where none is.
+    """
+
+    classes: tuple[str, ...]
+    percent: Floats
+    low: Floats
+    high: Floats
+    above: Floats
+    reasons: tuple[str, ...]
+
+    def one(self, i: int) -> "CorrectedDifferential":
+        """Return the correction of slide `i` alone."""
+        parts = (getattr(self, name)[i : i + 1] for name in self.__slots__[1:])
+        return CorrectedDifferential(self.classes, *parts)
+
+
+def unidentified(errors: MisclassificationModel) -> dict[str, str]:
+    """Classes whose share cannot be corrected, each with the reason in words."""
+    told = {}
+    kept = np.diag(errors.mean)
+    for name, n, own in zip(errors.classes, errors.labeled, kept, strict=True):
+        if n < MIN_LABELED:
+            told[name] = f"class {name} has only {n} labeled cells, {MIN_LABELED} are needed"
+        elif own < MIN_KEPT:
+            told[name] = f"class {name} is called by its name in {100 * own:.0f} % only"
+    return told
+
+
+def correct_differential(
+    counts: NDArray[np.int64], errors: MisclassificationModel, counted: tuple[str, ...], level: float = 0.95,
+    limits: tuple[float, ...] = (), of: str = "blast", draws: int = 1000, seed: int = 0,
+) -> CorrectedDifferential:  # fmt: skip
+    """Correct the differentials of many slides.
+
+    Parameters
+    ----------
+    counts : ndarray, (S, T) int64
+        Cells by name, in the order of ``errors.classes``; cells left unclassified are not among them.
+    errors : MisclassificationModel
+    counted : tuple of str
+        Classes of the denominator.
+    level : float
+        Of the intervals.
+    limits : tuple of float, (L,)
+        Percentages of class `of` whose exceedance is asked for.
+    draws, seed : int
+        Possible matrices and shares drawn.
+
+    Returns
+    -------
+    CorrectedDifferential
+
+    Notes
+    -----
+    Cells left unclassified carry no name; each row is taken given that a name was said, and the resulting
+    shares are weighed up by how often that class gets a name and is found at all. Classes whose errors are
+    not known are taken as named. Negative solutions mean a class that is not there: they are set to 0, and
+    shares sum to 100 again.
+    """
+    inverse, weight, drawn = _possible(errors, draws, seed)
+    rng = np.random.default_rng()
+    rng.bit_generator.state = drawn
+    mean_inverse, mean_weight = _inverse(_as_named(errors.mean[None], errors), errors.mean_recall[None])
+    inside = np.array([name in counted for name in errors.classes])
+    n_slides = len(counts)
+    percent = _shares(_start(counts), mean_inverse[0], mean_weight[0], inside)
+    low, high = np.empty_like(percent), np.empty_like(percent)
+    above = np.full((n_slides, len(limits)), np.nan)
+    ends = [round((draws - 1) * tail) for tail in ((1 - level) / 2, (1 + level) / 2)]
+    for begin in range(0, n_slides, _CHUNK):
+        part = slice(begin, begin + _CHUNK)
+        lower, upper = _bounds(counts[part], inverse, weight, inside, rng)
+        if limits and of in errors.classes:
+            k = errors.classes.index(of)
+            reached = (lower[:, k, :, None] >= np.array(limits)).mean(axis=1)
+            above[part] = (reached + (upper[:, k, :, None] >= np.array(limits)).mean(axis=1)) / 2
+        lower.partition(ends[0], axis=2)
+        upper.partition(ends[1], axis=2)
+        low[part], high[part] = lower[:, :, ends[0]], upper[:, :, ends[1]]
+    low, high = np.minimum(low, percent), np.maximum(high, percent)
+    reasons = _withhold(counts, errors, counted, percent, low, high, above, of)
+    return CorrectedDifferential(errors.classes, percent, low, high, above, reasons)
+
+
+@lru_cache(maxsize=4)
+def _possible(errors: MisclassificationModel, draws: int, seed: int) -> tuple[Floats, Floats, dict[str, Any]]:
+    """Draw possible matrices and invert them; kept, as they are the same for all slides of one card.
+
+    Returns
+    -------
+    inverse, weight : ndarray
+        See :func:`_inverse`.
+    state : dict
+        Of the random generator afterwards.
+    """
+    rng = np.random.default_rng(seed)
+    rows, recall = _as_named(errors.rows(draws, rng), errors), errors.recall(draws, rng)
+    return *_inverse(rows, recall), dict(rng.bit_generator.state)
+
+
+def _as_named(rows: Floats, errors: MisclassificationModel) -> Floats:
+    """Take the classes that cannot be corrected as they are named: the others keep their numbers."""
+    rows = rows.copy()
+    for name in unidentified(errors):
+        k = errors.classes.index(name)
+        rows[:, k] = 0
+        rows[:, k, k] = 1
+    return rows
+
+
+def _inverse(rows: Floats, recall: Floats) -> tuple[Floats, Floats]:
+    """Inverse of the named part of each matrix, (draws, T, T), and what a class weighs, (draws, T)."""
+    named = rows[:, :, :-1].sum(axis=2)
+    square = rows[:, :, :-1] / np.maximum(named, 1e-9)[:, :, None]
+    return np.linalg.pinv(square), 1 / np.maximum(named * recall, 1e-3)
+
+
+def _start(counts: NDArray[np.int64]) -> Floats:
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), np.float64)
+
+
+def _bounds(
+    counts: NDArray[np.int64],
+    inverse: Floats,
+    weight: Floats,
+    inside: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> tuple[Singles, Singles]:
+    """Draws of each slide's percentages, (S, T, draws), for the lower and for the upper limit.
+
+    As in the exact interval of a binomial, whose limits are beta quantiles with one more cell outside the
+    class (lower) or inside it (upper): the cell that counting might have seen next.
+    """
+    draws = len(inverse)
+    shape = np.broadcast_to(np.asarray(counts + 0.01, np.float32), (draws, *counts.shape))
+    gammas = rng.standard_gamma(shape, dtype=np.float32)
+    more = rng.standard_exponential(gammas.shape[:2], dtype=np.float32)[:, :, None]
+    whole_way = np.asarray(inverse * weight[:, None, :], np.float32)
+    solved = gammas @ whole_way
+    within = inside.astype(np.float32)
+    whole = (np.maximum(solved, 0) @ within)[:, :, None]
+    own = np.maximum(np.diagonal(whole_way, axis1=1, axis2=2), 0)[:, None, :]
+    lower = _percent(solved, whole + more * own)
+    upper = _percent(solved + more * own, whole + more * own * within)
+    return lower, upper
+
+
+def _percent(part: Singles, whole: Singles) -> Singles:
+    """Percentages with draws last, so that quantiles run along memory."""
+    shares = 100 * np.maximum(part, 0) / np.maximum(whole, 1e-9)
+    return np.ascontiguousarray(shares.transpose(1, 2, 0))
+
+
+def _shares(called: Floats, inverse: Floats, weight: Floats, inside: NDArray[np.bool_]) -> Floats:
+    """Percentages (S, T) from called shares (S, T) and one matrix."""
+    solved = np.maximum(called @ inverse * weight, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(100 * solved / solved[:, inside].sum(axis=1, keepdims=True), np.float64)
+
+
+def _withhold(
+    counts: NDArray[np.int64], errors: MisclassificationModel, counted: tuple[str, ...], percent: Floats,
+    low: Floats, high: Floats, above: Floats, of: str,
+) -> tuple[str, ...]:  # fmt: skip
+    """Blank in place what is not identifiable, and say why."""
+    reasons = unidentified(errors)
+    for name in reasons:
+        column = errors.classes.index(name)
+        for table in (percent, low, high):
+            table[:, column] = np.nan
+        if name == of:
+            above[:] = np.nan
+    empty = counts[:, [name in counted for name in errors.classes]].sum(axis=1) == 0
+    for table in (percent, low, high, above):
+        table[empty] = np.nan
+    standing = "; ".join(why for name, why in reasons.items() if name in counted)
+    return tuple("no leukocyte was counted" if none else standing for none in empty)

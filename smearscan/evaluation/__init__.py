@@ -1,1 +1,0 @@
-"""Measuring: matches, metrics, intervals; what the cards quote."""

@@ -1,0 +1,259 @@
+"""Trains and scores a classifier by a protocol, run by run; what is finished is not run again."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from smearscan import __version__
+from smearscan.errors import ConfigError
+from smearscan.experiments.leak_guard import Leaks, find_leaks, require_clean
+from smearscan.experiments.protocols import Split, assign_folds
+from smearscan.runtime.torch_engine import FromPixels, TorchEngine
+from smearscan.training.cells import Progress, load_crops
+from smearscan.training.config import ClassifierTraining
+from smearscan.training.train_classifier import logits_of, trained
+from smearscan.weights.pairs import ClassifierCard, save_weights
+
+Report = Callable[[dict[str, float]], None]
+Facts = dict[str, Any]
+TIMED_BATCH = 8
+"""Cells in a batch whose time is taken: as many as a scan gives a classifier at once."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """One finished training with its test.
+
+    Attributes
+    ----------
+    split : str
+    seed : int
+    facts : dict
+        What ``run.json`` holds: times, parameters, temperature, threshold, cells and groups, configuration.
+    scores : DataFrame
+        A row a test cell: the manifest's columns, ``cell``, ``target``, ``threshold``, ``p_CLASS``... and
+        ``taught``, whether training had the cell's class; `target` is -1 where the net does not learn it.
+    curves : DataFrame
+        A row an epoch.
+    """
+
+    split: str
+    seed: int
+    facts: Facts
+    scores: pd.DataFrame
+    curves: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Results:
+    """All runs of one configuration; `start` names the weights that training began from."""
+
+    config: ClassifierTraining
+    classes: tuple[str, ...]
+    start: str
+    runs: tuple[Run, ...]
+
+    def scores(self) -> pd.DataFrame:
+        """Return every test cell of the first seed in the manifest's order; columns as in a run."""
+        first = [one.scores for one in self.runs if one.seed == self.runs[0].seed]
+        cells = pd.concat(first).sort_values("cell", kind="stable")
+        return cells.assign(target=cells["target"].where(cells["target"] >= 0).astype("Int64"))
+
+
+def joined(parts: Iterable[Results]) -> Results:
+    """Join runs of several splits or seeds of one configuration."""
+    first, *others = parts
+    runs = [one for part in (first, *others) for one in part.runs]
+    return Results(first.config, first.classes, first.start, tuple(runs))
+
+
+def guard(
+    table: pd.DataFrame, plans: Sequence[Sequence[Split]], root: Path, allow: bool,
+    progress: Progress | None = None,
+) -> list[Leaks]:  # fmt: skip
+    """Look for leaks across the folds of each plan before anything is trained.
+
+    Parameters
+    ----------
+    table : DataFrame
+        See :func:`smearscan.experiments.protocols.with_classes`.
+    plans : sequence of sequence of Split
+        Of each seed; folds that are the same again are looked at once.
+    root : Path
+        What ``image`` is relative to.
+    allow : bool
+        Whether leaked folds are scored all the same.
+    progress : callable, optional
+        Called with a word after each picture that is read.
+
+    Raises
+    ------
+    LeakError
+        If there are leaks and they are not allowed.
+    """
+    found: dict[str, Leaks] = {}
+    for plan in plans:
+        cells = assign_folds(table, plan)
+        key = cells[["cell", "fold"]].to_csv()
+        if key not in found:
+            found[key] = find_leaks(cells, root, progress=progress)
+            require_clean(found[key], allow)
+    return list(found.values())
+
+
+def run(
+    config: ClassifierTraining, table: pd.DataFrame, classes: tuple[str, ...], splits: Sequence[Split],
+    root: Path, start: Path | None, out: Path, report: Report, seeds: Sequence[int] | None = None,
+    keep_nets: bool = False,
+) -> Results:  # fmt: skip
+    """Train and score every split with every seed; a run that is finished is read, not run again.
+
+    Each has the folder ``out/seedN/SPLIT`` with ``run.json``, ``scores.csv`` and ``curves.csv``; one that was
+    interrupted goes on after its last epoch. With `keep_nets` the net's pair lies there, too.
+
+    Parameters
+    ----------
+    config : ClassifierTraining
+        Its seed is replaced by each of `seeds`.
+    table : DataFrame
+        Located cells with ``target``, see :func:`smearscan.experiments.protocols.with_classes`.
+    classes : tuple of str, (K,)
+    splits : sequence of Split
+    root : Path
+        What ``image`` is relative to.
+    start : Path or None
+        Pretrained backbone.
+    out : Path
+    report : callable
+        Called with each epoch's figures.
+    seeds : sequence of int, optional
+        Of trainings. Default: the configuration's.
+
+    Raises
+    ------
+    ConfigError
+        If a folder holds a run of another configuration, of other cells or from another start.
+    """
+    name = given.name if (given := config.how.start(start)) else "random"
+    runs = []
+    for seed in (config.seed,) if seeds is None else seeds:
+        seeded = config.model_copy(update={"seed": seed})
+        for split in splits:
+            place = run_folder(out, seed, split.name)
+            mark = _fingerprint(seeded, table, classes, split, name)
+            if not _finished(place, mark):
+                facts = _train(seeded, table, classes, split, root, start, place, report, keep_nets)
+                facts = {"split": split.name, "seed": seed, "start": name, **facts, "fingerprint": mark}
+                _write_whole(place / "run.json", json.dumps(facts, indent=1, allow_nan=False) + "\n")
+                (place / "checkpoint.pt").unlink(missing_ok=True)
+            runs.append(_read(place, split))
+    return Results(config, classes, name, tuple(runs))
+
+
+def run_folder(out: Path, seed: int, split: str) -> Path:
+    """Folder of one run."""
+    return out / f"seed{seed}" / split.replace("/", "_")
+
+
+def epochs_left(config: ClassifierTraining, splits: Sequence[Split], out: Path, seed: int) -> int:
+    """Epochs that :func:`run` would train with a seed; those of an unfinished run are all counted."""
+    waiting = [s for s in splits if not (run_folder(out, seed, s.name) / "run.json").is_file()]
+    return config.epochs * len(waiting)
+
+
+def _finished(place: Path, fingerprint: str) -> bool:
+    path = place / "run.json"
+    if not path.is_file():
+        return False
+    if json.loads(path.read_text(encoding="utf-8"))["fingerprint"] != fingerprint:
+        raise ConfigError(
+            f"{path}: is of another configuration, start or manifest; give another --runs or delete it"
+        )
+    return True
+
+
+def _read(place: Path, split: Split) -> Run:
+    facts = json.loads((place / "run.json").read_text(encoding="utf-8"))
+    scores = pd.read_csv(place / "scores.csv", dtype={"image": str, "class": str, "group": str, "site": str})
+    scores["target"] = scores["target"].fillna(-1).astype(int)
+    scores["taught"] = True if split.taught is None else scores["target"].isin(split.taught)
+    return Run(facts["split"], facts["seed"], facts, scores, pd.read_csv(place / "curves.csv"))
+
+
+def _train(
+    config: ClassifierTraining, table: pd.DataFrame, classes: tuple[str, ...], split: Split, root: Path,
+    start: Path | None, place: Path, report: Report, keep_net: bool,
+) -> Facts:  # fmt: skip
+    """Train, set temperature and threshold on the validation cells, score the test cells."""
+    parts = {n: table.iloc[getattr(split, n)].reset_index(drop=True) for n in ("train", "val", "test")}
+    model, card = trained(config, classes, parts["train"], parts["val"], root, start, place, report)
+    if keep_net:
+        save_weights(place / f"{config.name}.safetensors", card, model.state_dict())
+    crops = load_crops(parts["test"], root, config.crop_um, config.crop_px)
+    probs = card.probabilities(logits_of(model, crops, config)).astype(np.float64)
+    test = parts["test"]
+    scores = test.assign(
+        target=test["target"].where(test["target"] >= 0).astype("Int64"),
+        threshold=card.threshold,
+        **{f"p_{name}": probs[:, k] for k, name in enumerate(classes)},
+    )
+    _write_whole(place / "scores.csv", scores.to_csv(index=False))
+    return {
+        "cells": {n: len(rows) for n, rows in parts.items()},
+        "groups": {n: int(rows["group"].nunique()) for n, rows in parts.items()},
+        "training_seconds": round(float(pd.read_csv(place / "curves.csv")["seconds"].sum()), 1),
+        "inference_ms": round(inference_ms(model, card), 3),
+        "device": f"torch cpu, {torch.get_num_threads()} threads",
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "temperature": card.temperature,
+        "threshold": card.threshold,
+        "classes": list(classes),
+        "smearscan_version": __version__,
+        "config": config.model_dump(mode="json"),
+    }
+
+
+def inference_ms(model: nn.Module, card: ClassifierCard, rounds: int = 15) -> float:
+    """Milliseconds a cell in batches of 8 on this processor with torch.
+
+    The fastest batch counts: what slows the others is whatever else the machine does.
+    """
+    engine = TorchEngine(FromPixels(model, card.mean, card.std), torch.device("cpu"), TIMED_BATCH)
+    crops = np.full((TIMED_BATCH, card.crop_px, card.crop_px, 3), 128, np.uint8)
+    engine.run(crops)  # the first batch pays for choosing kernels
+    taken = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        engine.run(crops)
+        taken.append(time.perf_counter() - began)
+    return 1000 * min(taken) / TIMED_BATCH
+
+
+def _fingerprint(
+    config: ClassifierTraining, table: pd.DataFrame, classes: tuple[str, ...], split: Split, start: str
+) -> str:
+    """Tell runs apart by all that their outcome depends on: settings, cells in their order, start."""
+    # what only stands on the card changes no run; nor does a setting that is new and at its default
+    settings = config.model_dump(mode="json", exclude_defaults=True, exclude={"limits", "published"})
+    told = hashlib.sha256(json.dumps([settings, classes, start]).encode())
+    columns = ["image", "site", "group", "target", "um_per_px", "x0", "y0", "x1", "y1"]
+    row_hash = pd.util.hash_pandas_object(table[columns], index=False).to_numpy()
+    for rows in (split.train, split.val, split.test):
+        told.update(row_hash[rows].tobytes() + b"|")
+    return told.hexdigest()[:16]
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all: a crash leaves no half of it."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

@@ -1,0 +1,1 @@
+"""Reports of a scan against counts by hand: reading both, agreement, counting error, one page."""

@@ -1,0 +1,5 @@
+"""The scan itself: detect, crop, classify, hand back; fields, slides, and pictures of single cells."""
+
+from smearscan.scan.scanner import SmearScanner
+
+__all__ = ["SmearScanner"]

@@ -1,1 +1,0 @@
-"""Pure functions on counts: intervals, naming errors, corrected differentials, the flag's test, stopping."""

@@ -1,0 +1,254 @@
+"""Training of stage two: fine-tunes a backbone on single cells cut by the scanning crop function."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from smearscan import __version__
+from smearscan.classification import backbones
+from smearscan.classification.classifier import apply_background
+from smearscan.differential.statistics.scaling import fit_temperature
+from smearscan.errors import DatasetError
+from smearscan.runtime.torch_engine import FromPixels, TorchEngine
+from smearscan.taxonomy import (
+    BLAST,
+    BLAST_CLASSES,
+    BLAST_SYNONYMS,
+    DIFFERENTIAL_CLASSES,
+    DIFFERENTIAL_SYNONYMS,
+)
+from smearscan.training import fine_tuning
+from smearscan.training.batches import Batches, crop_batches, feature_batches
+from smearscan.training.cells import load_crops, with_targets
+from smearscan.training.config import ClassifierTraining
+from smearscan.training.loop import Checkpoint, Run, learning_rate, precision
+from smearscan.weights.pairs import ClassifierCard, save_weights
+
+ROOM = 1.42
+"""Cells are kept with this much surroundings (a square's diagonal), so that turning needs no filling."""
+
+Report = Callable[[dict[str, float]], None]
+
+
+def prepared(table: pd.DataFrame, config: ClassifierTraining) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Choose the sites, give every cell its target, and name the classes.
+
+    Raises
+    ------
+    DatasetError
+        If a class name is not known, or nothing is left.
+    """
+    if config.sites:
+        table = table[table["site"].isin(config.sites)]
+    table = table[~table["site"].isin(config.exclude_sites)]
+    known = {"blast": BLAST_SYNONYMS, "differential": DIFFERENTIAL_SYNONYMS, "custom": {}}[config.task]
+    named = {"blast": BLAST_CLASSES, "differential": DIFFERENTIAL_CLASSES, "custom": ()}[config.task]
+    classes = config.classes or named or tuple(sorted(table["class"].unique()))
+    table = with_targets(table, tuple(classes), {**known, **config.synonyms})
+    if table.empty:
+        raise DatasetError("no cell is left for training; check 'sites', 'exclude_sites' and 'synonyms'")
+    return table, tuple(classes)
+
+
+def fit(
+    config: ClassifierTraining, cells: pd.DataFrame, n_classes: int, windows: NDArray[np.uint8],
+    start: Path | None, out: Path, report: Report,
+) -> nn.Module:  # fmt: skip
+    """Train a network on cells by the configuration's regime; resumes from ``out/checkpoint.pt``.
+
+    Parameters
+    ----------
+    config : ClassifierTraining
+    cells : DataFrame
+        ``target``, ``site``, ``image``; one row a window.
+    n_classes : int
+    windows : ndarray, (N, W, W, 3) uint8 RGB
+        Cells with room around them, W = ROOM * crop_px rounded, from the crop function.
+    start : Path or None
+        Safetensors file of a pretrained backbone.
+    out : Path
+        Folder for checkpoint and curves.
+    report : callable
+        Called with each epoch's figures.
+
+    Returns
+    -------
+    Network
+        The averaged weights; see :func:`smearscan.classification.backbones.build`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    model = fine_tuning.network(config, n_classes, start)
+    began = time.monotonic()  # what is computed once counts with the first epoch
+    windows = apply_background(windows, config.background, ROOM * config.crop_um)
+    forward: Callable[[Tensor], Tensor] = FromPixels(model, config.input.mean, config.input.std)
+    batches = partial(crop_batches, windows, cells, config, n_classes)
+    if config.how.cached:
+        forward, features = model.head, _features(model, _middle(windows, config.crop_px), config)
+        batches = partial(feature_batches, features, cells, config)
+    told = f"{config.model_dump_json()}{len(cells)}{start.name if start else ''}"
+    run = Run(fine_tuning.learning_part(config, model), fine_tuning.optimizer_of(config, model), out, told)
+    for epoch in range(run.resume(), config.epochs):
+        fine_tuning.set_training(config, model, start)
+        loss = _epoch(config, epoch, forward, batches(epoch), run)
+        report(run.finish_epoch(epoch + 1, loss=loss, seconds=time.monotonic() - began))
+        began = time.monotonic()
+    run.curves.draw()
+    fine_tuning.learning_part(config, model).load_state_dict(run.averaged.model.state_dict())
+    return model.eval().requires_grad_(False)
+
+
+def _epoch(
+    config: ClassifierTraining, epoch: int, forward: Callable[[Tensor], Tensor], batches: Batches, run: Run
+) -> float:
+    """Train one epoch and tell its mean loss."""
+    steps, total = max(1, config.epoch_cells // config.batch), 0.0
+    for step in range(epoch * steps, (epoch + 1) * steps):
+        inputs, targets = next(batches)
+        at = learning_rate(step, config.epochs * steps, config.warmup_steps, config.schedule, config.decay)
+        with precision():
+            logits = forward(inputs)
+        loss = nn.functional.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing)
+        run.step(loss, config.learning_rate * at)
+        total += float(loss.detach())
+    return total / steps
+
+
+def logits_of(model: nn.Module, crops: NDArray[np.uint8], config: ClassifierTraining) -> NDArray[np.float32]:
+    """Logits (N, K) of crops (N, S, S, 3) uint8 RGB, as the crop function cuts them."""
+    return _run(model, apply_background(crops, config.background, config.crop_um), config)
+
+
+def features_of(
+    model: nn.Module, crops: NDArray[np.uint8], config: ClassifierTraining
+) -> NDArray[np.float32]:
+    """Features before the head (N, F) of crops (N, S, S, 3) uint8 RGB, as the crop function cuts them."""
+    return _features(model, apply_background(crops, config.background, config.crop_um), config)
+
+
+def _features(model: nn.Module, seen: NDArray[np.uint8], config: ClassifierTraining) -> NDArray[np.float32]:
+    return _run(backbones.FeaturesOf(cast(backbones.Network, model)), seen, config)
+
+
+def _run(network: nn.Module, seen: NDArray[np.uint8], config: ClassifierTraining) -> NDArray[np.float32]:
+    """Run a network on crops that are already as it sees them, in batches of about equal memory."""
+    whole = FromPixels(network, config.input.mean, config.input.std)
+    batch = min(64, max(1, 64 * 112**2 // seen.shape[1] ** 2))
+    return TorchEngine(whole, torch.device("cpu"), batch).run(seen)
+
+
+def _middle(windows: NDArray[np.uint8], crop_px: int) -> NDArray[np.uint8]:
+    """Crops (N, crop_px, crop_px, 3) in the middle of windows."""
+    edge = (windows.shape[1] - crop_px) // 2
+    return windows[:, edge : edge + crop_px, edge : edge + crop_px]
+
+
+def threshold_at(specificity: float, healthy_probs: NDArray[np.floating]) -> float:
+    """Smallest probability limit that keeps at least this share of healthy cells unflagged."""
+    limit = np.quantile(healthy_probs, specificity, method="higher")
+    return float(np.nextafter(np.float32(limit), np.float32(1)))
+
+
+def train(
+    config: ClassifierTraining, table: pd.DataFrame, root: Path, start: Path | None, out: Path, report: Report
+) -> ClassifierCard:
+    """Train, calibrate on the validation cells and write the pair ``out/NAME.safetensors`` + ``.yaml``.
+
+    Parameters
+    ----------
+    config : ClassifierTraining
+    table : DataFrame
+        A manifest whose cells are located (see :func:`smearscan.training.cells.locate`) with ``split``.
+    root : Path
+        What ``image`` is relative to.
+    start : Path or None
+        Safetensors file of a pretrained backbone.
+    out : Path
+        Folder for checkpoint, curves and the pair.
+    report : callable
+        Called with each epoch's figures.
+
+    Returns
+    -------
+    ClassifierCard
+    """
+    table, classes = prepared(table, config)
+    train_cells = table[table["split"] == "train"].reset_index(drop=True)
+    val_cells = table[table["split"] == "val"].reset_index(drop=True)
+    if train_cells.empty or val_cells.empty:
+        raise DatasetError("both the train and the val split need cells; see the manifest's column 'split'")
+    model, card = trained(config, classes, train_cells, val_cells, root, start, out, report)
+    training = {
+        "command": "smearscan train classifier",
+        "config": config.model_dump(mode="json", exclude_defaults=True),
+        "start": given.name if (given := config.how.start(start)) else "random",
+        "data": {
+            f"{site}/{split}": {"cells": len(rows), "groups": int(rows["group"].nunique())}
+            for (site, split), rows in table.groupby(["site", "split"])
+        },
+    }
+    signed = save_weights(
+        out / f"{config.name}.safetensors", card.model_copy(update={"training": training}), model.state_dict()
+    )
+    Checkpoint(out / "checkpoint.pt", "").remove()
+    return signed
+
+
+def trained(
+    config: ClassifierTraining, classes: tuple[str, ...], train_cells: pd.DataFrame, val_cells: pd.DataFrame,
+    root: Path, start: Path | None, out: Path, report: Report,
+) -> tuple[nn.Module, ClassifierCard]:  # fmt: skip
+    """Train on cells and calibrate on others; parameters as of :func:`train`, both tables with ``target``."""
+    room_px = round(ROOM * config.crop_px)
+    windows = load_crops(train_cells, root, ROOM * config.crop_um, room_px)
+    model = fit(config, train_cells, len(classes), windows, start, out, report)
+    val_crops = load_crops(val_cells, root, config.crop_um, config.crop_px)
+    return model, calibrated_card(config, classes, model, val_cells, val_crops)
+
+
+def calibrated_card(
+    config: ClassifierTraining, classes: tuple[str, ...], model: nn.Module,
+    val_cells: pd.DataFrame, val_crops: NDArray[np.uint8],
+) -> ClassifierCard:  # fmt: skip
+    """Fit temperature and threshold on validation cells and describe the net."""
+    target = val_cells["target"].to_numpy()
+    logits = logits_of(model, val_crops, config)
+    temperature = fit_temperature(logits, target)
+    card = _described(config, classes, temperature)
+    probs = card.probabilities(logits)
+    confusion = np.zeros((len(classes), len(classes)), int)
+    np.add.at(confusion, (target, probs.argmax(axis=1)), 1)
+    threshold = 0.5
+    if BLAST in classes and len(classes) == 2:
+        blast = classes.index(BLAST)
+        threshold = threshold_at(config.target_specificity, probs[target != blast, blast])
+    return card.model_copy(update={"threshold": threshold, "confusion": confusion.tolist()})
+
+
+def _described(config: ClassifierTraining, classes: tuple[str, ...], temperature: float) -> ClassifierCard:
+    """Describe a net before anything of it is counted."""
+    return ClassifierCard(
+        name=config.name,
+        task=config.task,
+        architecture=config.architecture,
+        classes=classes,
+        smearscan_version=__version__,
+        crop_um=config.crop_um,
+        crop_px=config.crop_px,
+        mean=config.input.mean,
+        std=config.input.std,
+        head=config.head,
+        norm=config.norm,
+        trunk=config.held,
+        background=config.background,
+        temperature=temperature,
+        unclassified_below=config.unclassified_below if config.task != "blast" else 0.0,
+        limits=config.limits,
+    )

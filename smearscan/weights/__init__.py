@@ -1,0 +1,29 @@
+"""Weights files and their cards: NAME.safetensors + NAME.yaml, verified together; nothing is unpickled."""
+
+from smearscan.weights.pairs import (
+    Card,
+    ClassifierCard,
+    DetectorCard,
+    load_any_card,
+    load_card,
+    load_weights,
+    read_pair,
+    save_card,
+    save_weights,
+    shipped,
+    shipped_folder,
+)
+
+__all__ = [
+    "Card",
+    "ClassifierCard",
+    "DetectorCard",
+    "load_any_card",
+    "load_card",
+    "load_weights",
+    "read_pair",
+    "save_card",
+    "save_weights",
+    "shipped",
+    "shipped_folder",
+]

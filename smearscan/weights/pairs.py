@@ -1,0 +1,261 @@
+"""Weights files: NAME.safetensors and its card NAME.yaml, checked together; nothing is unpickled."""
+
+import hashlib
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from safetensors import SafetensorError
+from scipy.special import softmax
+
+from smearscan.errors import WeightsError
+from smearscan.taxonomy import NOTICE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Card(BaseModel):
+    """What every weights file says of itself.
+
+    `training` records data sets, splits, seeds and schedule; `metrics` what was measured, each figure with
+    its interval, its number of cells and groups, and the command that printed it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    stage: Literal["detector", "classifier"]
+    architecture: str
+    classes: tuple[str, ...]
+    sha256: str = ""
+    license: str = "AGPL-3.0-or-later; trained on data sets of mixed licenses, research use only"
+    notice: str = NOTICE
+    smearscan_version: str = ""
+    training: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+    limits: list[str] = []
+
+    @property
+    def short_hash(self) -> str:
+        """First 12 digits of the file's SHA-256."""
+        return self.sha256[:12]
+
+
+class DetectorCard(Card):
+    """A detector: at which scale it works and where it cuts."""
+
+    stage: Literal["detector"] = "detector"
+    working_red_cell_px: Positive
+    tile_px: Annotated[int, Field(gt=0, multiple_of=32)] = 640
+    thresholds: tuple[Share, Share, Share]
+    lowest_threshold: Share = 0.01
+    nms_iou: Share = 0.5
+
+
+class ClassifierCard(Card):
+    """A classifier: how its crops are cut, and how its logits become probabilities and names.
+
+    `head` and `norm` complete the architecture (see :func:`smearscan.classification.backbones.build`); with
+    `background` ``remove`` the net sees crops without what surrounds the cell. `trunk` names the layers that
+    were held in training: nets that started from the same weights have them in common.
+    """
+
+    stage: Literal["classifier"] = "classifier"
+    task: Literal["blast", "differential", "custom"]
+    crop_um: Positive
+    crop_px: Annotated[int, Field(gt=0)]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    head: Literal["linear", "own", "dense256", "leuknet", "soto_ayala"] = "linear"
+    norm: Literal["batch", "frozen", "group"] = "frozen"
+    trunk: tuple[str, ...] = ()
+    background: Literal["keep", "remove"] = "keep"
+    temperature: Positive = 1.0
+    threshold: Share = 0.5
+    unclassified_below: Share = 0.0
+    confusion: list[list[int]] = []
+
+    @model_validator(mode="after")
+    def _square(self) -> "ClassifierCard":
+        sides = {len(self.confusion), *map(len, self.confusion)}
+        if self.confusion and sides != {len(self.classes)}:
+            raise ValueError("confusion must be a square of the classes")
+        return self
+
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Turn logits (N, K) into calibrated probabilities (N, K), rows of sum 1, of the same precision."""
+        return np.asarray(softmax(logits / self.temperature, axis=1))
+
+
+C = TypeVar("C", bound=Card)
+T = TypeVar("T")
+
+
+def shipped(name: str) -> Path:
+    """Path of shipped weights, from a checkout and from an installed wheel alike."""
+    return shipped_folder("weights") / f"{name}.safetensors"
+
+
+def shipped_folder(kind: Literal["weights", "configs"]) -> Path:
+    """Folder of the shipped weights or configurations."""
+    package = Path(str(files("smearscan")))
+    inside = package / "_shipped" / kind
+    return inside if inside.is_dir() else package.parent / kind
+
+
+def load_weights(path: Path, kind: type[C]) -> "tuple[C, dict[str, Tensor]]":
+    """Read a pair and verify it.
+
+    Parameters
+    ----------
+    path : Path
+        ``NAME.safetensors`` (or ``NAME.yaml``, or ``NAME``); the other file lies beside it.
+    kind : type
+        The card expected: :class:`DetectorCard` or :class:`ClassifierCard`.
+
+    Returns
+    -------
+    card : Card
+    tensors : dict of str to Tensor
+        float32, on the CPU.
+
+    Raises
+    ------
+    WeightsError
+        If a file is missing or unreadable, the card is of another stage, or the hash differs.
+    """
+    card, data = read_pair(path, kind)
+    return card, tensors_of(data, path)
+
+
+def read_pair(path: Path, kind: type[C]) -> tuple[C, bytes]:
+    """Read a pair and verify it, without making tensors of the file's content; as :func:`load_weights`."""
+    card = load_card(path, kind)
+    source = _beside(path, ".safetensors")
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"{source}: the weights file is missing; a pair is NAME.safetensors and NAME.yaml"
+        ) from error
+    if hashlib.sha256(data).hexdigest() != card.sha256:
+        raise WeightsError(
+            f"{source}: does not match the sha256 of its card; it was altered or cut, copy it again"
+        )
+    return card, data
+
+
+def layers_hash(data: bytes, path: Path, parts: tuple[str, ...]) -> str:
+    """SHA-256 of the named layers' tensors in a weights file; `path` is for messages.
+
+    Raises
+    ------
+    WeightsError
+        If it is no safetensors file.
+    """
+    from safetensors.numpy import load
+
+    tensors = _read(load, data, path)
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        if name.partition(".")[0] in parts:
+            array = tensors[name]
+            found.update(f"{name} {array.dtype} {array.shape}".encode())
+            found.update(array.tobytes())
+    return found.hexdigest()
+
+
+def tensors_of(data: bytes, path: Path) -> "dict[str, Tensor]":
+    """Make tensors, floating ones float32, of the content of a weights file; `path` is for messages.
+
+    Raises
+    ------
+    WeightsError
+        If it is no safetensors file.
+    """
+    from safetensors.torch import load  # imports torch: a scan with compiled networks does without
+
+    tensors = _read(load, data, path)
+    return {k: v.float() if v.dtype.is_floating_point else v for k, v in tensors.items()}
+
+
+def _read(load: Callable[[bytes], dict[str, T]], data: bytes, path: Path) -> dict[str, T]:
+    try:
+        return load(data)
+    except SafetensorError as error:
+        raise WeightsError(f"{_beside(path, '.safetensors')}: is no safetensors file ({error})") from error
+
+
+def load_card(path: Path, kind: type[C]) -> C:
+    """Read and check a card alone.
+
+    Raises
+    ------
+    WeightsError
+        If it is missing, not YAML, or of another stage.
+    """
+    source = _beside(path, ".yaml")
+    try:
+        content = yaml.safe_load(source.read_text(encoding="utf-8"))
+        return kind.model_validate(content)
+    except OSError as error:
+        raise WeightsError(
+            f"{source}: the card is missing; a pair is NAME.safetensors and NAME.yaml"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise WeightsError(f"{source}: is not YAML ({error})") from error
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise WeightsError(f"{source}: is no {kind.__name__} ({told})") from error
+
+
+def load_any_card(path: Path) -> DetectorCard | ClassifierCard:
+    """Read a card of either stage; raises as :func:`load_card` does."""
+    try:
+        return load_card(path, DetectorCard)
+    except WeightsError:
+        return load_card(path, ClassifierCard)
+
+
+def save_weights(path: Path, card: C, tensors: "dict[str, Tensor]") -> C:
+    """Write a pair; floating tensors are stored as float16.
+
+    Half precision keeps 11 bits of a weight, well below what training noise leaves of it, and halves the
+    file; figures on a card are measured on the stored file.
+
+    Returns
+    -------
+    Card
+        With its hash.
+    """
+    from safetensors.torch import save
+
+    half = {k: (v.half() if v.dtype.is_floating_point else v).contiguous() for k, v in tensors.items()}
+    data = save(half)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _beside(path, ".safetensors").write_bytes(data)
+    signed = card.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
+    save_card(path, signed)
+    return signed
+
+
+def save_card(path: Path, card: Card) -> None:
+    """Write a card beside its weights."""
+    text = yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+    _beside(path, ".yaml").write_text(text, encoding="utf-8")
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    """Path of one file of a pair; a dot within NAME (blast-1.2) is no suffix."""
+    path = Path(path)
+    stem = path.stem if path.suffix in (".safetensors", ".yaml") else path.name
+    return path.with_name(stem + suffix)
