@@ -4,6 +4,7 @@
 
     SmearscanError
     ├── ConfigError      a value given by the user is out of its range
+    │   └── OutputError  a result cannot be written: the disk is full, the place is closed
     ├── ImageError       a picture cannot be read or has no usable shape
     ├── DatasetError     a training or evaluation set does not say what it must
     ├── LeakError        cells of one picture, original or group are on both sides of a score
@@ -18,6 +19,10 @@ class SmearscanError(Exception):
 
 class ConfigError(SmearscanError):
     """A value is out of its range; the message names the value, the limit and the cure."""
+
+
+class OutputError(ConfigError):
+    """A result cannot be written; the message names the file, the reason and the cure."""
 
 
 class ImageError(SmearscanError):

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from smearscan.classification.naming import NamingRule, Recalibration
 from smearscan.differential.statistics.misclassification import MisclassificationModel
 from smearscan.errors import WeightsError
+from smearscan.io.atomic import write_text
 from smearscan.taxonomy import NOTICE
 from smearscan.weights.pairs import ClassifierCard, shipped_folder
 
@@ -165,6 +166,5 @@ def load_calibration(path: Path) -> Calibration:
 
 def save_calibration(path: Path, card: Calibration) -> None:
     """Write a card."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)

@@ -17,6 +17,7 @@ from smearscan import __version__
 from smearscan.errors import ConfigError
 from smearscan.experiments.leak_guard import Leaks, find_leaks, require_clean
 from smearscan.experiments.protocols import Split, assign_folds
+from smearscan.io.atomic import write_text
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.training.cells import Progress, load_crops
 from smearscan.training.config import ClassifierTraining
@@ -153,7 +154,7 @@ def run(
             if not _finished(place, mark):
                 facts = _train(seeded, table, classes, split, root, start, place, report, keep_nets)
                 facts = {"split": split.name, "seed": seed, "start": name, **facts, "fingerprint": mark}
-                _write_whole(place / "run.json", json.dumps(facts, indent=1, allow_nan=False) + "\n")
+                write_text(place / "run.json", json.dumps(facts, indent=1, allow_nan=False) + "\n")
                 (place / "checkpoint.pt").unlink(missing_ok=True)
             runs.append(_read(place, split))
     return Results(config, classes, name, tuple(runs))
@@ -206,7 +207,7 @@ def _train(
         threshold=card.threshold,
         **{f"p_{name}": probs[:, k] for k, name in enumerate(classes)},
     )
-    _write_whole(place / "scores.csv", scores.to_csv(index=False))
+    write_text(place / "scores.csv", scores.to_csv(index=False))
     return {
         "cells": {n: len(rows) for n, rows in parts.items()},
         "groups": {n: int(rows["group"].nunique()) for n, rows in parts.items()},
@@ -250,10 +251,3 @@ def _fingerprint(
     for rows in (split.train, split.val, split.test):
         told.update(row_hash[rows].tobytes() + b"|")
     return told.hexdigest()[:16]
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all: a crash leaves no half of it."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

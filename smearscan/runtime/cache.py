@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import platformdirs
 
 from smearscan import __version__
+from smearscan.errors import OutputError
+from smearscan.io.atomic import write_bytes
 from smearscan.runtime.self_check import Difference
 
 _UNUSED_SECONDS = 60 * 24 * 3600.0
@@ -83,11 +84,8 @@ def write(file: Path | None, entry: Entry) -> None:
         return
     head = {"sha256": hashlib.sha256(entry.payload).hexdigest(), "apart": asdict(entry.apart)}
     with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=file.parent, prefix="new-") as own:
-            new = Path(own) / "whole"
-            new.write_bytes(json.dumps(head).encode() + b"\n" + entry.payload)
-            new.replace(file)
+        with suppress(OutputError):  # a full disk costs the time to compile again
+            write_bytes(file, json.dumps(head).encode() + b"\n" + entry.payload)
         _without_unused(file.parent)
 
 

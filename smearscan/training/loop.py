@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from smearscan.errors import ConfigError
+from smearscan.io.atomic import replacing
 
 
 def learning_rate(step: int, total: int, warmup: int, schedule: str = "cosine", decay: float = 0.0) -> float:
@@ -57,9 +58,8 @@ class Checkpoint:
 
     def save(self, **state: Any) -> None:
         """Write the state; a crash while writing leaves the former checkpoint."""
-        part = self._path.with_suffix(".part")
-        torch.save({"fingerprint": self._fingerprint, **state}, part)
-        part.replace(self._path)
+        with replacing(self._path) as part:
+            torch.save({"fingerprint": self._fingerprint, **state}, part)
 
     def load(self) -> dict[str, Any] | None:
         """Read the state of an interrupted run, or None where there is none.

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from scipy.special import softmax
 
 from smearscan.errors import WeightsError
+from smearscan.io.atomic import write_bytes, write_text
 from smearscan.taxonomy import NOTICE
 
 if TYPE_CHECKING:
@@ -241,8 +242,7 @@ def save_weights(path: Path, card: C, tensors: "dict[str, Tensor]") -> C:
 
     half = {k: (v.half() if v.dtype.is_floating_point else v).contiguous() for k, v in tensors.items()}
     data = save(half)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _beside(path, ".safetensors").write_bytes(data)
+    write_bytes(_beside(path, ".safetensors"), data)
     signed = card.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
     save_card(path, signed)
     return signed
@@ -251,7 +251,7 @@ def save_weights(path: Path, card: C, tensors: "dict[str, Tensor]") -> C:
 def save_card(path: Path, card: Card) -> None:
     """Write a card beside its weights."""
     text = yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
-    _beside(path, ".yaml").write_text(text, encoding="utf-8")
+    write_text(_beside(path, ".yaml"), text)
 
 
 def _beside(path: Path, suffix: str) -> Path:

@@ -3,6 +3,7 @@
 from collections import Counter
 from io import StringIO
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pandas as pd
@@ -291,12 +292,12 @@ def test_a_broken_off_write_leaves_the_former_file(tmp_path: Path, monkeypatch: 
     write_csv(report_frame([report(field())]), target)
     former = target.read_bytes()
 
-    def half(table: pd.DataFrame, path: Path, **_: object) -> None:
-        path.write_text("slide,n_fi")
+    def half(table: pd.DataFrame, file: TextIO, **_: object) -> None:
+        file.write("slide,n_fi")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", half)
-    with pytest.raises(ConfigError, match=r"report\.csv: cannot be written \(No space left on device\)"):
+    with pytest.raises(ConfigError, match=r"report\.csv: cannot be written: the disk is full; make room"):
         write_csv(report_frame([report(field())]), target)
     assert target.read_bytes() == former
     assert [p.name for p in tmp_path.iterdir()] == ["report.csv"]
