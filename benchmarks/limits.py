@@ -40,7 +40,7 @@ class Decode:
 
     def __init__(self, folder: Path, kind: Kind) -> None:
         self._paths = [path for one in find_slides(folder) for path in one.paths]
-        self._load = SmearScanner()._reading("", Scale(kind.um_per_px, "given"))
+        self._load = SmearScanner()._loader("", Scale(kind.um_per_px, "given"))
 
     def __call__(self) -> dict[str, Any]:
         """Read."""
@@ -63,12 +63,12 @@ class Network:
     def __init__(self, folder: Path, kind: Kind, **settings: object) -> None:
         self._fields = sum(len(one.paths) for one in find_slides(folder))
         few = Ours(slide(kind, kind.distinct), um_per_px=kind.um_per_px, **settings)
-        nets = few.scanner.nets
+        nets = few.scanner.classifier
         assert nets.differential is not None
         assert nets.blast is not None
         recorders: dict[int, Recorder] = {}
         for owner, name in (
-            (nets.detector, "engine"), *map(_place, (nets.differential, nets.blast)),
+            (few.scanner.detector, "engine"), *map(_place, (nets.differential, nets.blast)),
         ):  # fmt: skip
             engine = getattr(owner, name)
             setattr(owner, name, recorders.setdefault(id(engine), Recorder(engine)))

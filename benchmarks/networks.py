@@ -191,7 +191,7 @@ def _real(data: Path | None, n: int) -> list[tuple[Pictures, float]]:
 
 
 def _searched(finder: detector.Detector, image: Pictures, um_per_px: float) -> Detections:
-    return finder.detect([image], [Scale(um_per_px, "given")])[0]
+    return finder.detect(image, Scale(um_per_px, "given"))
 
 
 def _crops(image: Pictures, um_per_px: float, xyxy: NDArray[np.float32]) -> Pictures:

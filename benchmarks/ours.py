@@ -29,7 +29,7 @@ class Ours:
     def __call__(self) -> dict[str, Any]:
         """Scan; tell what was counted and what each stage took, seconds added up over threads."""
         scanner, reports, results = self.scanner, [], []
-        scanner.clock = StageTimer()
+        scanner.timer = StageTimer()
         for report, fields in scanner.scan_slides(self.folder):
             reports.append(report)
             results += fields
@@ -40,10 +40,10 @@ class Ours:
         return {
             "fields": len(self._results),
             "types": dict(Counter(name for r in self._results for name in r.types)),
-            "stages": {name: round(taken, 4) for name, taken in scanner.clock.seconds.items()},
+            "stages": {name: round(taken, 4) for name, taken in scanner.timer.seconds.items()},
             "engines": [
                 net.engine.name
-                for net in (scanner.nets.detector, scanner.nets.differential, scanner.nets.blast)
+                for net in (scanner.detector, scanner.classifier.differential, scanner.classifier.blast)
                 if net is not None
             ],
         }

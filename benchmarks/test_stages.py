@@ -50,8 +50,8 @@ def crops(detector: Detector, scanner: SmearScanner) -> NDArray[np.uint8]:
     found = []
     for file in sorted(slide(SMALL, SMALL.distinct).rglob("*.jpg"))[:20]:
         field = read_image(file)
-        cells = detector.detect([field], [Scale(SMALL.um_per_px, "given")])[0].leukocytes
-        found.append(cut_crops(field, cells.xyxy, SMALL.um_per_px, *scanner.nets.geometries[0]))
+        cells = detector.detect(field, Scale(SMALL.um_per_px, "given")).leukocytes
+        found.append(cut_crops(field, cells.xyxy, SMALL.um_per_px, *scanner.classifier.geometries[0]))
     every = np.concatenate(found)
     return np.concatenate([every] * (64 // len(every) + 1))[:64]
 
@@ -86,10 +86,9 @@ def test_detect(benchmark: BenchmarkFixture, engine: str, image: NDArray[np.uint
 def test_crop(
     benchmark: BenchmarkFixture, scanner: SmearScanner, image: NDArray[np.uint8], kind: Kind
 ) -> None:
-    cells = scanner.nets.detector.detect([image], [Scale(kind.um_per_px, "given")])[0].leukocytes
-    assert len(benchmark(cut_crops, image, cells.xyxy, kind.um_per_px, *scanner.nets.geometries[0])) == len(
-        cells
-    )
+    cells = scanner.detector.detect(image, Scale(kind.um_per_px, "given")).leukocytes
+    crop = scanner.classifier.geometries[0]
+    assert len(benchmark(cut_crops, image, cells.xyxy, kind.um_per_px, *crop)) == len(cells)
 
 
 @pytest.mark.parametrize("how", ENGINES, ids="-".join)

@@ -22,14 +22,14 @@ class Scale:
     ----------
     um_per_px : float
         Micrometers a field pixel.
-    ruler : str
+    source : str
         How it is known: ``given``, ``red cells``, ``leukocytes`` (too few red cells) or ``assumed``.
     n_cells : int
         Cells measured.
     """
 
     um_per_px: float
-    ruler: str
+    source: str
     n_cells: int = 0
 
     def __post_init__(self) -> None:
@@ -41,7 +41,7 @@ class Scale:
         """Diameter of a red cell in field pixels."""
         return RED_CELL_UM / self.um_per_px
 
-    def reduced(self, reduction: float) -> "Scale":
+    def downsampled(self, reduction: float) -> "Scale":
         """Scale of the same field where one pixel stands for `reduction` each way."""
         return replace(self, um_per_px=self.um_per_px * reduction)
 

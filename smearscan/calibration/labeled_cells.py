@@ -230,7 +230,7 @@ def _found(table: pd.DataFrame, root: Path, detector: Detector) -> NDArray[np.bo
     for i in np.flatnonzero((table["located"] == "given").to_numpy()):
         row = table.iloc[i]
         image = read_image(root / row["image"])
-        seen = detector.detect([image], [Scale(row["um_per_px"], "given")])[0].leukocytes.xyxy
+        seen = detector.detect(image, Scale(row["um_per_px"], "given")).leukocytes.xyxy
         box = boxes.as_boxes(row[["x0", "y0", "x1", "y1"]].to_numpy(np.float32))
         found[i] = boxes.iou(seen, box).max(initial=0) >= 0.5
     return found

@@ -55,9 +55,9 @@ def command(
     from smearscan.scan.scanner import SmearScanner
     from smearscan.taxonomy import NOTICE
 
-    scanner = SmearScanner(config)
-    kinds = scanner.nets.differential.card.classes if scanner.nets.differential else ()
-    meanings = Meanings(kinds, scanner.nets.blast is not None)
+    scanner = SmearScanner.load(config)
+    kinds = scanner.classifier.differential.card.classes if scanner.classifier.differential else ()
+    meanings = Meanings(kinds, scanner.classifier.blast is not None)
     sets = crop_sets(crops, paths, meanings, lambda told: err.print(told, style="yellow", markup=False))
     table, failures = _named(scanner, sets, crops, len(paths))
     write_csv(table, out)

@@ -25,7 +25,7 @@ def command(directory: Path, fields: int, seed: int) -> None:
     reports, results = [], []
     with progress("Scanning", 2 * fields) as advance:
         for report, scanned in scanner.scan_slides(
-            slides, overlay_writer(directory / "overlays", slides, scanner.clock), advance
+            slides, overlay_writer(directory / "overlays", slides, scanner.timer), advance
         ):
             reports.append(report)
             results += scanned

@@ -157,16 +157,16 @@ def pipeline(
     from smearscan.taxonomy import DIFFERENTIAL_SYNONYMS
     from smearscan.training.cells import read_manifest
 
-    scanner = SmearScanner(scan_config(config_file))
+    scanner = SmearScanner.load(scan_config(config_file))
     table = read_manifest(cells)
     table = table[(table["site"] == site) & (table["split"] == split)]
     figures = measure_pipeline(scanner, table, data, dict(DIFFERENTIAL_SYNONYMS))
     _show(figures, out)
-    if write_card and scanner.nets.differential:
+    if write_card and scanner.classifier.differential:
         _write_card(
             scanner.config.differential,
             "differential",
-            scanner.nets.differential.card,
+            scanner.classifier.differential.card,
             f"pipeline_{site}",
             figures,
         )

@@ -72,26 +72,26 @@ def command(
     from smearscan.scan.scanner import SmearScanner
     from smearscan.scan.timing import Stopwatch
 
-    scanner = SmearScanner(config)
+    scanner = SmearScanner.load(config)
     named = scanner.calibration_name
     watch = Stopwatch()
     reports, results = [], []
     try:
         with progress("Scanning", sum(len(s.paths) for s in slides_found)) as advance:
-            draw = overlay_writer(overlays, slides, scanner.clock) if overlays else None
+            draw = overlay_writer(overlays, slides, scanner.timer) if overlays else None
             for report, fields in scanner.scan_slides(slides, draw, advance):
                 reports.append(report)
                 results += fields
     finally:  # a stop half-way loses no slide that was read
         if reports:
-            with scanner.clock("write"):
+            with scanner.timer("write"):
                 write_csv(report_frame(reports), out)
                 if cells:
                     write_csv(cells_frame(results, slides, named), cells)
     summary(reports, out)
     if timing:
         n_cells = sum(report.n_leukocytes for report in reports)
-        account(watch.stop(scanner.clock, len(results), n_cells, usable_cores()))
+        account(watch.stop(scanner.timer, len(results), n_cells, usable_cores()))
     sys.exit(1 if any(r.tally.n_failed for r in reports) else 0)
 
 

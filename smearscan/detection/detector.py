@@ -14,7 +14,7 @@ from smearscan.detection import boxes, tiles
 from smearscan.results import Detections, Scale
 from smearscan.runtime import Engine, NetworkSpec, make_engine
 from smearscan.taxonomy import LEUKOCYTE, RED_CELL, RED_CELL_UM
-from smearscan.weights.pairs import Card, DetectorCard, read_pair, shipped, tensors_of
+from smearscan.weights.pairs import DetectorCard, read_pair, shipped, tensors_of
 
 if TYPE_CHECKING:
     from smearscan.runtime.torch_engine import FromPixels
@@ -66,29 +66,21 @@ class Detector:
         card, network = network_spec(weights or shipped("detector"))
         return cls(make_engine(network, device, engine), card)
 
-    @property
-    def weights(self) -> Card:
-        """The card of the weights in use."""
-        return self.card
-
-    def detect(self, images: Sequence[NDArray[np.uint8]], scales: Sequence[Scale]) -> list[Detections]:
+    def detect(self, image: NDArray[np.uint8], scale: Scale) -> Detections:
         """Find cells.
 
         Parameters
         ----------
-        images : sequence of ndarray, (H, W, 3) uint8 RGB
-            Fields; sizes may differ.
-        scales : sequence of Scale
-            The physical scale of each.
+        image : ndarray, (H, W, 3) uint8 RGB
+            A field of any size.
+        scale : Scale
+            Its physical scale.
 
         Returns
         -------
-        list of Detections
-            One a field, field pixels, sorted by score.
+        Detections
+            In field pixels, sorted by score.
         """
-        return [self._detect(image, scale) for image, scale in zip(images, scales, strict=True)]
-
-    def _detect(self, image: NDArray[np.uint8], scale: Scale) -> Detections:
         shrink = self.card.working_red_cell_px / scale.red_cell_px
         working = resized(image, _fitting(image.shape[:2], shrink))
         height, width = working.shape[:2]

@@ -9,11 +9,12 @@ for acute myeloid leukemia with most of its defining genetic changes (Arber et a
 2022). Blasts in blood are not normal at any percentage: hence ``any excess``.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
 
+from smearscan.config import ScanConfig
 from smearscan.differential.count import DifferentialCount
 from smearscan.differential.statistics.blast_excess import BlastExcessTest
 from smearscan.differential.statistics.correction import CorrectedDifferential
@@ -58,6 +59,11 @@ class FlagRule:
     min_cells: int = 100
     blast_percent: float = 20.0
     most_unclassified_percent: float = 33.0
+
+    @classmethod
+    def of(cls, config: ScanConfig) -> "FlagRule":
+        """Take each level from the setting of its name, ``flag_level`` and so on."""
+        return cls(**{level.name: getattr(config, f"flag_{level.name}") for level in fields(cls)})
 
     def look_power(self, share: float) -> float:
         """Power of one look that may spend a share of the error of missing `must_find_percent`."""

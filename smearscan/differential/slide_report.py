@@ -177,7 +177,7 @@ def _report_row(report: SlideReport) -> dict[str, object]:
         "flag": report.flag.state,
         "flag_reason": report.flag.reason,
         "um_per_px": float(f"{report.scale.um_per_px:.5g}"),
-        "ruler": report.scale.ruler,
+        "ruler": report.scale.source,
         "weights": " ".join(report.weights),
         "n_counted": count.total,
         "n_red_cells": report.tally.n_red_cells,

@@ -53,7 +53,7 @@ def measure_fields(
             else measure_scale(detector, [image])
         )
         ratio.append(scale.red_cell_px / (item.red_cell_px * factor))
-        found = permissive.detect([image], [scale])[0]
+        found = permissive.detect(image, scale)
         leukocytes.append(_matched(found, LEUKOCYTE, truth, item))
     figures = _figures(leukocytes, detector.card.thresholds[LEUKOCYTE])
     if not known_scale:
@@ -66,7 +66,7 @@ def measure_empty(detector: Detector, paths: Iterable[Path]) -> dict[str, Any]:
     false, fields = 0, 0
     for path in paths:
         image = read_image(path)
-        found = detector.detect([image], [measure_scale(detector, [image])])[0]
+        found = detector.detect(image, measure_scale(detector, [image]))
         false, fields = false + found.count("leukocyte"), fields + 1
     return {"fields": fields, "false": false, "false_per_field": round(false / max(fields, 1), 4)}
 
@@ -81,7 +81,7 @@ def measure_clumps(detector: Detector, sizes: Iterable[int], per_size: int, seed
         matched = []
         for k in range(per_size):
             drawn = draw_clump(n, np.random.SeedSequence([seed, n, k]), spec)
-            found = detector.detect([drawn.image], [Scale(drawn.um_per_px, "given")])[0].leukocytes
+            found = detector.detect(drawn.image, Scale(drawn.um_per_px, "given")).leukocytes
             matched.append(match(found.xyxy, found.scores, drawn.xyxy[drawn.labels == LEUKOCYTE]))
         hits, true, _ = at_threshold(matched, threshold)
         by_size[n] = round(hits / true, 4)
@@ -109,7 +109,7 @@ def measure_points(detector: Detector, images: dict[Path, np.ndarray[Any, Any]])
     scale = measure_scale(detector, list(pictures.values()))
     total = {"cells": 0, "found_boxes": 0, "missed": 0, "merged": 0, "false": 0}
     for path, points in images.items():
-        xyxy = detector.detect([pictures[path]], [scale])[0].leukocytes.xyxy
+        xyxy = detector.detect(pictures[path], scale).leukocytes.xyxy
         for name, n in point_errors(xyxy, points).items():
             total[name] += n
     return total

@@ -1,6 +1,6 @@
 """The way of fields through a scan: read, detect and crop on threads; classify across fields; hand back."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -8,18 +8,17 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from smearscan.classification.crops import Geometry, cut_crops
-from smearscan.io.decode import read_image
-from smearscan.io.streams import read_ahead, windows
+from smearscan.classification import Geometry, cut_crops
+from smearscan.detection import Detector
+from smearscan.io import read_ahead, read_image, windows
 from smearscan.results import Detections, Field, FieldFailure, FieldResult, Scale
-from smearscan.rulers.scale import measure_scale
-from smearscan.scan.models import Models
+from smearscan.rulers import measure_scale
+from smearscan.scan.cell_classifier import CellClassifier
 from smearscan.scan.timing import StageTimer
 
-Given = TypeVar("Given")
+Source = TypeVar("Source")
 OnField = Callable[[Field, FieldResult], None]
-DetectFn = Callable[[Sequence[NDArray[np.uint8]], Sequence[Scale]], list[Detections]]
-
+DetectFn = Callable[[NDArray[np.uint8], Scale], Detections]
 
 _ENOUGH_CROPS = 128
 """A window ends with so many crops, however few fields they are of: 16 batches, 2.5 MB at 80 px."""
@@ -59,98 +58,99 @@ class Pipeline:
 
     Attributes
     ----------
-    nets : Models
+    detector : Detector
+    classifier : CellClassifier
     workers, ahead : int
         Threads, and fields kept ready.
     window : int
         Most fields whose crops are classified together; changes no answer.
-    find : callable
-        Finds the cells of pictures at given scales; the detector, or what is put round it.
+    timer : StageTimer
+        Adds up what each stage takes.
+    detect : callable or None
+        Finds the cells of a picture at a given scale, in place of the detector alone.
     on_field : callable or None
         Called with each field and its result while the pixels are still there; keeps those of a window.
-    clock : StageTimer
-        Adds up what each stage takes.
     """
 
-    nets: Models
+    detector: Detector
+    classifier: CellClassifier
     workers: int
     ahead: int
     window: int
-    find: DetectFn
-    on_field: OnField | None
-    clock: StageTimer
+    timer: StageTimer
+    detect: DetectFn | None = None
+    on_field: OnField | None = None
 
     def scan(
-        self, pictures: Iterable[Given], load: Callable[[Given], Field | FieldFailure]
+        self, pictures: Iterable[Source], load: Callable[[Source], Field | FieldFailure]
     ) -> Generator[FieldResult | FieldFailure, None, None]:
         """Yield the result of each picture, in order; a failure takes the place of one that has none."""
 
-        def look(picture: Given) -> DetectedField | FieldFailure:
-            with self.clock("decode"):
-                item = load(picture)
-            return self._look(item) if isinstance(item, Field) else item
+        def read(picture: Source) -> DetectedField | FieldFailure:
+            with self.timer("decode"):
+                field = load(picture)
+            return self._detect_and_crop(field) if isinstance(field, Field) else field
 
-        found = read_ahead(pictures, look, self.workers, self.ahead)
-        for window in windows(found, self.window, _n_crops, _ENOUGH_CROPS):
-            named = iter(self._name([f for f in window if isinstance(f, DetectedField)]))
-            failures = [f if isinstance(f, FieldFailure) else None for f in window]
+        detected = read_ahead(pictures, read, self.workers, self.ahead)
+        for window in windows(detected, self.window, _n_crops, _ENOUGH_CROPS):
+            results = iter(self._classify([item for item in window if isinstance(item, DetectedField)]))
+            failures = [item if isinstance(item, FieldFailure) else None for item in window]
             window.clear()  # pixels that were kept for `on_field` have been seen
             for failure in failures:
-                yield failure if failure is not None else next(named)
+                yield failure if failure is not None else next(results)
 
-    def _look(self, field: Field) -> DetectedField:
-        """Detect and crop."""
-        with self.clock("scale"):
-            scale = field.scale or measure_scale(self.nets.detector, [field.image])
-        with self.clock("detect"):
-            seen = scale.reduced(field.reduction)  # the scale of the pixels at hand
-            found = self.find([field.image], [seen])[0]
-        with self.clock("crop"):
-            xyxy = found.leukocytes.xyxy
+    def _detect_and_crop(self, field: Field) -> DetectedField:
+        with self.timer("scale"):
+            scale = field.scale or measure_scale(self.detector, [field.image])
+        with self.timer("detect"):
+            detect = self.detect or self.detector.detect
+            image_scale = scale.downsampled(field.reduction)  # of the pixels at hand
+            detections = detect(field.image, image_scale)
+        with self.timer("crop"):
+            xyxy = detections.leukocytes.xyxy
             crops = {
-                how: cut_crops(field.image, xyxy, seen.um_per_px, how.um, how.px)
-                for how in self.nets.geometries
+                how: cut_crops(field.image, xyxy, image_scale.um_per_px, how.um, how.px)
+                for how in self.classifier.geometries
             }
-        detections = found.rescaled_to(field.reduction, field.shape)
-        kept = _whole(field) if self.on_field else None
-        return DetectedField(field.slide_id, field.path, field.shape, detections, scale, crops, kept)
+        in_field = detections.rescaled_to(field.reduction, field.shape)
+        shown = _full_resolution(field) if self.on_field else None
+        return DetectedField(field.slide_id, field.path, field.shape, in_field, scale, crops, shown)
 
-    def _name(self, found: list[DetectedField]) -> list[FieldResult]:
-        """Classify and hand back."""
-        crops = [f.crops for f in found]
-        with self.clock("classify"):
-            named = self.nets.named(crops)
-        results = [self._result(one, *probs) for one, probs in zip(found, named, strict=True)]
-        for one, result in zip(found, results, strict=True):
-            if self.on_field and one.field is not None:
-                self.on_field(one.field, result)
+    def _classify(self, fields: list[DetectedField]) -> list[FieldResult]:
+        crops = [field.crops for field in fields]
+        with self.timer("classify"):
+            probs = self.classifier.predict_probs(crops)
+        results = [self._result(field, *own) for field, own in zip(fields, probs, strict=True)]
+        for field, result in zip(fields, results, strict=True):
+            if self.on_field and field.field is not None:
+                self.on_field(field.field, result)
         return results
 
     def _result(
-        self, found: DetectedField, probs: NDArray[np.float32], blast_probs: NDArray[np.float32]
+        self, field: DetectedField, probs: NDArray[np.float32], blast_probs: NDArray[np.float32]
     ) -> FieldResult:
-        net = self.nets.differential
+        rule = self.classifier.rule
         return FieldResult(
-            slide_id=found.slide_id,
-            path=found.path,
-            shape=found.shape,
-            detections=found.detections.leukocytes,
+            slide_id=field.slide_id,
+            path=field.path,
+            shape=field.shape,
+            detections=field.detections.leukocytes,
             probs=probs,
-            classes=net.card.classes if net else (),
+            classes=self.classifier.classes,
             blast_probs=blast_probs,
-            types=self.nets.rule.names(probs, blast_probs),
-            scale=found.scale,
-            n_red_cells=found.detections.count("red_cell"),
-            n_platelets=found.detections.count("platelet"),
-            n_possible_blasts=int(self.nets.rule.may_be_blast(blast_probs).sum()),
+            types=rule.names(probs, blast_probs),
+            scale=field.scale,
+            n_red_cells=field.detections.count("red_cell"),
+            n_platelets=field.detections.count("platelet"),
+            n_possible_blasts=int(rule.may_be_blast(blast_probs).sum()),
         )
 
 
-def _n_crops(found: DetectedField | FieldFailure) -> int:
-    return sum(len(crops) for crops in found.crops.values()) if isinstance(found, DetectedField) else 0
+def _n_crops(field: DetectedField | FieldFailure) -> int:
+    return sum(len(crops) for crops in field.crops.values()) if isinstance(field, DetectedField) else 0
 
 
-def _whole(field: Field) -> Field:
+def _full_resolution(field: Field) -> Field:
     """Return a field with all pixels of the photograph, for whoever wants to see it."""
     if field.reduction == 1:
         return field

@@ -89,29 +89,24 @@ def magnifications(sides: Sequence[int]) -> list[int]:
 def _measured(detector: Detector, pictures: Sequence[object]) -> Scale:
     images = some_images(pictures, SAMPLE)
     scale = measure_scale(detector, images) if images else Scale(1.0, "assumed")
-    if not images or scale.ruler != "assumed":
+    if not images or scale.source != "assumed":
         return scale
     return Scale(ACROSS_UM / float(np.median([max(image.shape[:2]) for image in images])), "assumed")
 
 
-def central_cells(
-    detector: Detector, images: Sequence[NDArray[np.uint8]], scales: Sequence[Scale]
-) -> list[Detections]:
-    """Find the one cell of each picture: the leukocyte nearest the middle, within a quarter of a side.
+def central_cell(detector: Detector, image: NDArray[np.uint8], scale: Scale) -> Detections:
+    """Find the one cell of a picture: the leukocyte nearest the middle, within a quarter of a side.
 
     Where there is none, the middle of the picture is taken, 13 um wide, so that nothing is left out silently;
     its score is NaN.
 
     Returns
     -------
-    list of Detections
-        One leukocyte a picture, and whatever red cells and platelets there are.
+    Detections
+        One leukocyte, and whatever red cells and platelets there are.
     """
-    found = detector.detect(images, scales)
-    return [_central(d, i.shape[0], i.shape[1], s) for d, i, s in zip(found, images, scales, strict=True)]
-
-
-def _central(found: Detections, height: int, width: int, scale: Scale) -> Detections:
+    found = detector.detect(image, scale)
+    height, width = image.shape[:2]
     cells = found.leukocytes
     middle = np.array([width, height], np.float32) / 2
     away = np.hypot(*(boxes.centers(cells.xyxy) - middle).T)
@@ -186,7 +181,7 @@ class NamedCells:
         DataFrame
             The columns of a scan's ``cells.csv``, then ``ruler``.
         """
-        read = {i: r.scale.ruler for i, r in enumerate(self.results) if isinstance(r, FieldResult)}
+        read = {i: r.scale.source for i, r in enumerate(self.results) if isinstance(r, FieldResult)}
         table = cells_frame(self.results, root, self.calibration).assign(ruler=list(read.values()))
         table.index = pd.Index(list(read), dtype=int)
         return table

@@ -15,7 +15,7 @@ from smearscan.errors import DatasetError
 from smearscan.io.decode import SUFFIXES, read_image
 from smearscan.results import Scale
 from smearscan.rulers.scale import measure_scale
-from smearscan.scan.single_cells import central_cells, measure_crops
+from smearscan.scan.single_cells import central_cell, measure_crops
 from smearscan.taxonomy import fold_name
 
 _BOX = ["x0", "y0", "x1", "y1"]
@@ -205,7 +205,7 @@ def locate(
             continue
         image = read_image(root / name)
         scale = Scale(values[i, 0], "given") if values[i, 0] > 0 else measure_scale(detector, [image])
-        cell = central_cells(detector, [image], [scale])[0].leukocytes
+        cell = central_cell(detector, image, scale).leukocytes
         how.append("middle" if np.isnan(cell.scores[0]) else "detected")
         values[i] = [scale.um_per_px, *cell.xyxy[0].round(1)]
         if progress:

@@ -58,7 +58,7 @@ def scanner() -> SmearScanner:
 
 
 def test_a_crop_is_named_as_the_central_cell_of_a_scan(scanner: SmearScanner, crops: list[Picture]) -> None:
-    scan = SmearScanner(scanner.config, um_per_px=UM_PER_PX)
+    scan = SmearScanner(config=scanner.config, um_per_px=UM_PER_PX)
     for image, cell in zip(crops, scanner.classify(crops, UM_PER_PX), strict=True):
         assert isinstance(cell, Cell)
         assert not np.isnan(cell.score)
@@ -127,8 +127,8 @@ def test_real_crops_are_named(scanner: SmearScanner, data_root: Path) -> None:
     picked = cells.groupby("class").head(6)
     picked = picked[picked["class"].isin(["neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil"])]
     named = scanner.classify([data_root / name for name in picked["image"]]).to_frame()
-    assert scanner.nets.differential is not None
-    names = Meanings(scanner.nets.differential.card.classes, True).names
+    assert scanner.classifier.differential is not None
+    names = Meanings(scanner.classifier.differential.card.classes, True).names
     found = agreement(picked["class"], named["type"], names)
     assert found.total == 30
     assert found.right >= 24

@@ -26,7 +26,7 @@ def detector() -> Detector:
 
 
 def leukocytes(detector: Detector, image: NDArray[np.uint8]) -> Detections:
-    return detector.detect([image], [measure(detector, [image])])[0].leukocytes
+    return detector.detect(image, measure(detector, [image])).leukocytes
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from smearscan.classification.classifier import Classifier
 from smearscan.detection.detector import Detector
 from smearscan.results import FieldFailure, FieldResult
-from smearscan.scan import models as nets_module
+from smearscan.scan import cell_classifier
 from smearscan.scan.scanner import SmearScanner
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES, RED_CELL_UM
 from smearscan.weights.pairs import ClassifierCard, DetectorCard
@@ -151,8 +151,8 @@ def use_fake_nets(
     nets = {"differential": classifier("differential", classes)}
     nets["blast"] = classifier("blast", ("healthy", "blast"), **blast_card)
     monkeypatch.setattr(Detector, "load", lambda *_: detector())
-    monkeypatch.setattr(nets_module, "load_classifiers", lambda paths, *_: [nets[p.stem] for p in paths])
-    monkeypatch.setattr(nets_module, "shipped_calibration", lambda: Path("no calibration here"))
+    monkeypatch.setattr(cell_classifier, "load_classifiers", lambda paths, *_: [nets[p.stem] for p in paths])
+    monkeypatch.setattr(cell_classifier, "shipped_calibration", lambda: Path("no calibration here"))
 
 
 def scanner(**settings: object) -> SmearScanner:

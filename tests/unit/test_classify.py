@@ -26,9 +26,9 @@ from smearscan.differential.calibration_card import (
 from smearscan.differential.statistics.intervals import exact_interval
 from smearscan.errors import ConfigError, DatasetError, ImageError
 from smearscan.experiments.class_folders import CropSet, Meanings, agreement, crop_sets
+from smearscan.io import fields
 from smearscan.io.decode import longest_side, some_images, write_image
 from smearscan.results import Cell, FieldFailure
-from smearscan.scan import scanner as scanner_module
 from smearscan.scan.single_cells import ACROSS_UM, NamedCells, magnifications, measure_crops
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES, RED_CELL_UM
 
@@ -193,7 +193,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         most = max(most, len(living))
         return image, image.shape[:2], 1
 
-    monkeypatch.setattr(scanner_module, "read_reduced", track)
+    monkeypatch.setattr(fields, "read_reduced", track)
     gc.disable()  # what only the cycle collector frees is not bounded
     try:
         named = scanner(window=4, read_ahead=3, workers=2).classify(f"{i}.png" for i in range(60))
@@ -233,7 +233,7 @@ def test_a_picture_without_red_cells_is_measured_by_its_company(crops: list[Pict
     assert alone["ruler"].tolist() == ["leukocytes"]
     assert alone["um_per_px"][0] == pytest.approx(RED_CELL_UM * 1.85 / 45, rel=0.05)
     scales = measure_crops(detector(), [bare, *crops])
-    assert {s.ruler for s in scales} == {"red cells"}
+    assert {s.source for s in scales} == {"red cells"}
     assert scales[0].um_per_px == pytest.approx(UM_PER_PX, rel=0.05)
 
 
@@ -272,7 +272,7 @@ def test_pictures_of_every_size_share_one_scale() -> None:
 
 def test_without_any_cell_a_usual_width_is_assumed() -> None:
     scales = measure_crops(detector(), [draw(90, side, [])[0] for side in (100, 120, 110)])
-    assert [(s.ruler, s.um_per_px) for s in scales] == [("assumed", pytest.approx(ACROSS_UM / 110))] * 3
+    assert [(s.source, s.um_per_px) for s in scales] == [("assumed", pytest.approx(ACROSS_UM / 110))] * 3
 
 
 def test_some_pictures_are_spread_and_pass_over_broken_ones(tmp_path: Path) -> None:

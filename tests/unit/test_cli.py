@@ -19,7 +19,7 @@ from smearscan.cli.options import stages
 from smearscan.detection.detector import Detector
 from smearscan.errors import ConfigError
 from smearscan.io.decode import write_image
-from smearscan.scan import models as nets
+from smearscan.scan import cell_classifier
 from smearscan.weights.pairs import ClassifierCard, DetectorCard, save_card
 
 
@@ -62,7 +62,9 @@ def _fake_nets(monkeypatch: pytest.MonkeyPatch) -> None:
         return Classifier(Even(2), classifier_card(task, classes))
 
     monkeypatch.setattr(Detector, "load", lambda *_: fakes.detector())
-    monkeypatch.setattr(nets, "load_classifiers", lambda paths, *_: [shipped(path.stem) for path in paths])
+    monkeypatch.setattr(
+        cell_classifier, "load_classifiers", lambda paths, *_: [shipped(path.stem) for path in paths]
+    )
 
 
 def classifier_card(task: str, classes: tuple[str, ...]) -> ClassifierCard:

@@ -124,10 +124,9 @@ def test_no_candidates_are_normal() -> None:
     found = select()
     assert found.xyxy.shape == (0, 4)
     blank = np.full((70, 90, 3), WHITE, np.uint8)
-    for answer in detector().detect([blank, blank], [SAME, SAME]):
-        assert len(answer) == 0
-        assert answer.labels.dtype == np.int64
-    assert detector().detect([], []) == []
+    answer = detector().detect(blank, SAME)
+    assert len(answer) == 0
+    assert answer.labels.dtype == np.int64
 
 
 def test_the_picture_is_padded_at_its_right_and_lower_side() -> None:
@@ -150,24 +149,14 @@ def test_raw_boxes_become_corners_clipped_to_the_picture() -> None:
     assert out.probs.shape == (2, 3)
 
 
-def test_fields_of_any_size_answer_in_their_own_order() -> None:
+@pytest.mark.parametrize(("height", "width"), [(90, 200), (300, 64), (129, 130)])
+def test_fields_of_any_size_are_answered(height: int, width: int) -> None:
     rng = np.random.default_rng(1)
-    sizes = [(90, 200), (300, 64), (129, 130)]
-    drawn = [
-        draw(h, w, scattered(rng, h, w, [(int(c), rng.uniform(12, 30)) for c in rng.integers(0, 3, 9)]))
-        for h, w in sizes
-    ]
-    together = detector().detect([d[0] for d in drawn], [SAME] * 3)
-    for (image, xyxy), found in zip(drawn, together, strict=True):
-        alone = detector().detect([image], [SAME])[0]
-        assert np.array_equal(alone.xyxy, found.xyxy)
-        assert len(found) == len(xyxy) >= 3
-        assert (found.xyxy[:, 2:] <= (image.shape[1], image.shape[0])).all()
-
-
-def test_images_and_scales_go_in_pairs() -> None:
-    with pytest.raises(ValueError, match="zip"):
-        detector().detect([np.zeros((64, 64, 3), np.uint8)], [])
+    wanted = [(int(c), rng.uniform(12, 30)) for c in rng.integers(0, 3, 9)]
+    image, xyxy = draw(height, width, scattered(rng, height, width, wanted))
+    found = detector().detect(image, SAME)
+    assert len(found) == len(xyxy) >= 3
+    assert (found.xyxy[:, 2:] <= (width, height)).all()
 
 
 @pytest.mark.parametrize("factor", [0.25, 1, 1.7])

@@ -28,7 +28,7 @@ def field(factor: float, seed: int = 0, n_red: int = 40, n_white: int = 2) -> np
 @pytest.mark.parametrize("factor", [0.5, 0.7, 1.0, 1.4, 2.0])
 def test_the_scale_follows_the_magnification(factor: float) -> None:
     scale = measure_scale(detector(WORKING), [field(factor)])
-    assert scale.ruler == "red cells"
+    assert scale.source == "red cells"
     assert scale.n_cells >= 5
     assert scale.um_per_px == pytest.approx(RED_CELL_UM / (RED_CELL_PX * factor), rel=0.05)
 
@@ -70,7 +70,7 @@ def test_one_odd_field_does_not_turn_the_slide() -> None:
 
 def test_leukocytes_serve_where_red_cells_are_too_few() -> None:
     scale = measure_scale(detector(WORKING), [field(1.0, n_red=2, n_white=9)])
-    assert scale.ruler == "leukocytes"
+    assert scale.source == "leukocytes"
     assert scale.n_cells >= 3
     assert scale.um_per_px == pytest.approx(RED_CELL_UM / RED_CELL_PX, rel=0.05)
 
@@ -80,14 +80,14 @@ def test_leukocytes_serve_where_red_cells_are_too_few() -> None:
 )
 def test_few_cells_serve_and_are_counted(n_red: int, n_white: int, ruler: str) -> None:
     scale = measure_scale(detector(WORKING), [field(1.0, n_red=n_red, n_white=n_white)])
-    assert scale.ruler == ruler
+    assert scale.source == ruler
     assert 0 < scale.n_cells <= n_red + n_white
     assert scale.um_per_px == pytest.approx(RED_CELL_UM / RED_CELL_PX, rel=0.06)
 
 
 def test_a_field_without_cells_is_called_assumed() -> None:
     scale = measure_scale(detector(WORKING), [field(1.0, n_red=0, n_white=0)])
-    assert scale.ruler == "assumed"
+    assert scale.source == "assumed"
     assert scale.n_cells == 0
     assert scale.um_per_px == pytest.approx(RED_CELL_UM / (600 / 8))
 

@@ -14,9 +14,10 @@ from fakes import UM_PER_PX, assert_same, field, scanner, use_fake_nets
 from numpy.typing import NDArray
 
 from smearscan.classification.classifier import Classifier
+from smearscan.config import ScanConfig
 from smearscan.errors import ConfigError, ImageError
+from smearscan.io import fields as io_fields
 from smearscan.results import FieldFailure, FieldResult
-from smearscan.scan import scanner as scanner_module
 from smearscan.scan.scanner import SmearScanner
 
 Picture = NDArray[np.uint8]
@@ -67,9 +68,9 @@ def test_order_is_the_order_given(pictures: list[Picture]) -> None:
 def test_crops_of_several_fields_fill_one_batch(pictures: list[Picture]) -> None:
     scan = scanner(window=11)
     list(scan.stream(pictures))
-    assert isinstance(scan.nets.blast, Classifier)
-    assert isinstance(scan.nets.blast.engine, fakes.LogitEngine)
-    assert scan.nets.blast.engine.batches == [sum(i % 4 for i in range(11))]
+    assert isinstance(scan.classifier.blast, Classifier)
+    assert isinstance(scan.classifier.blast.engine, fakes.LogitEngine)
+    assert scan.classifier.blast.engine.batches == [sum(i % 4 for i in range(11))]
 
 
 def test_failures_travel_in_their_place(tmp_path: Path, pictures: list[Picture]) -> None:
@@ -145,7 +146,7 @@ def test_memory_is_bounded(
         most = max(most, len(living))
         return image, image.shape[:2], 1
 
-    monkeypatch.setattr(scanner_module, "read_reduced", track)
+    monkeypatch.setattr(io_fields, "read_reduced", track)
     gc.disable()  # what only the cycle collector frees is not bounded
     try:
         scan = scanner(window=window, read_ahead=read_ahead, workers=workers)
@@ -174,9 +175,21 @@ def test_a_result_keeps_no_pixels(pictures: list[Picture]) -> None:
 
 def test_settings_win_over_the_configuration_and_none_is_not_given() -> None:
     config = scanner(window=3, task="blast").config
-    assert SmearScanner(config).config == config
-    changed = SmearScanner(config, window=5, task=None).config
+    assert SmearScanner.load(config).config == config
+    changed = SmearScanner(config=config, window=5, task=None).config
     assert (changed.window, changed.task, changed.um_per_px) == (5, "blast", UM_PER_PX)
+
+
+def test_stages_are_plain_arguments(pictures: list[Picture]) -> None:
+    by_settings = scanner()
+    own = SmearScanner(fakes.detector(), by_settings.classifier, um_per_px=UM_PER_PX)
+    assert own.classifier is by_settings.classifier
+    assert_same(list(own.stream(pictures)), list(by_settings.stream(pictures)))
+
+
+def test_a_configuration_in_place_of_the_detector_is_refused_with_the_cure() -> None:
+    with pytest.raises(ConfigError, match=r"SmearScanner\.load\(config\)"):
+        SmearScanner(ScanConfig())  # type: ignore[arg-type]
 
 
 def test_a_wrong_setting_is_named() -> None:

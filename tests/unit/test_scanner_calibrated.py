@@ -13,7 +13,7 @@ from smearscan.differential.statistics.correction import correct_differential
 from smearscan.errors import WeightsError
 from smearscan.io.decode import write_image
 from smearscan.results import FieldResult
-from smearscan.scan import models as nets_module
+from smearscan.scan import cell_classifier
 
 NETWORKS = {"blast": "ab" * 32, "differential": "ab" * 32}
 
@@ -38,7 +38,7 @@ def scanned(**settings: object) -> FieldResult:
 
 def test_a_card_of_these_nets_is_used_and_named(tmp_path: Path) -> None:
     scan = scanner(calibration=saved(tmp_path))
-    assert isinstance(scan.nets.calibration, Calibration)
+    assert isinstance(scan.classifier.calibration, Calibration)
     assert scan.weights[-1] == "calibration:site"
     assert len(scan.weights) == 4
 
@@ -58,14 +58,14 @@ def test_the_shipped_card_is_used_where_it_belongs_to_the_nets(
 ) -> None:
     own, other = saved(tmp_path / "a"), saved(tmp_path / "b", networks={**NETWORKS, "blast": "cd" * 32})
     for path, used in ((own, True), (other, False), (tmp_path / "none.yaml", False)):
-        monkeypatch.setattr(nets_module, "shipped_calibration", lambda path=path: path)
-        assert (scanner().nets.calibration is not None) == used
+        monkeypatch.setattr(cell_classifier, "shipped_calibration", lambda path=path: path)
+        assert (scanner().classifier.calibration is not None) == used
 
 
 @pytest.mark.parametrize("task", ["blast", "differential"])
 def test_one_net_alone_has_no_card(tmp_path: Path, task: str) -> None:
     scan = scanner(task=task, calibration=saved(tmp_path))
-    assert scan.nets.calibration is None
+    assert scan.classifier.calibration is None
     assert not any(name.startswith("calibration") for name in scan.weights)
 
 

@@ -15,9 +15,9 @@ from smearscan.errors import ConfigError, ImageError
 from smearscan.io.decode import write_image
 from smearscan.io.folders import find_slides
 from smearscan.results import Field, FieldFailure, FieldResult, Scale
+from smearscan.rulers import slide_scale
 from smearscan.rulers.scale import measure_scale
-from smearscan.scan import models as nets
-from smearscan.scan import scanner as scanner_module
+from smearscan.scan import cell_classifier
 from smearscan.scan.scanner import SmearScanner
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES
 
@@ -106,9 +106,9 @@ def test_the_scale_of_a_slide_is_measured_once_and_used_for_all_fields(
         calls.append(len(images))
         return real(detector, images)
 
-    monkeypatch.setattr(scanner_module, "measure_scale", measure)
+    monkeypatch.setattr(slide_scale, "measure_scale", measure)
     for report, results in SmearScanner(ruler_fields=2).scan_slides(slides):
-        assert report.scale.ruler == "red cells"
+        assert report.scale.source == "red cells"
         assert report.scale.um_per_px == pytest.approx(UM_PER_PX, rel=0.05)
         assert {r.scale for r in results if isinstance(r, FieldResult)} == {report.scale}
     assert calls == [1, 2, 2]
@@ -121,7 +121,7 @@ def test_fields_of_a_stream_are_measured_one_by_one() -> None:
 
 
 def test_a_given_scale_is_not_measured(slides: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scanner_module, "measure_scale", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(slide_scale, "measure_scale", lambda *_: pytest.fail("measured"))
     for report, _ in scanner(um_per_px=0.2).scan_slides(slides):
         assert report.scale == Scale(0.2, "given")
 
@@ -134,7 +134,7 @@ def test_the_ruler_passes_over_broken_fields(tmp_path: Path, pictures: list[Pict
     for path in tmp_path.glob("*.png"):
         path.rename(tmp_path / "s" / path.name)
     ((report, results),) = SmearScanner(ruler_fields=2).scan_slides(tmp_path)
-    assert report.scale.ruler == "red cells"
+    assert report.scale.source == "red cells"
     assert [type(r) for r in results] == [FieldFailure, FieldFailure, FieldResult, FieldFailure]
     assert report.tally.n_failed == 3
 
@@ -144,7 +144,7 @@ def test_a_slide_of_broken_fields_alone_is_reported(tmp_path: Path) -> None:
     for name in ("a.png", "b.jpg"):
         (tmp_path / "s" / name).write_bytes(b"")
     ((report, results),) = SmearScanner().scan_slides(tmp_path)
-    assert report.scale.ruler == "assumed"
+    assert report.scale.source == "assumed"
     assert (report.tally.n_fields, report.tally.n_failed, len(results)) == (0, 2, 2)
     assert report.flag.state == "insufficient"
 
@@ -180,7 +180,7 @@ def test_the_column_of_blast_is_found_by_its_name(
         made.engine.mix = made.engine.mix[:, ::-1]
         return [made]
 
-    monkeypatch.setattr(nets, "load_classifiers", turned)
+    monkeypatch.setattr(cell_classifier, "load_classifiers", turned)
     np.testing.assert_array_equal(scanner(task="blast").analyze(pictures[3]).blast_probs, usual.blast_probs)
 
 
@@ -191,13 +191,13 @@ def own_net(weights: list[Path], *_: object) -> list[Classifier]:
 
 
 def test_a_net_without_blasts_cannot_serve_as_blast_net(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nets, "load_classifiers", own_net)
+    monkeypatch.setattr(cell_classifier, "load_classifiers", own_net)
     with pytest.raises(ConfigError, match="has no class 'blast'"):
         scanner(blast=Path("custom.safetensors"))
 
 
 def test_cells_named_by_a_net_of_ones_own_are_counted(slides: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nets, "load_classifiers", own_net)
+    monkeypatch.setattr(cell_classifier, "load_classifiers", own_net)
     scan = scanner(differential=Path("custom.safetensors"))
     for report, results in scan.scan_slides(slides):
         assert report.differential.total == sum(len(r) for r in results if isinstance(r, FieldResult))
@@ -212,7 +212,7 @@ def test_large_fields_are_read_with_fewer_pixels_and_answered_in_their_own(tmp_p
     for i in range(3):
         write_image(slide / f"{i}.jpg", field(i, n_white=2, red_px=300), quality=98)
     scan, seen = scanner(um_per_px=7.2 / 300), []
-    assert scan.nets.reduction(Scale(7.2 / 300, "given")) == 8
+    assert scan.reduction(Scale(7.2 / 300, "given")) == 8
     ((_, results),) = scan.scan_slides(tmp_path / "slides", lambda f, r: seen.append((f, r)))
     for i, result in enumerate(results):
         assert isinstance(result, FieldResult)
@@ -234,7 +234,7 @@ def test_large_fields_are_read_with_fewer_pixels_and_answered_in_their_own(tmp_p
 )
 def test_a_field_keeps_more_pixels_than_a_net_is_given(red_cell_px: float, reduction: int) -> None:
     """The fake detector asks for 32 px a red cell, the fake classifiers for 32 px of 20 um: 11.5."""
-    assert scanner().nets.reduction(Scale(7.2 / red_cell_px, "given")) == reduction
+    assert scanner().reduction(Scale(7.2 / red_cell_px, "given")) == reduction
 
 
 @pytest.mark.parametrize(("red_px", "wholly"), [(300, False), (30, True)])
@@ -250,12 +250,12 @@ def test_a_slide_is_measured_on_reduced_fields_where_these_show_enough(
     sides = []
     measure = measure_scale
     monkeypatch.setattr(
-        scanner_module,
+        slide_scale,
         "measure_scale",
         lambda d, images: (sides.append(max(images[0].shape)), measure(d, images))[1],
     )
     (one,) = find_slides(tmp_path / "slides")
-    scale = SmearScanner().measure(one)
+    scale = SmearScanner().measure_scale(one)
     assert scale.um_per_px == pytest.approx(7.2 / red_px, rel=0.05)
     whole = max(image.shape)
     assert (sides[-1] == whole) == wholly
@@ -268,4 +268,4 @@ def test_a_slide_of_jpegs_and_others_is_measured_whole(tmp_path: Path) -> None:
     for i, suffix in enumerate((".jpg", ".png", ".jpg")):
         write_image(slide / f"{i}{suffix}", field(i, red_px=300), quality=98)
     (one,) = find_slides(tmp_path / "slides")
-    assert SmearScanner().measure(one).um_per_px == pytest.approx(7.2 / 300, rel=0.05)
+    assert SmearScanner().measure_scale(one).um_per_px == pytest.approx(7.2 / 300, rel=0.05)

@@ -97,7 +97,7 @@ def test_tiled_equals_whole(seed: int) -> None:
     image, drawn = draw(height, width, discs)
     assert len(drawn) >= 3
     scale = Scale(RED_CELL_UM / 8, "given")
-    tiled, whole = small.detect([image], [scale])[0], large.detect([image], [scale])[0]
+    tiled, whole = small.detect(image, scale), large.detect(image, scale)
     assert len(small.engine.shapes) > 3
     assert len(large.engine.shapes) == 1
     for label in range(3):
@@ -114,7 +114,7 @@ def test_tiled_boxes_come_back_in_field_pixels(factor: float) -> None:
     discs = scattered(rng, height, width, [(int(c), rng.uniform(12, 40)) for c in rng.integers(0, 2, 16)])
     image, drawn = draw(height, width, discs)
     red_cell_px = 16 * factor
-    found = detector(16, 160).detect([image], [Scale(RED_CELL_UM / red_cell_px, "given")])[0]
+    found = detector(16, 160).detect(image, Scale(RED_CELL_UM / red_cell_px, "given"))
     assert len(found) == len(drawn) >= 3
     for label in range(2):
         truth = drawn[np.array([c == label for c, *_ in discs])]
