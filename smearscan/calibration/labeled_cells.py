@@ -1,5 +1,6 @@
 """Labeled cells with the probabilities that nets gave them: what calibration is fitted on and judged by."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,30 @@ from smearscan.detection import boxes
 from smearscan.detection.detector import Detector
 from smearscan.errors import DatasetError
 from smearscan.io.decode import read_image
+from smearscan.io.tables import read_table, told_lines
 from smearscan.results import Scale
-from smearscan.taxonomy import BLAST, BLAST_SYNONYMS, DIFFERENTIAL_SYNONYMS, fold_name
+from smearscan.taxonomy import (
+    BLAST,
+    BLAST_SYNONYMS,
+    DIFFERENTIAL_CLASSES,
+    DIFFERENTIAL_SYNONYMS,
+    HEALTHY,
+    LEAVE_OUT,
+    NOT_A_CELL,
+    PLASMA_CELL,
+    PROMYELOCYTE,
+    similar_names,
+    standard_name,
+)
 from smearscan.training.cells import load_crops, with_targets
 from smearscan.training.config import ClassifierTraining
 
-NOT_A_CELL = ("none", "no_cell", "not_a_cell", "red_cell", "background")
-"""What a box that holds no leukocyte may be labeled; such a row says nothing about naming."""
+Tell = Callable[[str], None]
+"""Called with a sentence for the user."""
+
+_TEXTS = ("truth", "slide", "site", "split", "field", "type", "calibration", "image")
+_BOXES = ("x0", "y0", "x1", "y1", "score", "type_probability", "um_per_px", "asked")
+_NEEDED = "label the table that 'smearscan run --cells' wrote with the same nets, in a new column 'truth'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +77,11 @@ class LabeledCells:
 
 
 def read_labeled(
-    path: Path, classes: tuple[str, ...], splits: tuple[str, ...] = (), sites: tuple[str, ...] = ()
-) -> LabeledCells:
+    path: Path, classes: tuple[str, ...], splits: tuple[str, ...] = (), sites: tuple[str, ...] = (),
+    tell: Tell = lambda told: None,
+) -> LabeledCells:  # fmt: skip
     """Read ``cells.csv`` with one column more, ``truth``; see :func:`labeled_rows`."""
-    table = labeled_rows(path, classes, splits, sites)
+    table = labeled_rows(path, classes, splits, sites, tell)
     return LabeledCells(
         table["truth"].to_numpy(str), table["slide"].to_numpy(str), table["site"].to_numpy(str),
         table[[f"p_{name}" for name in classes]].to_numpy(np.float64),
@@ -71,12 +90,15 @@ def read_labeled(
 
 
 def labeled_rows(
-    path: Path, classes: tuple[str, ...], splits: tuple[str, ...] = (), sites: tuple[str, ...] = ()
-) -> pd.DataFrame:
-    """Read the labeled rows of a table of cells.
+    path: Path, classes: tuple[str, ...], splits: tuple[str, ...] = (), sites: tuple[str, ...] = (),
+    tell: Tell = lambda told: None,
+) -> pd.DataFrame:  # fmt: skip
+    """Read the labeled rows of a table of cells, as written here or saved by Excel.
 
     Rows without a truth are passed over. A row with a truth and without probabilities is a cell that the
-    detector missed. Classes may carry the names that data sets use; ``none`` marks a box without a leukocyte.
+    detector missed. Classes may carry the names of laboratories and data sets, see
+    :func:`smearscan.taxonomy.standard_name`; ``none`` marks a box without a leukocyte; a label with a
+    question mark is left out.
 
     Parameters
     ----------
@@ -85,6 +107,8 @@ def labeled_rows(
         Of the differential net; each needs its column ``p_CLASS``.
     splits, sites : tuple of str
         Only rows with one of these in the column ``split`` or ``site``; empty takes all.
+    tell : callable
+        Told in words how many labels were left out, as their readers were not sure.
 
     Returns
     -------
@@ -96,68 +120,98 @@ def labeled_rows(
     Raises
     ------
     DatasetError
-        Naming the column, row and value that cannot be used, and the cure.
+        Naming the column, line and value that cannot be used, and the cure; all labels that are not known at
+        once.
     """
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(("truth", "slide", "site", "calibration"), str))
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: cannot be read as CSV ({error})") from error
     numbers = ["blast_probability", *(f"p_{name}" for name in classes)]
-    missing = [name for name in ("truth", *numbers) if name not in table]
-    if missing:
+    text = read_table(path, (*_TEXTS, *numbers, *_BOXES))
+    text.need(("truth", *numbers), _NEEDED)
+    text.refuse_repeated_columns()
+    table = text.to_frame([name for name in (*numbers, *_BOXES) if name in text])
+    table["line"] = text.lines
+    for name in set(table["calibration"]) - {""} if "calibration" in table else ():
         raise DatasetError(
-            f"{path}: the column {missing[0]!r} is missing; label the table that 'smearscan run --cells' "
-            "wrote with the same nets, in a new column 'truth'"
-        )
-    under = table["calibration"].dropna() if "calibration" in table else pd.Series(dtype=str)
-    if len(under):
-        raise DatasetError(
-            f"{path}: was scanned under the calibration {under.iloc[0]!r}, which changes probabilities; "
+            f"{path}: was scanned under the calibration {name!r}, which changes probabilities; "
             "scan again without it and label that table"
         )
-    truth = table["truth"].fillna("").map(fold_name)
-    keep = (truth != "") & ~truth.isin(NOT_A_CELL)
+    keep = table["truth"] != ""
     for column, wanted in (("split", splits), ("site", sites)):
         if wanted and (column not in table or not table[column].isin(wanted).any()):
             raise DatasetError(f"{path}: no row has {' or '.join(wanted)} in a column {column!r}")
         keep &= table[column].isin(wanted) if wanted else True
-    table = table.assign(truth=truth)[keep]
+    table = _with_classes(table[keep], path, tell)
     if table.empty:
         raise DatasetError(f"{path}: no row has a truth; name cells in the column 'truth'")
-    values = table[numbers].apply(pd.to_numeric, errors="coerce")
-    partly = values.isna().any(axis=1) & table[numbers].notna().any(axis=1)
+    values = table[numbers]
+    partly = values.isna().any(axis=1) & values.notna().any(axis=1)
     wrong = partly | (values.lt(0) | values.gt(1)).any(axis=1)
     if wrong.any():
+        line = table["line"].to_numpy()[wrong.to_numpy().argmax()]
         raise DatasetError(
-            f"{path}: line {int(wrong.idxmax()) + 2} has probabilities outside 0 to 1, or some missing; "
+            f"{path}: line {line} has probabilities outside 0 to 1, or some missing; "
             "leave all of them empty for a cell that was not found"
         )
-    named = {name: true_class(name, path) for name in table["truth"].unique()}
-    places = {c: table[c].fillna(path.stem) if c in table else path.stem for c in ("slide", "site")}
-    asked = table["asked"].astype(bool) if "asked" in table else bool(values.isna().any(axis=None))
-    named_rows = table["truth"].map(named)
-    return table.assign(**values, **places, truth=named_rows, asked=asked).reset_index(drop=True)
+    stem = path.stem
+    places = {c: table[c].replace("", stem) if c in table else stem for c in ("slide", "site")}
+    asked = table["asked"] != 0 if "asked" in table else bool(values.isna().any(axis=None))
+    return table.assign(**places, asked=asked).reset_index(drop=True)
 
 
-def true_class(name: str, path: Path) -> str:
-    """Canonical class of a folded label.
+def _with_classes(table: pd.DataFrame, path: Path, tell: Tell) -> pd.DataFrame:
+    """Replace labels by classes; leave out boxes without a cell and what readers were not sure of."""
+    lines = table.groupby("truth", sort=False)["line"].apply(list)
+    found: dict[str, str] = {}
+    refused = []
+    for label, own in lines.items():
+        kind, why = _class_of(str(label))
+        found[str(label)] = kind
+        if why:
+            more = f" and {len(own) - 5} more" if len(own) > 5 else ""
+            refused.append(f"line{'s' * (len(own) > 1)} {', '.join(map(str, own[:5]))}{more}: {why}")
+    if refused:
+        known = ", ".join([*DIFFERENTIAL_CLASSES, BLAST])
+        raise DatasetError(f"{path}: {told_lines(refused)}; use one of {known}, or 'none'")
+    kinds = table["truth"].map(found)
+    if unsure := int((kinds == LEAVE_OUT).sum()):
+        first = table["line"][kinds == LEAVE_OUT].iloc[0]
+        tell(
+            f"{path}: {unsure} of {len(table)} labels say that the reader was not sure (the first in line "
+            f"{first}); these cells are left out"
+        )
+    return table.assign(truth=kinds)[~kinds.isin((LEAVE_OUT, NOT_A_CELL))]
+
+
+def _class_of(label: str) -> tuple[str, str]:
+    """Class of a label, ``none`` or :data:`smearscan.taxonomy.LEAVE_OUT`; and why it has none, in words."""
+    kind = standard_name(label)
+    if kind == PROMYELOCYTE:
+        return "", (
+            "label a promyelocyte as 'blast' where it is leukemic (as in promyelocytic leukemia), "
+            "else as 'immature_granulocyte'"
+        )
+    if kind == HEALTHY:
+        return "", f"the label {label!r} says only that the cell is no blast"
+    if kind is None:
+        likely = "".join(f" (did you mean {name}?)" for name in similar_names(label))
+        return "", f"the label {label!r} is not known{likely}"
+    # plasma cells count among the leukocytes, and no net here knows them apart
+    return {PLASMA_CELL: "lymphocyte", "bilobed_promyelocyte": BLAST}.get(kind, kind), ""
+
+
+def true_class(label: str, path: Path) -> str:
+    """Class that a label stands for.
 
     Raises
     ------
     DatasetError
-        If the label is unknown, or means different things in different patients.
+        If the label is unknown, means different things in different patients, or names no cell.
     """
-    if name == "promyelocyte":
-        raise DatasetError(
-            f"{path}: label a promyelocyte as 'blast' where it is leukemic (as in promyelocytic leukemia), "
-            "else as 'immature_granulocyte'"
-        )
-    if BLAST_SYNONYMS.get(name) == BLAST:
-        return BLAST
-    if name not in DIFFERENTIAL_SYNONYMS:
-        known = ", ".join(dict.fromkeys([*DIFFERENTIAL_SYNONYMS.values(), BLAST]))
-        raise DatasetError(f"{path}: the label {name!r} is not known; use one of {known}, or 'none'")
-    return DIFFERENTIAL_SYNONYMS[name]
+    kind, why = _class_of(label)
+    if why or kind in (NOT_A_CELL, LEAVE_OUT):
+        why = why or f"the label {label!r} names no leukocyte"
+        known = ", ".join([*DIFFERENTIAL_CLASSES, BLAST])
+        raise DatasetError(f"{path}: {why}" + ("" if "promyelocyte" in why else f"; use one of {known}"))
+    return kind
 
 
 def label_published(

@@ -75,7 +75,7 @@ def command(
     cards = {task: load_card(path, ClassifierCard) for task, path in paths.items()}
     start = None if from_scratch else load_calibration(base or shipped_calibration())
     classes = cards["differential"].classes
-    cells = read_labeled(table, classes, splits, sites)
+    cells = read_labeled(table, classes, splits, sites, lambda told: err.print(told, markup=False))
     told: dict[str, Any] = {}
     if start is None:
         card = new_calibration(out.stem, cells, cards, error_rate)

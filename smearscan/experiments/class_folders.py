@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from smearscan.calibration.labeled_cells import true_class
 from smearscan.differential.statistics.intervals import exact_interval
 from smearscan.errors import DatasetError
-from smearscan.taxonomy import BLAST, BLAST_SYNONYMS, DIFFERENTIAL_SYNONYMS, HEALTHY, UNCLASSIFIED, fold_name
+from smearscan.taxonomy import (
+    BLAST,
+    BLAST_SYNONYMS,
+    DIFFERENTIAL_SYNONYMS,
+    HEALTHY,
+    PLASMA_CELL,
+    UNCLASSIFIED,
+    fold_name,
+    known_as,
+    standard_name,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +54,15 @@ class Meanings:
             Telling why the name cannot be compared: unknown, of two meanings, or of a class that the nets
             in use do not name. It is never guessed.
         """
-        name = fold_name(label)
         own = {fold_name(kind): kind for kind in self.names}
-        if name in own:
+        if name := known_as(label, own):
             return own[name]
-        if self.classes and self.blast and name == HEALTHY:
+        if self.classes and self.blast and standard_name(label) == HEALTHY:
             raise DatasetError(f"{where}: says only that its cells are no blasts; compare with --task blast")
+        if self.classes and standard_name(label) == PLASMA_CELL:
+            raise DatasetError(f"{where}: means plasma cells, which the nets in use do not name")
         table = DIFFERENTIAL_SYNONYMS if not self.blast else BLAST_SYNONYMS if not self.classes else {}
-        kind = table.get(name) or true_class(name, where)
+        kind = table[name] if (name := known_as(label, table)) else true_class(label, where)
         if kind not in self.names:
             raise DatasetError(f"{where}: means {kind!r}, which the nets in use do not name")
         return kind

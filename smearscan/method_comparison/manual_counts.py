@@ -4,9 +4,9 @@ Every cell is checked, and a refusal names the file, the line, the slide, the va
 wrong number in a table typed by hand would silently become a wrong figure of the study.
 """
 
-import csv
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,14 +15,25 @@ import pandas as pd
 
 from smearscan.differential.slide_report import COUNTED
 from smearscan.errors import DatasetError
+from smearscan.io.tables import TextTable, read_table
 from smearscan.method_comparison.agreement import Numbers
 from smearscan.method_comparison.counting_error import FLAGS
-from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, FOUR_CLASSES
+from smearscan.taxonomy import (
+    BLAST,
+    DIFFERENTIAL_CLASSES,
+    FOUR_CLASSES,
+    PLASMA_CELL,
+    known_as,
+    standard_name,
+)
 
 SUM_TOLERANCE = 5.0
 """Percentage points that the percentages of a slide may miss 100 by: whole numbers of ten classes round."""
 
+_Columns = dict[str, list[str]]
 _PERCENT = "_percent"
+_COLUMNS = ("slide", "reader", "n_counted", "leukemia", "flag")
+LYMPHOCYTE = "lymphocyte"
 _OUTSIDE = tuple(name for name in DIFFERENTIAL_CLASSES if name not in COUNTED)
 _YES_NO = {
     **dict.fromkeys(("yes", "y", "true", "1", "1.0"), True),
@@ -48,6 +59,8 @@ class Counts:
         Reader -> what that reader counted; of a table by hand with a column ``reader``.
     ignored : tuple of str
         Columns by hand that were not used.
+    renamed : dict
+        Class -> columns by hand that it was read from, where these have other names.
     """
 
     percent: pd.DataFrame
@@ -56,6 +69,7 @@ class Counts:
     flag: dict[str, str] = field(default_factory=dict)
     readers: "dict[str, Counts]" = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+    renamed: dict[str, list[str]] = field(default_factory=dict)
 
 
 def read_report(path: Path) -> Counts:
@@ -90,6 +104,7 @@ def read_manual(path: Path, classes: Sequence[str] = (), cells: int | None = Non
     ----------
     path : Path
         CSV with ``slide``; for each class ``NAME_percent``, or for all ``NAME`` (whole numbers of cells);
+        names of laboratories are understood (``seg``, ``band``: their sum is ``neutrophil``);
         optional ``n_counted``, ``reader``, ``leukemia`` (yes or no). Percentages of counts are of
         ``n_counted``, or of the sum of the counts where that is not given.
     classes : sequence of str
@@ -128,64 +143,36 @@ def read_manual(path: Path, classes: Sequence[str] = (), cells: int | None = Non
         names = np.array(table.column("reader"), dtype=object)
         for name in dict.fromkeys(names):
             readers[str(name)] = Counts(own.percent[names == name], own.cells[names == name])
-    known = {*used, *keys, "leukemia"}
+    known = {"n_counted", *keys, "leukemia", *(column for own in used.values() for column in own)}
     ignored = tuple(name for name in table.header if name not in known)
-    return Counts(by_slide.mean(), total, _leukemia(table), readers=readers, ignored=ignored)
+    renamed = {k: own for k, own in used.items() if own not in ([k], [k + _PERCENT])}
+    return Counts(by_slide.mean(), total, _leukemia(table), readers=readers, ignored=ignored, renamed=renamed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """Text of a CSV: its columns, and for each row its line in the file."""
+class _Table(TextTable):
+    """A table of slides, whose refusals name the slide, too."""
 
-    path: Path
-    header: list[str]
-    lines: list[int]
-    rows: list[list[str]]
+    __slots__ = ()
 
     @classmethod
     def read(cls, path: Path, option: str) -> "_Table":
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.reader(file)
-                header = [name.strip() for name in next(reader, [])]
-                found = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
-        except OSError as error:
-            told = f"cannot be read ({error.strerror}); give {option} a CSV file"
-            raise DatasetError(f"{path}: {told}") from error
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DatasetError(
-                f"{path}: is no CSV text in UTF-8 ({error}); save it as 'CSV UTF-8'"
-            ) from error
-        table = cls(path, header, [line for line, _ in found], [row for _, row in found])
+        text = read_table(path, _COLUMNS, complete=True, option=option)
+        table = cls(text.path, text.header, text.lines, text.rows, text.delimiter)
         table._check()
         return table
 
     def _check(self) -> None:
-        header, path = self.header, self.path
-        if "slide" not in header:
-            cure = (
-                "separate columns by commas" if ";" in "".join(header) else "name the slides' column 'slide'"
-            )
+        if "slide" not in self.header:
             raise DatasetError(
-                f"{path}: has no column 'slide', only {', '.join(header) or 'nothing'}; {cure}"
+                f"{self.path}: has no column 'slide', only {', '.join(self.header) or 'nothing'}; "
+                "name the slides' column 'slide'"
             )
-        for name in header:
-            if header.count(name) > 1:
-                raise DatasetError(f"{path}: column {name!r} occurs {header.count(name)} times; keep one")
+        self.refuse_repeated_columns()
         if not self.rows:
-            raise DatasetError(f"{path}: has a header but no slide; write one row a slide")
-        for line, row in zip(self.lines, self.rows, strict=True):
-            if len(row) != len(header):
-                raise DatasetError(
-                    f"{path}: line {line} has {len(row)} cells, the header {len(header)}; "
-                    "write numbers with a decimal point, and text that holds commas in quotes"
-                )
-            if not row[header.index("slide")]:
-                raise DatasetError(f"{path}: line {line}: slide is empty; name it as in the other table")
-
-    def column(self, name: str) -> list[str]:
-        at = self.header.index(name)
-        return [row[at] for row in self.rows]
+            raise DatasetError(f"{self.path}: has a header but no slide; write one row a slide")
+        for line, slide in zip(self.lines, self.column("slide"), strict=True):
+            if not slide:
+                raise DatasetError(f"{self.path}: line {line}: slide is empty; name it as in the other table")
 
     def percent_columns(self) -> list[str]:
         """Classes given in percent, without those that are no part of a differential."""
@@ -207,44 +194,31 @@ class _Table:
                 raise self.refusal(i, f"occurs a second time; {cure}")
             seen.add(key)
 
-    def _number(self, row: int, column: str, text: str) -> float:
-        """Give the number in a cell; NaN where it is empty."""
-        try:
-            value = float(text) if text else math.nan
-        except ValueError:
-            value = math.inf
-        if math.isinf(value) or (text and math.isnan(value)):
-            raise self.refusal(
-                row, f"{column} is {text!r}, no number; write it as 12.5, or leave the cell empty"
-            )
-        return value
-
     def percentages(self, column: str) -> Numbers:
-        values = [self._number(i, column, text) for i, text in enumerate(self.column(column))]
+        values = self.numbers(column)
         for i, value in enumerate(values):
             if not (math.isnan(value) or 0 <= value <= 100):
                 limit = "outside 0 to 100; percentages are of all counted leukocytes"
                 raise self.refusal(i, f"{column} is {value:g}, {limit}; correct it or leave the cell empty")
-        return np.array(values)
+        return values
 
     def cells(self, column: str) -> Numbers:
         """Whole numbers of cells; all NaN where there is no such column."""
         if column not in self.header:
             return np.full(len(self.rows), np.nan)
-        values = [self._number(i, column, text) for i, text in enumerate(self.column(column))]
+        values = self.numbers(column)
         for i, value in enumerate(values):
             if value < 0 or value % 1 > 0:
                 cure = f"correct it, or call the column {column}{_PERCENT} if it holds percentages"
                 raise self.refusal(i, f"{column} is {value:g}, no number of cells (0, 1, 2, ...); {cure}")
-        return np.array(values)
+        return values
 
 
-def _by_hand(table: _Table, classes: Sequence[str]) -> tuple[pd.DataFrame, Numbers, set[str]]:
-    """Percentages by class, the cells they are of, and the columns that were read."""
-    given = table.percent_columns()
-    counted = [name for name in classes if name in table.header and name not in given]
+def _by_hand(table: _Table, classes: Sequence[str]) -> tuple[pd.DataFrame, Numbers, _Columns]:
+    """Percentages by class, the cells they are of, and the columns that each class was read from."""
+    given, counted = _columns_of_classes(table, classes)
     if given and counted:
-        told = f"gives {given[0]} in percent and {counted[0]} as a count"
+        told = f"gives {next(iter(given))} in percent and {next(iter(counted))} as a count"
         raise DatasetError(f"{table.path}: {told}; give all as NAME{_PERCENT}, or all as NAME")
     if not given and not counted:
         raise DatasetError(
@@ -252,13 +226,50 @@ def _by_hand(table: _Table, classes: Sequence[str]) -> tuple[pd.DataFrame, Numbe
             f"or counts ({', '.join(classes)})"
         )
     cells = table.cells("n_counted")
-    used = {"n_counted", *(name + _PERCENT for name in given), *counted}
     if given:
-        percent = pd.DataFrame({name: table.percentages(name + _PERCENT) for name in given})
+        percent = pd.DataFrame({name: _sum(map(table.percentages, own)) for name, own in given.items()})
         _check_sums(percent, table)
-        return percent, cells, used
-    counts = pd.DataFrame({name: table.cells(name) for name in counted})
-    return *_of_counts(counts, cells, table), used
+        return percent, cells, given
+    counts = pd.DataFrame({name: _sum(map(table.cells, own)) for name, own in counted.items()})
+    return *_of_counts(counts, cells, table), counted
+
+
+def _columns_of_classes(table: _Table, classes: Sequence[str]) -> tuple[_Columns, _Columns]:
+    """Columns of each class in percent, and those of each class as counts.
+
+    A class may go by a laboratory's name and be counted in parts: band and segmented neutrophils are both
+    neutrophils. Plasma cells are lymphocytes, unless a class of `classes` is called so.
+    """
+    given: _Columns = {}
+    counted: _Columns = {}
+    for column in table.header:
+        base, in_percent = _percent_base(column)
+        kind = base if base in classes else known_as(base, classes) or standard_name(base)
+        kind = LYMPHOCYTE if kind == PLASMA_CELL and kind not in classes else kind
+        if (
+            in_percent
+            and kind not in _OUTSIDE
+            and not base.endswith("_corrected")
+            and "detectable" not in base
+        ):
+            known = kind in classes or kind in (*COUNTED, BLAST)
+            given.setdefault(str(kind) if known else base, []).append(column)
+        elif not in_percent and kind in classes:
+            counted.setdefault(str(kind), []).append(column)
+    # a report may stand in for a table by hand: it has counts beside its percentages
+    return given, {name: own for name, own in counted.items() if name not in given}
+
+
+def _percent_base(column: str) -> tuple[str, bool]:
+    """Name of what a column counts, and whether in percent: ``blast_percent``, ``Neutrophils (%)``."""
+    found = re.fullmatch(r"(.+?)[ _]*(?:percent|\(?%\)?)", column, re.IGNORECASE)
+    return (found[1].strip(), True) if found else (column, False)
+
+
+def _sum(columns: Iterable[Numbers]) -> Numbers:
+    """Sum of columns by row; what is empty in all of them stays NaN."""
+    every = np.stack(list(columns))
+    return np.where(np.isnan(every).all(axis=0), np.nan, np.nansum(every, axis=0))
 
 
 def _of_counts(counts: pd.DataFrame, cells: Numbers, table: _Table) -> tuple[pd.DataFrame, Numbers]:

@@ -99,6 +99,7 @@ def validate(
             "only_in_report": [s for s in report.percent.index if s not in manual.percent.index],
         },
         "ignored_columns": list(manual.ignored),
+        "renamed_columns": manual.renamed,
         "uncompared_classes": [name for name in manual.percent if name not in classes],
         "classes": {name: _class_study(manual, report, common, name) for name in classes},
         "bands": _bands(manual, report, common, tuple(bands)) if BLAST in classes else None,
@@ -250,6 +251,8 @@ def _remarks(study: Study) -> Iterator[str]:
             yield f"Without a value of {name} on one side: {', '.join(part['left_out'])}."
     if study["uncompared_classes"]:
         yield f"By hand only, not compared: {', '.join(study['uncompared_classes'])}."
+    for name, columns in study["renamed_columns"].items():
+        yield f"By hand, {name} is {' + '.join(columns)}."
     if study["ignored_columns"]:
         yield f"Columns by hand that were not read: {', '.join(study['ignored_columns'])}."
     flag = study["flag"]

@@ -13,10 +13,11 @@ from smearscan.classification.crops import cut_crops
 from smearscan.detection.detector import Detector
 from smearscan.errors import DatasetError
 from smearscan.io.decode import SUFFIXES, read_image
+from smearscan.io.tables import read_table
 from smearscan.results import Scale
 from smearscan.rulers.scale import measure_scale
 from smearscan.scan.single_cells import central_cell, measure_crops
-from smearscan.taxonomy import fold_name
+from smearscan.taxonomy import fold_name, known_as
 
 _BOX = ["x0", "y0", "x1", "y1"]
 Progress = Callable[[str], None]
@@ -55,21 +56,26 @@ def read_tree(root: Path) -> pd.DataFrame:
 def read_manifest(path: Path) -> pd.DataFrame:
     """Read a CSV manifest: ``image, class``, where known ``group, site, split, um_per_px, x0, y0, x1, y1``.
 
+    Names (of sites and groups, too) stay text; a file saved by Excel is read as it is.
+
     Raises
     ------
     DatasetError
-        If a required column is missing or a value is empty.
+        If a required column is missing or a value is empty; the lines are named.
     """
-    try:
-        table = pd.read_csv(path, dtype={"image": str, "class": str, "group": str})
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: cannot be read as CSV ({error})") from error
-    for column in ("image", "class"):
-        if column not in table or table[column].isna().any():
-            raise DatasetError(
-                f"{path}: the column {column!r} is missing or has empty rows; "
-                "a manifest is image,class[,group]"
-            )
+    text = read_table(path, ("image", "class", "group", "site", "split", "um_per_px", *_BOX))
+    text.refuse_repeated_columns()
+    text.need(("image", "class"), "a manifest is image,class[,group]")
+    for column in (c for c in ("image", "class", "group", "site", "split") if c in text):
+        empty = [line for line, cell in zip(text.lines, text.column(column), strict=True) if not cell]
+        if empty:
+            more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
+            cure = "a manifest is image,class[,group]"
+            if column not in ("image", "class"):
+                cure = "fill it in, or leave the column out"
+            told = f"is empty in line {', '.join(map(str, empty[:5]))}{more}"
+            raise DatasetError(f"{path}: the column {column!r} {told}; {cure}")
+    table = text.to_frame([name for name in ("um_per_px", *_BOX) if name in text])
     if "group" not in table:
         table["group"] = table["image"]
     if "site" not in table:
@@ -161,15 +167,21 @@ def with_targets(
     DatasetError
         If a name is in no list: a class is never guessed.
     """
-    names = table["class"].map(fold_name)
-    full = table["site"] + "/" + names
     own = {fold_name(name): name for name in classes}
     known = {**own, **synonyms}
+    # "blast?" is no blast: it stays as it is, and is not known
+    folded = {name: name if "?" in name else fold_name(name) for name in table["class"].unique()}
+    names = table["class"].map({name: known_as(name, known) or plain for name, plain in folded.items()})
+    full = table["site"] + "/" + table["class"].map(folded)
     unknown = sorted(set(names[~names.isin(list(known)) & ~full.isin(list(known))]))
     if unknown:
+        told = (
+            f"class {unknown[0]!r} is"
+            if len(unknown) == 1
+            else f"classes {', '.join(map(repr, unknown))} are"
+        )
         raise DatasetError(
-            f"class {unknown[0]!r} is not known; "
-            f"map it to one of {', '.join(classes)} (or to null) under 'synonyms'"
+            f"{told} not known; map each to one of {', '.join(classes)} (or to null) under 'synonyms'"
         )
     meant = [known[f] if f in known else known[n] for f, n in zip(full, names, strict=True)]
     table = table.assign(target=pd.Series(meant, index=table.index, dtype=object))

@@ -12,7 +12,13 @@ from smearscan.classification.crops import cut_crops
 from smearscan.detection.detector import Detector
 from smearscan.errors import DatasetError
 from smearscan.io.decode import read_image, write_image
-from smearscan.taxonomy import RED_CELL_UM, fold_name
+from smearscan.taxonomy import (
+    BLAST_SYNONYMS,
+    DIFFERENTIAL_CLASSES,
+    DIFFERENTIAL_SYNONYMS,
+    RED_CELL_UM,
+    fold_name,
+)
 from smearscan.training.cells import (
     load_crops,
     locate,
@@ -68,9 +74,26 @@ def test_a_manifest_is_read_with_its_groups(tmp_path: Path) -> None:
     assert read["group"].tolist() == ["007", "008"]  # text, not numbers
     assert read["site"].tolist() == ["set", "set"]
     assert np.isnan(read["um_per_px"][1])
-    path.write_text("image,class,site\na.png,blast,munich\nb.png,blast,\n")
+    path.write_text("image,class,site\na.png,blast,munich\nb.png,blast,2\n")
     assert read_manifest(path)["group"].tolist() == ["a.png", "b.png"]
-    assert read_manifest(path)["site"][0] == "munich"
+    assert read_manifest(path)["site"].tolist() == ["munich", "2"]
+
+
+@pytest.mark.parametrize("column", ["site", "group", "split"])
+def test_an_empty_name_in_a_manifest_is_refused_with_its_lines(tmp_path: Path, column: str) -> None:
+    path = tmp_path / "set.csv"
+    path.write_text(f"image,class,{column}\na.png,blast,x\nb.png,blast,\n")
+    with pytest.raises(DatasetError, match=f"'{column}' is empty in line 3; fill it in"):
+        read_manifest(path)
+
+
+def test_words_of_laboratories_train_as_classes_and_doubts_are_refused() -> None:
+    table = pd.DataFrame({"class": ["Segs", "lymphs", "NRBC"], "site": "a"})
+    done = with_targets(table, DIFFERENTIAL_CLASSES, DIFFERENTIAL_SYNONYMS)
+    assert [DIFFERENTIAL_CLASSES[k] for k in done["target"]] == ["neutrophil", "lymphocyte", "erythroblast"]
+    doubtful = pd.DataFrame({"class": ["blast", "blast?", "plasma cells"], "site": "a"})
+    with pytest.raises(DatasetError, match="classes 'blast\\?', 'plasma_cells' are not known"):
+        with_targets(doubtful, ("healthy", "blast"), BLAST_SYNONYMS)
 
 
 @pytest.mark.parametrize(

@@ -320,7 +320,8 @@ def test_a_folder_s_name_is_understood(
 @pytest.mark.parametrize(
     ("classes", "blast", "folder", "told"),
     [
-        (SHIPPED, True, "plasma_cells", "'plasma_cells' is not known"),
+        (SHIPPED, True, "plasma_cells", "means plasma cells, which the nets in use do not name"),
+        (SHIPPED, True, "prolymphocyte", "'prolymphocyte' is not known"),
         (SHIPPED, True, "promyelocyte", "where it is leukemic"),
         (SHIPPED, True, "healthy", "--task blast"),
         (SHIPPED, True, "artefact", "means 'other', which the nets in use do not name"),

@@ -141,8 +141,8 @@ def test_some_cells_are_chosen_with_all_that_belongs_to_them(keep: list[bool]) -
         ("s,blast,,0.8,0.1,0.1", "line 3 has probabilities"),
         ("s,blast,0.1,1.8,0.1,0.1", "line 3 has probabilities"),
         ("s,blast,-0.1,0.8,0.1,0.1", "line 3 has probabilities"),
-        ("s,blast,much,0.8,0.1,0.1", "line 3 has probabilities"),
-        ("s,blast,a,b,c,d", "line 3 has probabilities"),
+        ("s,blast,much,0.8,0.1,0.1", "line 3: blast_probability is 'much', no number"),
+        ("s,blast,a,b,c,d", "line 3: blast_probability is 'a', no number"),
     ],
 )
 def test_a_row_that_cannot_be_used_is_named(tmp_path: Path, line: str, told: str) -> None:
@@ -170,11 +170,52 @@ def test_a_table_without_labels_is_refused(tmp_path: Path) -> None:
     assert "no row has a truth" in refusal(table(tmp_path))
 
 
-@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\x00", b'a,"b\n1,2'])
-def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "cannot be read (No such file or directory)"),
+        (b"", "the column 'truth' is missing, there are none"),
+        (b"\xff\xfe\x00", "is no text"),
+        (b'a,"b\n1,2', "the column 'truth' is missing"),
+    ],
+)
+def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes | None, told: str) -> None:
     if content is not None:
         (tmp_path / "cells.csv").write_bytes(content)
-    assert "cannot be read as CSV" in refusal(tmp_path / "cells.csv")
+    assert told in refusal(tmp_path / "cells.csv")
+
+
+def test_all_bad_labels_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
+    names = ["blast", "monocite", "unicorn", "monocite", "promyelocyte", "healthy", "seg"]
+    message = refusal(table(tmp_path, *(f"s,{name},0.1,0.8,0.1,0.1" for name in names)))
+    assert "lines 3, 5: the label 'monocite' is not known (did you mean monocyte?)" in message
+    assert "line 4: the label 'unicorn' is not known;" in message
+    assert "line 6: label a promyelocyte as 'blast'" in message
+    assert "line 7: the label 'healthy' says only that the cell is no blast" in message
+    assert "'seg'" not in message
+
+
+def test_labels_that_readers_were_not_sure_of_are_left_out_and_counted(tmp_path: Path) -> None:
+    names = ["blast", "blast?", "?", "monocyte", "unsure"]
+    told: list[str] = []
+    path = table(tmp_path, *(f"s,{name},0.1,0.8,0.1,0.1" for name in names))
+    assert read_labeled(path, KINDS, tell=told.append).truth.tolist() == ["blast", "monocyte"]
+    assert told == [
+        f"{path}: 3 of 5 labels say that the reader was not sure (the first in line 3); "
+        "these cells are left out"
+    ]
+
+
+def test_a_table_of_a_european_excel_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "cells.csv"
+    head = HEAD.replace("truth", "Truth").replace(",", ";")
+    path.write_bytes(
+        f"{head}\r\n001;Linfócito;0,1;0,8;0,1;0,1\r\nNA;Segs;0,25;0,1;0,8;0,1\r\n".encode("cp1252")
+    )
+    read = read_labeled(path, KINDS)
+    assert read.truth.tolist() == ["lymphocyte", "neutrophil"]
+    assert read.group.tolist() == ["001", "NA"]
+    assert read.blast_probs.tolist() == [0.1, 0.25]
 
 
 @pytest.mark.parametrize("card", ["site", "7"])
