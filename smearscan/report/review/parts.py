@@ -1,0 +1,234 @@
+"""One slide as parts of the page: its numbers as JSON, its pictures as files of text, spooled to disk."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smearscan.errors import ImageError
+from smearscan.images import read_image
+from smearscan.report.review import pictures
+from smearscan.report.run_facts import field_name, without_paths
+from smearscan.results import FieldFailure, FieldResult
+from smearscan.slide import SlideReport
+from smearscan.taxonomy import UNCLASSIFIED
+
+Floats = NDArray[np.float32]
+
+
+@dataclass
+class Doubtful:
+    """Unclassified cells of the whole run, kept to be put in order; a few hundred bytes each."""
+
+    where: list[tuple[int, int]] = field(default_factory=list)
+    probs: list[Floats] = field(default_factory=list)
+    blast: list[float] = field(default_factory=list)
+    looks: list[Floats] = field(default_factory=list)
+
+
+@dataclass
+class Spooled:
+    """A slide's parts on disk.
+
+    Attributes
+    ----------
+    entry : dict
+        Its line in the list of slides.
+    numbers : dict
+        Fields and cells, see ``web/src/model/data.ts``.
+    pictures : list of (str, Path)
+        Element id in the page, file with its base64 text.
+    size : int
+        Bytes of the pictures' text.
+    missing : int
+        Fields whose picture could not be read again.
+    """
+
+    entry: dict[str, Any]
+    numbers: dict[str, Any]
+    pictures: list[tuple[str, Path]] = field(default_factory=list)
+    size: int = 0
+    missing: int = 0
+
+
+def spool(
+    index: int, report: SlideReport, results: list[FieldResult | FieldFailure], root: Path | None,
+    folder: Path, doubtful: Doubtful, with_fields: bool = True,
+) -> Spooled:  # fmt: skip
+    """Turn one slide into parts of the page.
+
+    Parameters
+    ----------
+    index : int
+        Of the slide in the run.
+    report, results
+        Of the slide.
+    root : Path or None
+        Folder that was scanned.
+    folder : Path
+        Where pictures are written to.
+    doubtful : Doubtful
+        Gets the slide's unclassified cells.
+    with_fields : bool
+        Whether fields are embedded, too; without them cells can be named but none added.
+    """
+    cells = _Cells()
+    out = Spooled(_entry(report, results, root), {})
+    fields: list[dict[str, Any]] = []
+    sheets = _Sheets(index, out, folder)
+    for result in results:
+        if isinstance(result, FieldFailure):
+            continue
+        image = _picture(result)
+        crops = _crops(image, result)
+        info = _field(result, root)
+        if image is None:
+            out.missing += 1
+        elif with_fields:
+            data, info["reduction"] = pictures.field_picture(image, result.scale.um_per_px)
+            info["picture"] = True
+            _write(out, folder, f"field-{index}-{len(fields)}", data)
+        _note_doubtful(doubtful, index, len(cells.type), result, crops)
+        cells.add(len(fields), result)
+        sheets.add(crops)
+        fields.append(info)
+    sheets.close()
+    out.numbers = {"fields": fields, "cells": cells.as_json(), "sprite": _sprite()}
+    return out
+
+
+def _entry(
+    report: SlideReport, results: list[FieldResult | FieldFailure], root: Path | None
+) -> dict[str, Any]:
+    tally = report.tally
+    failures = [
+        {"field": field_name(f.path, root), "reason": without_paths(f.reason, f.path, root)}
+        for f in tally.failures
+    ]
+    return {
+        "name": report.slide_id,
+        "n_fields": tally.n_fields,
+        "n_failed": tally.n_failed,
+        "failures": failures,
+        "n_available": report.reading.n_available,
+        "n_red_cells": tally.n_red_cells,
+        "um_per_px": float(f"{report.scale.um_per_px:.5g}"),
+        "ruler": report.scale.ruler,
+        "share": report.reading.share,
+        "stopped": report.reading.why,
+        "types": {str(k): int(v) for k, v in tally.types.items()},
+        "possible": tally.n_possible_blasts,
+        "flag": {"state": report.flag.state, "tier": report.flag.tier, "reason": report.flag.reason},
+        "page": "",
+        "teach": 0,
+    }
+
+
+def _picture(result: FieldResult) -> NDArray[np.uint8] | None:
+    try:
+        return read_image(result.path) if result.path is not None else None
+    except ImageError:
+        return None
+
+
+def _crops(image: NDArray[np.uint8] | None, result: FieldResult) -> NDArray[np.uint8]:
+    if image is None:
+        side = pictures.CROP_PX
+        return np.full((len(result), side, side, 3), 128, np.uint8)
+    return pictures.photographed_crops(image, result.detections.xyxy, result.scale.um_per_px)
+
+
+def _field(result: FieldResult, root: Path | None) -> dict[str, Any]:
+    height, width = result.shape
+    name = field_name(result.path, root)
+    return {"name": name, "height": height, "width": width, "reduction": 1.0, "picture": False}
+
+
+def _note_doubtful(
+    doubtful: Doubtful, index: int, before: int, result: FieldResult, crops: NDArray[np.uint8]
+) -> None:
+    own = [i for i, kind in enumerate(result.types) if kind == UNCLASSIFIED]
+    if not own:
+        return
+    doubtful.where += [(index, before + i) for i in own]
+    doubtful.probs += list(result.probs[own])
+    doubtful.blast += [float(result.blast_probs[i]) for i in own]
+    doubtful.looks += list(pictures.appearance(crops[own]))
+
+
+def _sprite() -> dict[str, Any]:
+    return {
+        "px": pictures.CROP_PX,
+        "columns": pictures.COLUMNS,
+        "per_sheet": pictures.PER_SHEET,
+        "um": pictures.CROP_UM,
+    }
+
+
+def _write(out: Spooled, folder: Path, name: str, data: bytes) -> None:
+    path = folder / f"{name}.b64"
+    text = pictures.as_text(data)
+    path.write_text(text, encoding="ascii")
+    out.pictures.append((name, path))
+    out.size += len(text)
+
+
+class _Sheets:
+    """Fills sheets of sprites, across fields."""
+
+    def __init__(self, index: int, out: Spooled, folder: Path) -> None:
+        self._index, self._out, self._folder = index, out, folder
+        self._waiting: list[NDArray[np.uint8]] = []
+        self._n = 0
+
+    def add(self, crops: NDArray[np.uint8]) -> None:
+        self._waiting += list(crops)
+        while len(self._waiting) >= pictures.PER_SHEET:
+            self._flush()
+
+    def close(self) -> None:
+        if self._waiting:
+            self._flush()
+
+    def _flush(self) -> None:
+        part, self._waiting = self._waiting[: pictures.PER_SHEET], self._waiting[pictures.PER_SHEET :]
+        data = pictures.sheet(np.stack(part))
+        _write(self._out, self._folder, f"sprite-{self._index}-{self._n}", data)
+        self._n += 1
+
+
+class _Cells:
+    """Columns of the cells of a slide."""
+
+    def __init__(self) -> None:
+        self.field: list[int] = []
+        self.xyxy: list[float] = []
+        self.score: list[float] = []
+        self.type: list[str] = []
+        self.probability: list[float | None] = []
+        self.blast: list[float | None] = []
+        self.probs: list[float] = []
+        self.possible: list[int] = []
+
+    def add(self, at: int, result: FieldResult) -> None:
+        likeliest = np.argsort(-result.blast_probs, kind="stable")[: result.n_possible_blasts]
+        possible = np.zeros(len(result), np.int64)
+        possible[likeliest] = 1
+        self.possible += possible.tolist()
+        for cell in result:
+            self.field.append(at)
+            self.xyxy += [round(v, 1) for v in cell.xyxy]
+            self.score.append(round(cell.score, 4))
+            self.type.append(cell.type)
+            self.probability.append(_number(cell.type_probability))
+            self.blast.append(_number(cell.blast_probability))
+            self.probs += [float(f"{p:.5g}") for p in cell.probabilities.values()]
+
+    def as_json(self) -> dict[str, Any]:
+        return dict(vars(self)) | {"teach": [0] * len(self.type)}
+
+
+def _number(value: float) -> float | None:
+    return float(f"{value:.5g}") if np.isfinite(value) else None

@@ -1,0 +1,128 @@
+"""What is known of a run besides its cells: settings, networks, versions. No path, no user, no machine."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from smearscan import __version__
+from smearscan.statistics.errors import NamingErrors
+
+_PACKAGES = ("numpy", "scipy", "opencv-python", "openvino", "onnxruntime", "torch", "pillow")
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network in use: its card's name, what it does, the SHA-256 of its weights."""
+
+    name: str
+    stage: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """Facts of a run that reports, pages and exports repeat.
+
+    Attributes
+    ----------
+    task : str
+        ``both``, ``blast`` or ``differential``.
+    classes : tuple of str
+        Of the differential net; empty where it did not run.
+    networks : tuple of Network
+    calibration : str
+        Name of the calibration card; empty where none is in use.
+    errors : NamingErrors or None
+        Of that card.
+    settings : dict
+        As JSON holds them; a path is its last part.
+    made : str
+        Date and time, UTC.
+    version : str
+        Of smearscan.
+    packages : dict
+        Versions of what computes.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    networks: tuple[Network, ...]
+    calibration: str
+    errors: NamingErrors | None
+    settings: dict[str, Any]
+    made: str
+    version: str = __version__
+    packages: Mapping[str, str] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the facts as JSON holds them; the errors' numbers are the calibration card's to tell."""
+        return {
+            "version": self.version,
+            "made": self.made,
+            "task": self.task,
+            "weights": [{"name": n.name, "stage": n.stage, "sha256": n.sha256} for n in self.networks],
+            "calibration": self.calibration,
+            "settings": self.settings,
+            "packages": dict(self.packages or {}),
+        }
+
+    def digest(self) -> str:
+        """SHA-256 of everything but the time."""
+        told = {k: v for k, v in self.as_json().items() if k != "made"}
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def pathless(value: Any) -> Any:
+    """Return settings as JSON holds them, of paths the last part alone: folders tell of users and machines."""
+    if isinstance(value, Path):
+        return value.name
+    if isinstance(value, Mapping):
+        return {str(k): pathless(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [pathless(v) for v in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def now() -> str:
+    """Date and time, UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that compute, as far as they are installed."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def field_name(path: Path | None, root: Path | None) -> str:
+    """Name of a field that tells nothing of the machine: its path below `root`, else the file's name.
+
+    Parameters
+    ----------
+    path : Path or None
+    root : Path or None
+        Folder that was scanned, or the picture itself.
+    """
+    if path is None:
+        return ""
+    base = root.parent if root is not None and root.is_file() else root
+    return path.relative_to(base).as_posix() if base is not None and path.is_relative_to(base) else path.name
+
+
+def without_paths(reason: str, path: Path | None, root: Path | None) -> str:
+    """Return the reason of a failure with the field's name in place of its path."""
+    if path is not None:
+        reason = reason.replace(str(path), field_name(path, root))
+    if root is not None and str(root) not in (".", ""):
+        reason = reason.replace(f"{root.absolute()}/", "").replace(f"{root}/", "")
+    return reason

@@ -1,0 +1,79 @@
+// A slide's report from its counts: smearscan/differential/slide.py.
+
+import type { Say } from "../words";
+import { corrected, type Corrected } from "./correction";
+import type { NamingErrors } from "./errors";
+import { excess, type Excess } from "./excess";
+import { decide, lookLevel, type Flag, type FlagRule } from "./flag";
+import { exactInterval, upperLimit, type Interval } from "./intervals";
+
+/** What the counts of every slide of a run are judged by. */
+export interface Judgement {
+  task: "both" | "blast" | "differential";
+  /** Classes of the denominator, blast last where the blast net ran. */
+  counted: string[];
+  rule: FlagRule;
+  errors: NamingErrors | null;
+}
+
+export interface Tally {
+  /** Cells by name. */
+  types: Record<string, number>;
+  possible: number;
+  share: number;
+}
+
+export interface SlideReport {
+  total: number;
+  counts: number[];
+  percent: number[];
+  intervals: Interval[];
+  level: number;
+  unclassified: number;
+  cells: number;
+  blast_percent: number;
+  blast_interval: Interval;
+  blast_limit: number;
+  flag: Flag;
+  test: Excess | null;
+  corrected: Corrected | null;
+}
+
+export function reportSlide(tally: Tally, by: Judgement, say: Say): SlideReport {
+  const of = (name: string): number => tally.types[name] ?? 0;
+  const counts = by.counted.map(of);
+  const total = counts.reduce((s, n) => s + n, 0);
+  const level = lookLevel(tally.share);
+  const knowsBlasts = by.counted.includes("blast");
+  const blasts = knowsBlasts ? of("blast") : 0;
+  const usable = by.errors !== null && by.task === "both";
+  let test: Excess | null = null;
+  let own: Corrected | null = null;
+  if (usable) {
+    const errors = by.errors!;
+    const seen = errors.classes.map(of);
+    test = excess(seen, errors, by.counted, by.rule.level, 1 - (1 - by.rule.power) * tally.share);
+    own = corrected(seen, errors, by.counted, level, by.rule.tiers);
+  }
+  const asked: [number, number] = usable ? [tally.possible, askedOf(tally)] : [0, 0];
+  const blastInterval: Interval = knowsBlasts ? exactInterval(blasts, total, level) : [NaN, NaN];
+  return {
+    total, counts, level, test,
+    corrected: own,
+    percent: counts.map((n) => (total ? (100 * n) / total : NaN)),
+    intervals: counts.map((n) => exactInterval(n, total, level)),
+    unclassified: of("unclassified"),
+    cells: Object.values(tally.types).reduce((s, n) => s + n, 0),
+    blast_percent: knowsBlasts && total ? (100 * blasts) / total : NaN,
+    blast_interval: blastInterval,
+    blast_limit: knowsBlasts ? (total ? upperLimit(blasts, total, level) : 100) : NaN,
+    flag: decide({ knows_blasts: knowsBlasts, blasts, total }, by.rule, test, own, tally.share, asked, say),
+  };
+}
+
+const OUTSIDE = ["erythroblast", "smudge_cell", "platelet", "other"];
+
+/** Leukocytes that were asked for a name: all but those outside the denominator. */
+function askedOf(tally: Tally): number {
+  return Object.entries(tally.types).reduce((s, [name, n]) => s + (OUTSIDE.includes(name) ? 0 : n), 0);
+}
