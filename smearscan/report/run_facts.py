@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from smearscan import __version__
-from smearscan.statistics.errors import NamingErrors
+from smearscan.differential.statistics.misclassification import MisclassificationModel
 
 _PACKAGES = ("numpy", "scipy", "opencv-python", "openvino", "onnxruntime", "torch", "pillow")
 
@@ -37,7 +37,7 @@ class RunFacts:
     networks : tuple of Network
     calibration : str
         Name of the calibration card; empty where none is in use.
-    errors : NamingErrors or None
+    errors : MisclassificationModel or None
         Of that card.
     settings : dict
         As JSON holds them; a path is its last part.
@@ -53,7 +53,7 @@ class RunFacts:
     classes: tuple[str, ...]
     networks: tuple[Network, ...]
     calibration: str
-    errors: NamingErrors | None
+    errors: MisclassificationModel | None
     settings: dict[str, Any]
     made: str
     version: str = __version__
@@ -78,7 +78,7 @@ class RunFacts:
 
 
 def pathless(value: Any) -> Any:
-    """Return settings as JSON holds them, of paths the last part alone: folders tell of users and machines."""
+    """Return settings as JSON holds them, of paths the last part alone: folders tell of users."""
     if isinstance(value, Path):
         return value.name
     if isinstance(value, Mapping):

@@ -14,10 +14,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 import drawn_run
 from browser import Watched, chromium
 
-from smearscan.flag import FlagRule
+from smearscan.differential.conclusions import report_slide
+from smearscan.differential.flag import FlagRule
+from smearscan.differential.slide_report import StopInfo
+from smearscan.differential.statistics.blast_excess import blast_excess
+from smearscan.differential.statistics.intervals import clopper_pearson
+from smearscan.differential.tally import SlideTally
 from smearscan.report.review import write_review
 from smearscan.results import Scale
-from smearscan.slide import Reading, SlideTally, report_slide
 
 AXE = Path(__file__).resolve().parents[2] / "web/node_modules/axe-core/axe.min.js"
 EVIL = "<img src=x onerror=alert(1)>\"'`</script><script>alert(2)</script>\u202egnp.exe & co"
@@ -182,7 +186,9 @@ def drawn_counts(n: int, seed: int = 1) -> list[dict[str, Any]]:
     cases = []
     for _ in range(n):
         cells = int(rng.choice([0, 1, 20, 99, 100, 130, 250, 1000]))
-        shares = np.array([58, 30, 7, 3, 0.5, 0.5, 0.5, 2, 1, rng.choice([0.01, 3, 30])]) * rng.choice([0.05, 1])
+        shares = np.array([58, 30, 7, 3, 0.5, 0.5, 0.5, 2, 1, rng.choice([0.01, 3, 30])]) * rng.choice(
+            [0.05, 1]
+        )
         counts = rng.multinomial(cells, rng.dirichlet(shares + 1e-3))
         unnamed = int(rng.integers(0, cells // 2 + 2))
         possible = int(rng.integers(0, max(1, (cells + unnamed) // 3)))
@@ -193,12 +199,12 @@ def drawn_counts(n: int, seed: int = 1) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("known", [True, False])
 def test_counts_intervals_and_flag_are_python_s(browser: Any, tmp_path: Path, run: Any, known: bool) -> None:
-    """Of thousands of drawn counts, with the naming errors known and not."""
+    """Whole reports, with the naming errors known and not."""
     errors = drawn_run.errors() if known else None
     results = run[1][0][1]
     report = drawn_run.report("healthy", results, errors)
     file = write_review(tmp_path, drawn_run.facts(), [(report, results)], run[0], with_fields=False).files[0]
-    cases = drawn_counts(2000 if known else 500)
+    cases = drawn_counts(300)
     watched = Watched(browser, file)
     page = watched.open()
     page.set_default_timeout(120_000)
@@ -206,7 +212,8 @@ def test_counts_intervals_and_flag_are_python_s(browser: Any, tmp_path: Path, ru
         """cases => cases.map(c => {
             const r = smearscan.reportSlide(c, smearscan.run.by, smearscan.say);
             return [r.intervals.flat(), r.flag.state, r.flag.tier, r.flag.reason, r.flag.p_value,
-                    r.corrected && [r.corrected.percent, r.corrected.low, r.corrected.high].flat(), r.blast_limit];
+                    r.corrected && [r.corrected.percent, r.corrected.low, r.corrected.high].flat(),
+                    r.blast_limit];
         })""",
         cases,
     )
@@ -214,13 +221,14 @@ def test_counts_intervals_and_flag_are_python_s(browser: Any, tmp_path: Path, ru
         tally = SlideTally("s", 1, 0, Counter(case["types"]), 0, case["possible"])
         here = report_slide(
             tally, "both", Scale(0.1, "given"), FlagRule(), (), drawn_run.errors().classes[:-1], errors,
-            Reading(1, "", case["share"]),
+            StopInfo(1, "", case["share"]),
         )  # fmt: skip
         count = here.differential
-        exact = [v for name in count.classes for v in count.interval(name, here.level)]
-        np.testing.assert_allclose(intervals, exact, atol=1e-9)
+        assert intervals[-2:] == pytest.approx(here.blast_interval, abs=1e-9)
         assert (state, tier, reason) == (here.flag.state, here.flag.tier, here.flag.reason)
-        np.testing.assert_allclose(np.float64(np.nan if p_value is None else p_value), here.flag.p_value, atol=1e-9)
+        np.testing.assert_allclose(
+            np.float64(np.nan if p_value is None else p_value), here.flag.p_value, atol=1e-9
+        )
         assert limit == pytest.approx(count.not_excluded("blast", here.level))
         if here.corrected is not None:
             own = here.corrected
@@ -228,6 +236,30 @@ def test_counts_intervals_and_flag_are_python_s(browser: Any, tmp_path: Path, ru
             np.testing.assert_allclose(np.array(corrected, np.float64), want, rtol=2e-5, atol=2e-5)
     watched.close()
     assert watched.troubles == []
+
+
+def test_intervals_and_the_test_for_blasts_are_python_s_on_thousands_of_counts(watched: Watched) -> None:
+    errors = drawn_run.errors()
+    cases = drawn_counts(4000, seed=2)
+    counts = np.array([[case["types"][name] for name in errors.classes] for case in cases], np.int64)
+    counted = tuple(n for n in errors.classes if n not in ("erythroblast", "smudge_cell", "platelet"))
+    page = watched.open()
+    page.set_default_timeout(60_000)
+    tests = page.evaluate(
+        """([counts, counted]) => counts.map(c => Object.values(
+            smearscan.excess(c, smearscan.run.by.errors, counted, 0.01, 0.95)))""",
+        [counts.tolist(), list(counted)],
+    )
+    there = np.array(tests, np.float64)  # expected, p value, critical count, detectable percent
+    here = blast_excess(counts, errors, counted, 0.01, 0.95)
+    np.testing.assert_allclose(there[:, 0], here.expected, atol=1e-9)
+    np.testing.assert_allclose(there[:, 1], here.p_value, atol=1e-9)
+    np.testing.assert_array_equal(there[:, 2], here.critical)
+    np.testing.assert_allclose(there[:, 3], here.detectable_percent, atol=1e-9)
+    pairs = [(int(k), int(k + n)) for k, n in np.random.default_rng(3).integers(0, 400, (4000, 2))]
+    intervals = page.evaluate("pairs => pairs.map(([k, n]) => smearscan.exactInterval(k, n))", pairs)
+    exact = np.stack(clopper_pearson(*np.array(pairs).T), axis=1)
+    np.testing.assert_allclose(intervals, exact, atol=1e-9)
 
 
 def test_the_whole_way_equals_python(watched: Watched, run: tuple[Path, drawn_run.Slides]) -> None:
@@ -247,7 +279,9 @@ def test_names_from_outside_change_nothing(browser: Any, run: Any, tmp_path: Pat
     report, results = renamed[0]
     evil_types = tuple(EVIL if t == "neutrophil" else t for t in results[0].types)
     results[0] = replace(results[0], types=evil_types, path=Path("/nowhere") / EVIL.replace("/", "_"))
-    file = write_review(tmp_path, drawn_run.facts(), [(report, results), renamed[1]], slides, title=EVIL).files[0]
+    file = write_review(
+        tmp_path, drawn_run.facts(), [(report, results), renamed[1]], slides, title=EVIL
+    ).files[0]
     text = file.read_text(encoding="utf-8")
     assert "<img src=x" not in text
     assert text.lower().count("<script") == text.lower().count("</script>")
@@ -270,7 +304,7 @@ def test_languages_hold_the_same_words() -> None:
     from smearscan.report.review.page import dictionaries
 
     words = dictionaries()
-    assert list(words)[0] == "en"
+    assert next(iter(words)) == "en"
     assert {"pt", "es"} <= set(words)
     for own in words.values():
         assert set(own) == set(words["en"])
@@ -296,7 +330,9 @@ def test_axe_finds_nothing_serious(browser: Any, page_file: Path, scheme: str) -
     watched = Watched(browser, page_file, color_scheme=scheme, bypass_csp=True)
     found = []
     places = ("#/", "#/slide/1/gallery", "#/slide/1/fields/1", "#/slide/1/report")
-    rules = {} if scheme == "light" else {"runOnly": ["color-contrast"]}  # all else is the same by day and night
+    rules = (
+        {} if scheme == "light" else {"runOnly": ["color-contrast"]}
+    )  # all else is the same by day and night
     for place in places:
         page = watched.open(place)
         page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
@@ -316,7 +352,9 @@ def test_it_prints_on_two_pages(watched: Watched) -> None:
     assert pdf.count(b"/Type /Page\n") == 2
 
 
-def test_a_large_run_is_split_by_slide(browser: Any, run: tuple[Path, drawn_run.Slides], tmp_path: Path) -> None:
+def test_a_large_run_is_split_by_slide(
+    browser: Any, run: tuple[Path, drawn_run.Slides], tmp_path: Path
+) -> None:
     written = write_review(tmp_path, drawn_run.facts(), run[1], run[0], most_bytes=1000)
     assert [file.name for file in written.files] == ["index.html", "slide_0001.html", "slide_0002.html"]
     watched = Watched(browser, written.files[0])

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from smearscan.calibration import load_calibration, shipped_calibration
-from smearscan.flag import FlagRule
+from smearscan.differential.calibration_card import load_calibration, shipped_calibration
+from smearscan.differential.conclusions import report_slide
+from smearscan.differential.flag import FlagRule
+from smearscan.differential.slide_report import SlideReport, StopInfo
+from smearscan.differential.statistics.misclassification import MisclassificationModel
+from smearscan.differential.tally import SlideTally
 from smearscan.report.run_facts import Network, RunFacts
 from smearscan.results import Detections, FieldFailure, FieldResult, Scale
-from smearscan.slide import Reading, SlideReport, SlideTally, report_slide
-from smearscan.statistics.errors import NamingErrors
 from smearscan.synthetic import HEALTHY, LEUKEMIC, write_slides
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
 
@@ -23,11 +25,11 @@ Slides = list[tuple[SlideReport, list[FieldResult | FieldFailure]]]
 POSSIBLE_FROM, BLAST_FROM, NAMED_FROM = 0.3, 0.7, 0.68
 
 
-def errors() -> NamingErrors:
+def errors() -> MisclassificationModel:
     return load_calibration(shipped_calibration()).errors
 
 
-def facts(known: NamingErrors | None = None) -> RunFacts:
+def facts(known: MisclassificationModel | None = None) -> RunFacts:
     known = known or errors()
     nets = (Network("detector", "detector", "d" * 64), Network("blast", "classifier", "b" * 64))
     return RunFacts(
@@ -71,7 +73,9 @@ def field_result(
         k = classes.index(kind) if kind in classes else rng.integers(len(classes))
         probs[i] *= 1 - sure[i]
         probs[i, k] += 1 - probs[i].sum()
-    blast = np.where([t == BLAST for t in truth], rng.uniform(0.5, 1, n), rng.beta(1, 12, n)).astype(np.float32)
+    blast = np.where([t == BLAST for t in truth], rng.uniform(0.5, 1, n), rng.beta(1, 12, n)).astype(
+        np.float32
+    )
     named = [classes[int(p.argmax())] if p.max() >= NAMED_FROM else UNCLASSIFIED for p in probs]
     types = tuple(BLAST if b >= BLAST_FROM else kind for b, kind in zip(blast, named, strict=True))
     return FieldResult(
@@ -100,9 +104,11 @@ def run(slides: Path) -> Slides:
     return [(report(name, results, known), results) for name, results in of.items()]
 
 
-def report(name: str, results: list[FieldResult | FieldFailure], known: NamingErrors | None) -> SlideReport:
+def report(
+    name: str, results: list[FieldResult | FieldFailure], known: MisclassificationModel | None
+) -> SlideReport:
     tally = SlideTally.of(name, results)
-    reading = Reading(len(results))
+    reading = StopInfo(len(results))
     classes = errors().classes[:-1]
     scale = Scale(0.09, "red cells", 300)
     return report_slide(tally, "both", scale, FlagRule(), ("net:000",), classes, known, reading)

@@ -133,7 +133,7 @@ def null_rate(
     rate = np.where(others, errors.called_blast, 0.0)
     odds = rate / np.maximum(1 - rate, 0.05)
     seen = np.where(others, counts, 0).astype(np.float64)
-    prior = _PRIOR_CELLS * _reference(errors, blast) + seen
+    prior = _PRIOR_CELLS * reference_shares(errors, blast) + seen
     joint = prior[:, :, None] * np.where(others, errors.mean[:, :-1], 0.0)  # (slide, true, called)
     is_class = joint / np.maximum(joint.sum(axis=1, keepdims=True), 1e-12)
     none = (seen @ healthy) == 0
@@ -151,7 +151,7 @@ def null_rate(
     return mean, np.sqrt(composition), np.sqrt(mean**2 * errors.variation_high + unsure + composition)
 
 
-def _reference(errors: MisclassificationModel, blast: int) -> Floats:
+def reference_shares(errors: MisclassificationModel, blast: int) -> Floats:
     """Shares of the classes in healthy blood, (T,); a class that is not in the reference is rare."""
     share = np.array([REFERENCE_PERCENT.get(name, 0.5) for name in errors.classes])
     share[blast] = 0

@@ -121,6 +121,34 @@ def correct_differential(
     return CorrectedDifferential(errors.classes, percent, low, high, above, reasons)
 
 
+@dataclass(frozen=True, slots=True)
+class CorrectionDraws:
+    """What :func:`correct_differential` draws of a model before it knows any count, for who repeats it.
+
+    Attributes
+    ----------
+    mean_inverse, mean_weight : ndarray, (T, T) and (T,) float64
+        Of the mean matrix.
+    ways : ndarray, (draws, T, T) float32
+        Possible inverse matrices, each column times what its class weighs.
+    state : dict
+        Of the random generator when counts are drawn.
+    """
+
+    mean_inverse: Floats
+    mean_weight: Floats
+    ways: Singles
+    state: dict[str, Any]
+
+
+def correction_draws(errors: MisclassificationModel, draws: int = 1000, seed: int = 0) -> CorrectionDraws:
+    """Draw as :func:`correct_differential` does; see there."""
+    inverse, weight, state = _possible(errors, draws, seed)
+    mean_inverse, mean_weight = _inverse(_as_named(errors.mean[None], errors), errors.mean_recall[None])
+    ways = np.asarray(inverse * weight[:, None, :], np.float32)
+    return CorrectionDraws(mean_inverse[0], mean_weight[0], ways, state)
+
+
 @lru_cache(maxsize=4)
 def _possible(errors: MisclassificationModel, draws: int, seed: int) -> tuple[Floats, Floats, dict[str, Any]]:
     """Draw possible matrices and invert them; kept, as they are the same for all slides of one card.

@@ -1,4 +1,8 @@
-"""What the page needs to judge counts as Python does: classes, rule, naming errors and the drawn matrices."""
+"""What the page needs to judge counts as Python does: classes, rule, naming errors and the drawn matrices.
+
+``web/src/statistics`` repeats the arithmetic of :mod:`smearscan.differential` with these numbers, down to the
+random ones; a test compares both on thousands of counts.
+"""
 
 import base64
 from dataclasses import asdict
@@ -6,28 +10,34 @@ from typing import Any
 
 import numpy as np
 
-from smearscan.flag import FlagRule
-from smearscan.statistics import correction
-from smearscan.statistics.errors import NamingErrors
-from smearscan.statistics.excess import _reference
+from smearscan.differential.flag import FlagRule
+from smearscan.differential.statistics.blast_excess import reference_shares
+from smearscan.differential.statistics.correction import correction_draws, unidentified
+from smearscan.differential.statistics.misclassification import MisclassificationModel
 from smearscan.taxonomy import BLAST
 
-DRAWS, SEED = 1000, 0
+
+def judgement(
+    task: str, counted: tuple[str, ...], rule: FlagRule, errors: MisclassificationModel | None
+) -> dict[str, Any]:
+    """Return block ``by`` of the page.
+
+    Parameters
+    ----------
+    task : str
+        ``both``, ``blast`` or ``differential``.
+    counted : tuple of str
+        Classes of the denominator.
+    rule : FlagRule
+    errors : MisclassificationModel or None
+        None where it is not known how the nets err: then a percentage decides.
+    """
+    known = None if errors is None else _errors(errors)
+    return {"task": task, "counted": list(counted), "rule": asdict(rule), "errors": known}
 
 
-def judgement(task: str, counted: tuple[str, ...], rule: FlagRule, errors: NamingErrors | None) -> dict[str, Any]:
-    return {
-        "task": task,
-        "counted": list(counted),
-        "rule": asdict(rule),
-        "errors": None if errors is None else naming_errors(errors),
-    }
-
-
-def naming_errors(errors: NamingErrors) -> dict[str, Any]:
-    inverse, weight, drawn = correction._possible(errors, DRAWS, SEED)
-    mean_inverse, mean_weight = correction._inverse(correction._as_named(errors.mean[None], errors), errors.mean_recall[None])
-    ways = np.asarray(inverse * weight[:, None, :], "<f4")
+def _errors(errors: MisclassificationModel) -> dict[str, Any]:
+    drawn = correction_draws(errors)
     return {
         "classes": list(errors.classes),
         "labeled": errors.labeled.tolist(),
@@ -35,24 +45,26 @@ def naming_errors(errors: NamingErrors) -> dict[str, Any]:
         "called_blast": errors.called_blast.tolist(),
         "concentration": errors.concentration.tolist(),
         "variation_high": errors.variation_high,
-        "reference": _reference(errors, errors.classes.index(BLAST)).tolist(),
-        "unidentified": correction.unidentified(errors),
-        "mean_inverse": mean_inverse[0].tolist(),
-        "mean_weight": mean_weight[0].tolist(),
-        "draws": DRAWS,
-        "ways": base64.b64encode(ways.tobytes()).decode(),
-        "generator": _state(drawn),
+        "reference": reference_shares(errors, errors.classes.index(BLAST)).tolist(),
+        "unidentified": unidentified(errors),
+        "mean_inverse": drawn.mean_inverse.tolist(),
+        "mean_weight": drawn.mean_weight.tolist(),
+        "draws": len(drawn.ways),
+        "ways": base64.b64encode(np.asarray(drawn.ways, "<f4").tobytes()).decode(),
+        "generator": _generator(drawn.state),
     }
 
 
-def _state(drawn: dict[str, Any]) -> dict[str, Any]:
+def _generator(state: dict[str, Any]) -> dict[str, Any]:
+    """State of numpy's PCG64 in words of 32 bits, from high to low."""
+
     def words(value: int) -> list[int]:
         return [(value >> shift) & 0xFFFFFFFF for shift in (96, 64, 32, 0)]
 
-    inner = drawn["state"]
+    inner = state["state"]
     return {
         "state": words(inner["state"]),
         "inc": words(inner["inc"]),
-        "has": drawn["has_uint32"],
-        "kept": drawn["uinteger"],
+        "has": state["has_uint32"],
+        "kept": state["uinteger"],
     }

@@ -72,7 +72,9 @@ def built(name: str) -> str:
 def dictionaries() -> dict[str, dict[str, str]]:
     """Return the words of every language that has a file in ``words/``, English first."""
     folder = files("smearscan.report.review").joinpath("words")
-    names = sorted((file.name for file in folder.iterdir() if file.name.endswith(".json")), key=_english_first)
+    names = sorted(
+        (file.name for file in folder.iterdir() if file.name.endswith(".json")), key=_english_first
+    )
     return {
         name.removesuffix(".json"): json.loads(folder.joinpath(name).read_text(encoding="utf-8"))
         for name in names

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smearscan.differential.slide_report import SlideReport
 from smearscan.errors import ImageError
-from smearscan.images import read_image
+from smearscan.io.decode import read_image
 from smearscan.report.review import pictures
 from smearscan.report.run_facts import field_name, without_paths
 from smearscan.results import FieldFailure, FieldResult
-from smearscan.slide import SlideReport
 from smearscan.taxonomy import UNCLASSIFIED
 
 Floats = NDArray[np.float32]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from smearscan.boxes import centers
+from smearscan.detection.boxes import centers
 
 CROP_UM = 20.0
 """Side of a crop on the slide, as the networks see it."""

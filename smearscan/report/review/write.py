@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from smearscan.flag import FlagRule
+from smearscan.differential.flag import FlagRule
+from smearscan.differential.slide_report import SlideReport
 from smearscan.report.palette import look
 from smearscan.report.reference_ranges import REFERENCE_RANGES, SOURCE
 from smearscan.report.review.judgement import judgement
@@ -19,7 +20,6 @@ from smearscan.report.review.parts import Doubtful, Spooled, spool
 from smearscan.report.review.teaching import teaching_order
 from smearscan.report.run_facts import RunFacts
 from smearscan.results import FieldFailure, FieldResult
-from smearscan.slide import SlideReport
 from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, HEALTHY, NOTICE, UNCLASSIFIED
 
 SCHEMA = "smearscan.review/1"
@@ -58,7 +58,7 @@ def write_review(
     Parameters
     ----------
     out : Path
-        Folder; gets ``index.html`` and, where it would grow beyond `most_bytes`, ``slide_0001.html`` and so on.
+        Folder; gets ``index.html`` and, where that would grow beyond `most_bytes`, ``slide_0001.html`` ...
     facts : RunFacts
     slides : iterable of (SlideReport, list of FieldResult or FieldFailure)
         Taken one by one; their pictures are read again from where they lie.
@@ -171,5 +171,3 @@ def _write(out: Path, run: dict[str, Any], spooled: list[Spooled], most: int) ->
         size += write_page(path, run | {"here": [i], "index": index.name, "slides": own}, {i: slide})
         files.append(path)
     return files, size + write_page(index, run, {})
-
-

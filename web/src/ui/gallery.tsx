@@ -256,17 +256,19 @@ function Tile({ index, slide, reading, cell, side, active, selected, position, t
   const person = reading.decided[cell] !== "";
   const rank = name === UNCLASSIFIED ? (slide.cells.teach[cell] ?? 0) : 0;
   const title = name === REMOVED ? say("section.removed") : className(say, name);
-  const told = [title, Number.isFinite(p) ? `${number(100 * p, 0)} %` : "", person ? say("cell.person") : "", say("cell.number", { cell: cell + 1 })];
   return (
     <div id={`cell-${cell}`} class={`tile ${selected ? "selected" : ""} ${active ? "active" : ""}`} role="option" aria-selected={selected}
-      aria-label={told.filter(Boolean).join(", ")} aria-posinset={position} aria-setsize={position ? total : undefined}
+      aria-posinset={position} aria-setsize={position ? total : undefined}
       draggable={!reading.signed} onClick={(e) => onPress(e, cell)} onDblClick={onOpen} onDragStart={(e) => onDrag(e, cell)} data-name={name}>
       <div class="crop" style={{ width: `${side}px`, height: `${side}px`, ...cropStyle(slide, index, reading, cell, side, desk.run.slides[index]!.um_per_px) }} />
-      <div class="caption" aria-hidden="true">
-        <span class="dot" style={{ backgroundColor: own?.color ?? "transparent" }} />
-        <bdi class="short">{own?.short ?? (name === REMOVED ? "×" : name)}</bdi>
-        {person ? <span class="person" title={say("cell.person")}>✓</span> : Number.isFinite(p) ? <span class="p">{number(100 * p, 0)}</span> : null}
-        {rank > 0 && <span class="rank" title={say("cell.teach")}>{rank}</span>}
+      <div class="caption">
+        <span class="unseen">{title}, </span>
+        <span class="dot" aria-hidden="true" style={{ backgroundColor: own?.color ?? "transparent" }} />
+        <bdi class="short" aria-hidden="true">{own?.short ?? (name === REMOVED ? "×" : name)}</bdi>
+        {person ? <span class="person" title={say("cell.person")}><span aria-hidden="true">✓</span><span class="unseen">{say("cell.person")}</span></span>
+          : Number.isFinite(p) ? <span class="p">{number(100 * p, 0)}<span class="unseen"> %</span></span> : null}
+        <span class="unseen">, {say("cell.number", { cell: cell + 1 })}</span>
+        {rank > 0 && <span class="rank" aria-hidden="true" title={say("cell.teach")}>{rank}</span>}
       </div>
     </div>
   );
