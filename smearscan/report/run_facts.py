@@ -2,15 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from smearscan import __version__
+from smearscan.differential.calibration_card import Calibration
 from smearscan.differential.statistics.misclassification import MisclassificationModel
+from smearscan.weights.pairs import Card, ClassifierCard
 
 _PACKAGES = ("numpy", "scipy", "opencv-python", "openvino", "onnxruntime", "torch", "pillow")
 
@@ -59,6 +63,30 @@ class RunFacts:
     version: str = __version__
     packages: Mapping[str, str] | None = None
 
+    @classmethod
+    def of(cls, settings: BaseModel, cards: Sequence[Card], calibration: Calibration | None) -> "RunFacts":
+        """Gather the facts of a scan.
+
+        Parameters
+        ----------
+        settings : ScanConfig
+        cards : sequence of Card
+            Of every network in use.
+        calibration : Calibration or None
+        """
+        nets = tuple(Network(card.name, _stage(card), card.sha256) for card in cards)
+        named = (c.classes for c in cards if isinstance(c, ClassifierCard) and c.task != "blast")
+        return cls(
+            task=str(getattr(settings, "task", "both")),
+            classes=next(named, ()),
+            networks=nets,
+            calibration=calibration.name if calibration else "",
+            errors=calibration.errors if calibration else None,
+            settings=pathless(settings.model_dump()),
+            made=now(),
+            packages=package_versions(),
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Return the facts as JSON holds them; the errors' numbers are the calibration card's to tell."""
         return {
@@ -75,6 +103,10 @@ class RunFacts:
         """SHA-256 of everything but the time."""
         told = {k: v for k, v in self.as_json().items() if k != "made"}
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _stage(card: Card) -> str:
+    return card.task if isinstance(card, ClassifierCard) else card.stage
 
 
 def pathless(value: Any) -> Any:

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TextIO
 
+from smearscan.io.atomic import atomic_text
 from smearscan.report.review.parts import Spooled
 
 _HEAD = """<!doctype html>
@@ -46,8 +47,7 @@ def write_page(path: Path, run: dict[str, Any], slides: dict[int, Spooled]) -> i
         Its size, bytes.
     """
     script, style = built("page.js"), built("page.css")
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8", newline="\n") as out:
+    with atomic_text(path) as out:
         out.write(_HEAD.format(policy=_policy(script, style), style=style))
         _block(out, "run", run)
         for index, slide in slides.items():
@@ -57,7 +57,6 @@ def write_page(path: Path, run: dict[str, Any], slides: dict[int, Spooled]) -> i
                 out.write(file.read_text(encoding="ascii"))
                 out.write("</script>\n")
         out.write(_TAIL.format(script=script))
-    part.replace(path)
     return path.stat().st_size
 
 

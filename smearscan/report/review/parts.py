@@ -115,7 +115,7 @@ def _entry(
         "n_available": report.reading.n_available,
         "n_red_cells": tally.n_red_cells,
         "um_per_px": float(f"{report.scale.um_per_px:.5g}"),
-        "ruler": report.scale.ruler,
+        "ruler": report.scale.source,
         "share": report.reading.share,
         "stopped": report.reading.why,
         "types": {str(k): int(v) for k, v in tally.types.items()},
