@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: demo test lint types unit integration weights calibration measure measure-unseen measure-lab lodo seeds bench performance wheel clean
+.PHONY: page demo test lint types unit integration weights calibration measure measure-unseen measure-lab lodo seeds bench performance wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,6 +19,10 @@ demo: $(VENV)/.installed
 	$(BIN)/smearscan demo demo
 
 test: demo lint types integration unit
+
+# The review page's script and styles, from web/ into the package; both are committed, so that users need no node.
+page:
+	cd web && npm ci && npm run build
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -37,6 +41,7 @@ integration: $(VENV)/.installed
 	  tests/integration/test_real.py
 	$(BIN)/python -m pytest tests/integration/test_classify_drawn.py tests/integration/test_leaks_real.py
 	$(BIN)/python -m pytest tests/integration/test_same_answer.py
+	$(BIN)/python -m pytest tests/integration/test_review_page.py
 	for each in detector_is_retrained detector_is_accepted classifier_is_retrained ones_own protocol_is_run; do \
 	  $(BIN)/python -m pytest tests/integration/test_train_small.py -k $$each || exit 1; done
 

@@ -21,6 +21,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--out", type=_PATH, required=True, help="Report to write, CSV, one row a slide.")
 @click.option("--cells", type=_PATH, help="Table of every leukocyte to write, CSV.")
 @click.option("--overlays", type=_PATH, help="Folder for pictures of the fields with their cells drawn in.")
+@click.option("--review", type=_PATH, help="Folder for the page to review, correct and sign in a browser.")
 @click.option(
     "--task", type=click.Choice(["both", "blast", "differential"]), help="Nets to run. Default: both."
 )
@@ -50,13 +51,14 @@ _PATH = click.Path(path_type=Path)
 @click.option("--timing", is_flag=True, help="Tell where the time went, on stderr.")
 @click.option("--config", "config_file", type=_PATH, help="YAML file of settings; options win over it.")
 def command(
-    slides: Path, out: Path, cells: Path | None, overlays: Path | None, pairs: tuple[Path, ...],
-    timing: bool, config_file: Path | None, **settings: object,
+    slides: Path, out: Path, cells: Path | None, overlays: Path | None, review: Path | None,
+    pairs: tuple[Path, ...], timing: bool, config_file: Path | None, **settings: object,
 ) -> None:  # fmt: skip
     """Scan SLIDES: every sub-folder is a slide, its pictures are fields; a loose picture is a slide.
 
     The report suggests; it is never a diagnosis. Exit code 0: done; 1: some fields failed; 2: wrong usage.
     """
+    from smearscan.cli.after_scan import facts_of, folder_for, make_review
     from smearscan.config import scan_config
     from smearscan.differential.slide_report import report_frame
     from smearscan.io.folders import find_slides
@@ -64,6 +66,7 @@ def command(
     from smearscan.results import cells_frame
 
     _check_targets(out, cells, overlays)
+    folder_for(review, "--review")
     slides_found = find_slides(slides)
     config = scan_config(config_file, **settings, **stages(pairs))
 
@@ -75,19 +78,23 @@ def command(
     scanner = SmearScanner.load(config)
     named = scanner.calibration_name
     watch = Stopwatch()
-    reports, results = [], []
+    reports, results, read = [], [], []
     try:
         with progress("Scanning", sum(len(s.paths) for s in slides_found)) as advance:
             draw = overlay_writer(overlays, slides, scanner.timer) if overlays else None
             for report, fields in scanner.scan_slides(slides, draw, advance):
                 reports.append(report)
                 results += fields
+                read.append((report, fields))
     finally:  # a stop half-way loses no slide that was read
         if reports:
             with scanner.timer("write"):
                 write_csv(report_frame(reports), out)
                 if cells:
                     write_csv(cells_frame(results, slides, named), cells)
+    if review:
+        with scanner.timer("write"):
+            make_review(review, facts_of(scanner), read, slides)
     summary(reports, out)
     if timing:
         n_cells = sum(report.n_leukocytes for report in reports)

@@ -1,6 +1,8 @@
 """The review page in a real browser: everything a reader does, and what the page must never do."""
 
 import json
+import shutil
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from smearscan.differential.statistics.blast_excess import blast_excess
 from smearscan.differential.statistics.intervals import clopper_pearson
 from smearscan.differential.tally import SlideTally
 from smearscan.report.review import write_review
+from smearscan.report.review.page import built, dictionaries
 from smearscan.results import Scale
 
 AXE = Path(__file__).resolve().parents[2] / "web/node_modules/axe-core/axe.min.js"
@@ -300,9 +303,16 @@ def test_nothing_tells_of_the_machine(page_file: Path, run: tuple[Path, drawn_ru
     assert str(Path.home()) not in text
 
 
-def test_languages_hold_the_same_words() -> None:
-    from smearscan.report.review.page import dictionaries
+def test_the_built_page_is_what_its_source_makes(tmp_path: Path) -> None:
+    web, node = AXE.parents[2], shutil.which("node")
+    if node is None or not (web / "node_modules").is_dir():
+        pytest.skip("the page's tools are not installed: npm ci --prefix web")
+    subprocess.run([node, "build.mjs", str(tmp_path)], cwd=web, check=True, capture_output=True)
+    for name in ("page.js", "page.css"):
+        assert (tmp_path / name).read_text(encoding="utf-8") == built(name), "run 'make page'"
 
+
+def test_languages_hold_the_same_words() -> None:
     words = dictionaries()
     assert next(iter(words)) == "en"
     assert {"pt", "es"} <= set(words)
