@@ -77,15 +77,30 @@ def leaks(cells: Path, data: Path, out: Path | None) -> None:
         show(known_leaks(read_manifest(cells), data, Path(work)), out)
 
 
+@command.command("unseen")
+@click.argument("data", type=PATH)
+@JSON
+def unseen(data: Path, out: Path | None) -> None:
+    """Scan the ten patients of DATA/lld, a laboratory that the shipped networks never saw."""
+    from references.unseen_leukemias import measure_unseen
+    from smearscan.scan.scanner import SmearScanner
+
+    show(measure_unseen(SmearScanner(), data / "lld"), out)
+
+
 @command.command("table")
 @click.argument("results", type=PATH)
-@click.option("--part", type=click.Choice(["nets", "statistics"]), default="nets", show_default=True)
-@click.option("--into", type=PATH, help="Markdown file whose section '## Measured' is replaced.")
+@click.option(
+    "--part", type=click.Choice(["front", "networks", "statistics"]), default="networks", show_default=True
+)
+@click.option("--into", type=PATH, help="Markdown file in which the text follows <!-- measured -->.")
 def table(results: Path, part: str, into: Path | None) -> None:
     """Print the figures of a folder of results as Markdown."""
+    from references.front_table import front_table
     from references.tables import summarize, summarize_statistics
 
-    text = summarize(results) if part == "nets" else summarize_statistics(results)
+    write = {"front": front_table, "networks": summarize, "statistics": summarize_statistics}
+    text = write[part](results)
     click.echo(text)
     if into:
         replace_section(into, "<!-- measured -->", text)

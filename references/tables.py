@@ -15,7 +15,7 @@ def summarize(folder: Path) -> str:
     ----------
     folder : Path
         Holds ``detector.json``, ``detector_scales.json``, ``detector_without_SITE.json``, ``differential.json``,
-        ``blast.json``, ``differential_unseen.json``, ``blast_crossval.json`` and ``pipeline.json``, or some.
+        ``blast.json``, ``differential_unseen.json``, ``blast_crossval.json``, ``pipeline.json`` and ``unseen_leukemias.json``, or some.
     """
     files = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
     detector = files.get("detector", {})
@@ -27,6 +27,7 @@ def summarize(folder: Path) -> str:
         *_types("Types, sites the net never saw", files.get("differential_unseen")),
         *_blast(files.get("blast"), files.get("blast_crossval")),
         *_pipeline(files.get("pipeline")),
+        *_unseen_laboratory(files.get("unseen_leukemias")),
     ]
     return "\n".join(parts) + "\n"
 
@@ -98,6 +99,28 @@ def _pipeline(figures: Figures | None) -> Iterator[str]:
         yield (
             f"Found {_share(figures['found'])}; type right, of the cells found: {_share(figures['right_of_found'])}; "
             f"of those not left unclassified: {_share(figures['right_of_named'])}."
+        )
+
+
+def _unseen_laboratory(figures: Figures | None) -> Iterator[str]:
+    if not figures:
+        return
+    yield f"\n**A laboratory never seen: fields of {len(figures['patients'])} patients with leukemia** (exact intervals over cells; {', '.join(figures['weights'])})\n"
+    yield "| class | found | of these called blast | without a name | called |\n|---|---|---|---|---|"
+    groups = {"all blasts": figures["blasts"], "all others": figures["mature"]}
+    for name, f in {**figures["by_class"], **groups}.items():
+        called = ", ".join(
+            f"{n} {kind}" for kind, n in f["called"].items() if kind not in ("blast", "unclassified")
+        )
+        shown = " | ".join(_share(f[k]) for k in ("found", "called_blast", "without_a_name"))
+        yield f"| {name.replace('_', ' ')} | {shown} | {called.replace('_', ' ')} |"
+    yield f"\nOf the others, type right: {_share(figures['mature']['type_right'])} of the cells found.\n"
+    yield "| patient | disease | fields | leukocytes | without a name | counted | blasts | flag |\n|---|---|---|---|---|---|---|---|"
+    for p in figures["patients"]:
+        blasts = "-" if p["blast_percent"] is None else f"{p['blast_percent']:.1f} %"
+        yield (
+            f"| {p['patient']} | {p['disease']} | {p['fields']} | {p['leukocytes']} | {p['unclassified_percent']:.1f} % | "
+            f"{p['counted']} | {blasts} | `{p['flag']}` |"
         )
 
 
