@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: page demo test lint types unit integration weights calibration measure measure-unseen measure-lab lodo seeds bench performance wheel clean
+.PHONY: page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab lodo seeds bench performance wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml
 demo: $(VENV)/.installed
 	$(BIN)/smearscan demo demo
 
-test: demo lint types integration unit
+test: demo lint types docs integration unit
 
 # The review page's script and styles, from web/ into the package; both are committed, so that users need no node.
 page:
@@ -30,6 +30,10 @@ lint: $(VENV)/.installed
 
 types: $(VENV)/.installed
 	$(BIN)/mypy
+
+# The pages as a site, build/site/index.html; any warning ends it. (The variable silences the theme's note on its successor.)
+docs: $(VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 unit: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/unit
@@ -75,7 +79,7 @@ calibration: $(VENV)/.installed
 	  --limit "sites without ids of patients count as one slide each" --limit "no lymphoid blast is among the labeled cells" \
 	  --json docs/results/calibration.json --plot docs/reliability.png > /dev/null
 
-# Every figure of the README and the cards; writes docs/results/*.json.
+# Every figure of the README, the pages and the cards; writes docs/results/*.json.
 measure: $(VENV)/.installed
 	$(BIN)/smearscan evaluate detector --config configs/detector.yaml --data $(DATA) \
 	  --empty $(DATA)/rbc_only_fields --points configs/apml_counts.csv --points-images $(DATA)/apml_fields \
@@ -89,7 +93,13 @@ measure: $(VENV)/.installed
 	$(BIN)/smearscan evaluate coverage --out docs/results/coverage.json > /dev/null
 	$(BIN)/smearscan evaluate pooled build/labeled.csv --out docs/results/pooled.json > /dev/null
 
-	$(BIN)/python -m references table docs/results --into README.md > /dev/null
+	$(BIN)/python -m references unseen $(DATA) --out docs/results/unseen_leukemias.json > /dev/null
+	$(MAKE) tables
+
+# The figures of docs/results as they stand in the README and the pages.
+tables: $(VENV)/.installed
+	$(BIN)/python -m references table docs/results --part front --into README.md > /dev/null
+	$(BIN)/python -m references table docs/results --into docs/measured.md > /dev/null
 	$(BIN)/python -m references table docs/results --part statistics --into docs/statistics.md > /dev/null
 
 # What takes new trainings: sites and patients the net never saw.
