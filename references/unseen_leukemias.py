@@ -39,7 +39,7 @@ def measure_unseen(scanner: SmearScanner, data: Path) -> dict[str, Any]:
     -------
     dict
         ``weights``; ``by_class``: of each class how many were found, of those how many called blast, left
-        without a name, and what the others were called; ``blasts`` and ``mature``: the same for all blasts and
+        without a name, and what the others were called; ``blasts``, ``mature``: the same for all blasts, and
         for all other cells with the share whose type is right; ``patients``: what the report says of each.
         Intervals are exact ones over cells: nine patients are few, and cells of one resemble each other.
 
