@@ -14,6 +14,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from smearscan.runtime.process import check_process
+
 Pictures = NDArray[np.uint8]
 Answers = NDArray[np.float32]
 
@@ -32,6 +34,8 @@ def _pool(at_once: int) -> ThreadPoolExecutor:
 class Batched(ABC):
     """An engine that runs fixed batches; safe to call from several threads.
 
+    It belongs to the process that made it: in a forked one it raises :class:`smearscan.errors.EngineError`.
+
     Parameters
     ----------
     name : str
@@ -45,9 +49,11 @@ class Batched(ABC):
     def __init__(self, name: str, batch: int, at_once: int | None = None) -> None:
         self.name, self.batch = name, batch
         self.at_once = at_once or usable_cores()
+        self._made_in = os.getpid()
 
     def run(self, images: Pictures) -> Answers:
         """Map (B, H, W, 3) uint8 RGB to the network's output, (B, ...) float32; B may be 0."""
+        check_process(self._made_in, f"engine {self.name}")
         # without pictures the output's shape is known to the network alone: ask it for a blank batch
         starts = range(0, max(len(images), 1), self.batch)
         batches = [_filled(images[start : start + self.batch], self.batch) for start in starts]

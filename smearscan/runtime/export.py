@@ -70,10 +70,15 @@ def _onnx(network: "nn.Module", spec: NetworkSpec, out: Path) -> Engine:
 
 
 def _openvino(network: "nn.Module", spec: NetworkSpec, out: Path) -> Engine:
-    import openvino as ov
+    from smearscan.runtime.openvino_engine import (
+        OpenVinoEngine,
+        blob_of,
+        core,
+        import_openvino,
+        to_openvino,
+    )
 
-    from smearscan.runtime.openvino_engine import OpenVinoEngine, blob_of, core, to_openvino
-
+    ov = import_openvino()
     ov.save_model(to_openvino(network, spec, -1), out, compress_to_fp16=False)
     return OpenVinoEngine(blob_of(core().read_model(out), "f32"), spec.batch + 1, "f32")
 

@@ -1,15 +1,23 @@
 """Networks run by OpenVINO on the CPU: the default there."""
 
+import os
+import sys
+import threading
 import warnings
-from functools import cache
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from smearscan.runtime.batches import Answers, Batched, Pictures, usable_cores
 from smearscan.runtime.network import NetworkSpec, Precision
+from smearscan.runtime.process import check_process
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+_making, _importing = threading.Lock(), threading.Lock()
+_core: tuple[Any, int] | None = None
+"""The core, and the process that made it."""
 
 
 class OpenVinoEngine(Batched):
@@ -48,6 +56,10 @@ class OpenVino:
     name = "openvino"
     made_with: tuple[str, ...] = ("openvino", "torch")
 
+    def __init__(self) -> None:
+        if _core is not None:  # told before torch, too, would wait for threads that a fork left behind
+            check_process(_core[1], "OpenVINO")
+
     def compiled(self, network: "nn.Module", spec: NetworkSpec, precision: Precision) -> bytes:
         """Compile once, for pictures of any size: slides differ in scale, and each shape costs half a second.
 
@@ -64,20 +76,50 @@ class OpenVino:
         return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-@cache
 def core() -> Any:
-    """Give the one ``openvino.Core`` of this process.
+    """Give the one ``openvino.Core`` of this process, whichever of its threads asks first.
 
     Its CPU plugin gives the thread that loads it a stack for signals. Two that go in the order they came
     leave the thread a stack whose memory is gone: the next signal with a handler (Ctrl-C, the end of a child)
     would end the process.
-    """
-    import openvino as ov
 
-    # Its bindings look up numpy's types at the first need, in a way (pybind11's) that lets two threads wait
-    # for each other for ever: so once here, before any thread computes.
-    ov.Type.u8.to_dtype()
-    return ov.Core()
+    Raises
+    ------
+    EngineError
+        In a process that was forked off one that had it: the threads of its plugin are gone there.
+    """
+    global _core
+    if _core is not None:  # before the lock, which may have been held when this process was forked off
+        check_process(_core[1], "OpenVINO")
+        return _core[0]
+    with _making:
+        if _core is None:
+            ov = import_openvino()
+            # Its bindings look up numpy's types at the first need, in a way (pybind11's) that lets two
+            # threads wait for each other for ever: so once here, before any thread computes.
+            ov.Type.u8.to_dtype()
+            _core = ov.Core(), os.getpid()
+        return _core[0]
+
+
+def import_openvino() -> Any:
+    """Import OpenVINO without its telemetry, which sends usage data at the import and at each conversion.
+
+    Where the package ``openvino_telemetry`` cannot be imported, OpenVINO takes a stub of its own that sends
+    nothing.
+    """
+    with _importing:
+        hidden = sys.modules.get("openvino_telemetry")
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+        try:
+            import openvino
+            import openvino.tools.ovc  # bound to the stub here, wherever it is first used
+        finally:
+            if hidden is None:
+                del sys.modules["openvino_telemetry"]
+            else:
+                sys.modules["openvino_telemetry"] = hidden
+    return openvino
 
 
 def to_openvino(network: "nn.Module", spec: NetworkSpec, batch: int) -> Any:
@@ -90,9 +132,9 @@ def to_openvino(network: "nn.Module", spec: NetworkSpec, batch: int) -> Any:
     batch : int
         Pictures a batch; -1 leaves it open.
     """
-    import openvino as ov
     import torch
 
+    ov = import_openvino()
     example = torch.zeros(max(batch, 1), *spec.example, 3, dtype=torch.uint8)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the converter's own ways; its outcome is tested

@@ -11,6 +11,8 @@ from smearscan.runtime.network import Precision
 
 _thread = threading.local()
 _setting = threading.Lock()
+_on_gpu = threading.Lock()
+"""One for the process, as cuDNN's flags are: two engines at once would undo each other's."""
 
 
 class FromPixels(nn.Module):
@@ -62,7 +64,6 @@ class TorchEngine(Batched):
         name = f"torch {self._device}" + (" bf16" if self._half else "")
         super().__init__(name, batch, at_once if self._device.type == "cpu" else 1)
         self._network = network.eval().to(self._device).to(memory_format=torch.channels_last)
-        self._one_caller = threading.Lock()
 
     def _answers(self, batches: Sequence[Pictures]) -> Iterable[Answers]:
         return super()._answers(batches) if self._device.type == "cpu" else self._on_device(batches)
@@ -80,7 +81,7 @@ class TorchEngine(Batched):
         exact = torch.backends.cudnn.flags(
             enabled=True, benchmark=False, deterministic=True, allow_tf32=False
         )
-        with self._one_caller, exact, torch.autocast(self._device.type, torch.bfloat16, self._half):
+        with _on_gpu, exact, torch.autocast(self._device.type, torch.bfloat16, self._half):
             outputs = [self._network(self._sent(batch)).float() for batch in batches]
             return [out.cpu().numpy() for out in outputs]
 
