@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from smearscan.results import Cell, Detections, Field, FieldFailure, FieldResult
     from smearscan.scan.scanner import SmearScanner
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Loaded on first use: importing the package must not import torch (the command line answers --help at once).
 _WHERE = {

@@ -23,11 +23,6 @@ def areas(xyxy: Boxes) -> NDArray[np.float32]:
     return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
 
 
-def longest_sides(xyxy: Boxes) -> NDArray[np.float32]:
-    """Longest side of each box in pixels, shape (N,)."""
-    return np.asarray((xyxy[:, 2:] - xyxy[:, :2]).max(axis=1, initial=0), np.float32)
-
-
 def mean_sides(xyxy: Boxes) -> NDArray[np.float32]:
     """Geometric mean of the two sides of each box in pixels, shape (N,)."""
     return np.asarray(np.sqrt(areas(xyxy)), np.float32)

@@ -71,8 +71,8 @@ class SmearScanner:
         given = {name: value for name, value in settings.items() if value is not None}
         self.config = scan_config(None, **{**(config.model_dump() if config else {}), **given})
         # weights that do not fit are refused before an engine is made of the detector
-        self.classifier = classifier or CellClassifier.load(self.config)
-        own = self.config
+        own, self._is_custom = self.config, detector is not None or classifier is not None
+        self.classifier = classifier or CellClassifier.load(own)
         self.detector = detector or Detector.load(own.detector, own.device, own.engine)
         card = self.classifier.calibration
         self._errors = card.errors if card else None  # one object: what is computed of it is kept
@@ -82,6 +82,12 @@ class SmearScanner:
     def load(cls, config: ScanConfig) -> "SmearScanner":
         """Load the networks that a configuration names; raises as the constructor does."""
         return cls(config=config)
+
+    def __reduce__(self) -> tuple[Callable[[ScanConfig], "SmearScanner"], tuple[ScanConfig]]:
+        """Pickle the settings: a worker process loads networks of its own."""
+        if self._is_custom:
+            raise TypeError("a scanner with stages of one's own cannot be pickled; make it in the worker")
+        return SmearScanner.load, (self.config,)
 
     @property
     def weights(self) -> tuple[str, ...]:

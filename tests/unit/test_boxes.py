@@ -62,7 +62,6 @@ def test_touches_border_of_a_40_by_80_image(box: tuple[float, ...], touches: boo
 def test_sizes_of_three_boxes() -> None:
     xyxy = boxes.as_boxes([[0, 0, 4, 9], [10, 10, 30, 15], [5, 5, 5, 5]])
     assert boxes.mean_sides(xyxy).tolist() == [6, 10, 0]
-    assert boxes.longest_sides(xyxy).tolist() == [9, 20, 0]
     assert boxes.centers(xyxy).tolist() == [[2, 4.5], [20, 12.5], [5, 5]]
 
 
@@ -76,7 +75,7 @@ def test_no_boxes_are_normal() -> None:
     assert none.dtype == np.float32
     assert boxes.iou(none, three).shape == (0, 3)
     assert boxes.iou(three, none).shape == (3, 0)
-    for measure in (boxes.areas, boxes.mean_sides, boxes.longest_sides):
+    for measure in (boxes.areas, boxes.mean_sides):
         assert measure(none).shape == (0,)
     assert boxes.centers(none).shape == (0, 2)
     assert boxes.clip(none, 10, 10).shape == (0, 4)

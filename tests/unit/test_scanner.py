@@ -1,6 +1,7 @@
 """The scanner around fake networks: streaming equals one by one, in order, in bounded memory."""
 
 import gc
+import pickle
 import weakref
 from collections.abc import Iterator
 from itertools import count, islice
@@ -185,6 +186,15 @@ def test_stages_are_plain_arguments(pictures: list[Picture]) -> None:
     own = SmearScanner(fakes.detector(), by_settings.classifier, um_per_px=UM_PER_PX)
     assert own.classifier is by_settings.classifier
     assert_same(list(own.stream(pictures)), list(by_settings.stream(pictures)))
+
+
+def test_a_scanner_is_pickled_by_its_settings(pictures: list[Picture]) -> None:
+    first = scanner(window=3)
+    second = pickle.loads(pickle.dumps(first))
+    assert second.config == first.config
+    assert_same(list(second.stream(pictures)), list(first.stream(pictures)))
+    with pytest.raises(TypeError, match="make it in the worker"):
+        pickle.dumps(SmearScanner(first.detector, first.classifier))
 
 
 def test_a_configuration_in_place_of_the_detector_is_refused_with_the_cure() -> None:
