@@ -276,7 +276,8 @@ def cells_frame(
     Returns
     -------
     DataFrame
-        :data:`CELL_COLUMNS`, ``p_CLASS`` for each class of the differential, ``um_per_px``, ``calibration``.
+        :data:`CELL_COLUMNS`, ``p_CLASS`` for each class of the differential, ``um_per_px``, ``calibration``,
+        ``id`` (the cell's number within its field, from 1 on, as on overlays).
         Boxes in pixels of the field as displayed.
     """
     import pandas as pd
@@ -309,8 +310,9 @@ def cells_frame(
         *([five_digits(value) for value in part] for part in certain.T.tolist()),
         of_each_field(five_digits(result.scale.um_per_px) for result in read).tolist(),
         [calibration] * sum(sizes),
+        [number for size in sizes for number in range(1, size + 1)],
     ]
-    names = [*CELL_COLUMNS, *(f"p_{name}" for name in classes), "um_per_px", "calibration"]
+    names = [*CELL_COLUMNS, *(f"p_{name}" for name in classes), "um_per_px", "calibration", "id"]
     return pd.DataFrame(dict(zip(names, columns, strict=True)))
 
 

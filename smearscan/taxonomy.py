@@ -157,7 +157,7 @@ _NAMES: Final[dict[str, str]] = {
         eritroblasti
     """,
     "smudge_cell": """
-        smudge smudge_cell smudged_cell basket_cell gumprecht gumprecht_shadow
+        smudge smu smudge_cell smudged_cell basket_cell gumprecht gumprecht_shadow
 
         sombra_de_gumprecht mancha_de_gumprecht restos_celulares
 
@@ -176,7 +176,7 @@ _NAMES: Final[dict[str, str]] = {
         plaquette piastrina piastrine trombocita trombociti
     """,
     "other": """
-        other artefact artifact
+        other oth artefact artifact
 
         artefato artefacto artefakt artefakte artefatto artefatti
     """,
@@ -185,7 +185,7 @@ _NAMES: Final[dict[str, str]] = {
 
         celula_plasmatica plasmocito plasmazelle plasmazellen plasmocita plasmacellula plasmacellule
     """,
-    "healthy": "healthy normal non_blast no_blast",
+    "healthy": "healthy ok normal non_blast no_blast",
     "none": """
         none no_cell not_a_cell no_leukocyte background nothing red_cell red_blood_cell rbc erythrocyte
 

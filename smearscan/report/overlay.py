@@ -1,36 +1,28 @@
-"""A field with its cells drawn on it, to look at."""
+"""A field with its cells drawn on it, to look at: boxes, readable labels, a legend, a scale bar."""
 
-import cv2
+from collections import Counter
+
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
-from smearscan.results import FieldResult
+from smearscan.report.label_placement import place_labels
+from smearscan.report.palette import LOOKS, look
+from smearscan.results import Cell, FieldResult
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
 
-# Okabe and Ito's palette, told apart with any color vision; blasts in vermilion
-_COLORS = {
-    BLAST: (213, 94, 0),
-    "neutrophil": (0, 114, 178),
-    "lymphocyte": (0, 158, 115),
-    "monocyte": (204, 121, 167),
-    "eosinophil": (230, 159, 0),
-    "basophil": (86, 180, 233),
-    "immature_granulocyte": (60, 60, 160),
-    UNCLASSIFIED: (90, 90, 90),
-}
-_SHORT = {
-    "neutrophil": "neu",
-    "lymphocyte": "lym",
-    "monocyte": "mono",
-    "eosinophil": "eos",
-    "basophil": "baso",
-    "immature_granulocyte": "ig",
-    UNCLASSIFIED: "?",
-}
+Color = tuple[int, int, int]
+
+_TEXT_SHARE, _LEAST_TEXT, _MOST_TEXT = 1 / 62, 12, 40
+_BAR_UM = (5, 10, 20, 50, 100, 200, 500, 1000)
+_BAR_SHARE = 0.2
 
 
 def draw_overlay(image: NDArray[np.uint8], result: FieldResult) -> NDArray[np.uint8]:
-    """Draw each cell's box, its type and the probability of that type in percent.
+    """Draw each cell's box, number, type and the probability of that type in percent; below, the legend.
+
+    The number is the ``id`` of the cell's row in ``cells.csv``. Letters are as large as suits the field;
+    labels stand where they hide no other label, with a line to their cell where they stand off it.
 
     Parameters
     ----------
@@ -40,22 +32,124 @@ def draw_overlay(image: NDArray[np.uint8], result: FieldResult) -> NDArray[np.ui
 
     Returns
     -------
-    ndarray, (H, W, 3) uint8 RGB
+    ndarray, (H + L, W, 3) uint8 RGB
+        The field in its own pixels, and below it a strip with the colors, how many cells of each type there
+        are, and a scale bar.
     """
-    out = image.copy()
-    line = max(1, round(max(image.shape[:2]) / 500))
-    size = max(0.4, max(image.shape[:2]) / 1400)
-    for cell in result:
-        color = _COLORS.get(cell.type, (90, 90, 90))
-        x0, y0, x1, y1 = (round(v) for v in cell.xyxy)
-        cv2.rectangle(out, (x0, y0), (x1 - 1, y1 - 1), color, line)
-        told = _SHORT.get(cell.type, cell.type)
-        if np.isfinite(cell.type_probability):
-            told += f" {100 * cell.type_probability:.0f}"
-        (width, height), below = cv2.getTextSize(told, cv2.FONT_HERSHEY_SIMPLEX, size, line)
-        top = y0 - height - below if y0 > height + below else y1
-        x = min(x0, max(0, image.shape[1] - width))
-        cv2.rectangle(out, (x, top), (x + width, top + height + below), color, cv2.FILLED)
-        at = (x, top + height + below // 2)
-        cv2.putText(out, told, at, cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), line, cv2.LINE_AA)
-    return np.asarray(out, np.uint8)
+    side = max(image.shape[:2])
+    size = round(min(max(side * _TEXT_SHARE, _LEAST_TEXT), _MOST_TEXT))
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    pen = ImageDraw.Draw(picture)
+    line = max(1, round(side / 600))
+    cells = list(result)
+    for cell in cells:
+        _draw_box(pen, cell, line)
+    font = _font(size)
+    texts = [_label(number, cell) for number, cell in enumerate(cells, 1)]
+    pad = max(2, size // 6)
+    sizes = np.array([(font.getlength(text) + 2 * pad, size + 2 * pad) for text in texts]).reshape(-1, 2)
+    corners = place_labels(result.detections.xyxy, sizes, (image.shape[0], image.shape[1]))
+    for cell, corner, extent in zip(cells, corners, sizes, strict=True):
+        _draw_leader(pen, cell, corner, extent, line)
+    for cell, text, corner, extent in zip(cells, texts, corners, sizes, strict=True):
+        _draw_label(pen, cell.type, text, corner, extent, font)
+    strip = _legend(result, image.shape[1], size)
+    return np.concatenate([np.asarray(picture), np.asarray(strip)])
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)  # Pillow's own: no font need be installed
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font
+
+
+def _label(number: int, cell: Cell) -> str:
+    text = f"{number} {look(cell.type).short if cell.type in LOOKS else cell.type}"
+    return f"{text} {100 * cell.type_probability:.0f}" if np.isfinite(cell.type_probability) else text
+
+
+def _draw_box(pen: ImageDraw.ImageDraw, cell: Cell, line: int) -> None:
+    x0, y0, x1, y1 = (round(v) for v in cell.xyxy)
+    edge = (x0, y0, max(x0, x1 - 1), max(y0, y1 - 1))
+    wide = 2 * line if cell.type == BLAST else line
+    around = (edge[0] - 1, edge[1] - 1, edge[2] + 1, edge[3] + 1)
+    pen.rectangle(around, outline=_ink(look(cell.type).rgb), width=wide + 2)  # seen on light and dark ground
+    pen.rectangle(edge, outline=look(cell.type).rgb, width=wide)
+
+
+def _draw_leader(
+    pen: ImageDraw.ImageDraw, cell: Cell, corner: NDArray[np.float64], extent: NDArray[np.float64], line: int
+) -> None:
+    """Draw a line from a label to its cell, where these do not touch."""
+    x0, y0, x1, y1 = cell.xyxy
+    near = np.clip([(x0 + x1) / 2, (y0 + y1) / 2], corner, corner + extent)
+    to = np.clip(near, [x0, y0], [x1, y1])
+    if np.abs(to - near).max() > 2:
+        ends = [tuple(near.tolist()), tuple(to.tolist())]
+        pen.line(ends, fill=_ink(look(cell.type).rgb), width=line + 2)
+        pen.line(ends, fill=look(cell.type).rgb, width=line)
+
+
+def _draw_label(
+    pen: ImageDraw.ImageDraw, kind: str, text: str, corner: NDArray[np.float64], extent: NDArray[np.float64],
+    font: ImageFont.FreeTypeFont,
+) -> None:  # fmt: skip
+    color = look(kind).rgb
+    x0, y0 = (round(float(v)) for v in corner)
+    x1, y1 = (round(float(v)) - 1 for v in corner + extent)
+    pen.rectangle((x0, y0, x1, y1), fill=color, outline=_ink(color))
+    pen.text(((x0 + x1) / 2, (y0 + y1) / 2), text, fill=_ink(color), font=font, anchor="mm")
+
+
+def _ink(color: Color) -> Color:
+    """Black or white, whichever can be read on a color (relative luminance as of WCAG 2)."""
+    share = np.array(color) / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return (0, 0, 0) if float(linear @ (0.2126, 0.7152, 0.0722)) > 0.18 else (255, 255, 255)
+
+
+def _legend(result: FieldResult, width: int, size: int) -> Image.Image:
+    """Strip of `width` px: each type that there is with its color and number of cells, and a scale bar."""
+    font, pad = _font(size), size // 2
+    entries = _entries(result)
+    bar_um, bar_px = _bar(result.scale.um_per_px, width)
+    told = f"{bar_um:g} um" + ("" if result.scale.source != "assumed" else " (scale not known)")
+    room = width - max(bar_px, round(font.getlength(told))) - 4 * pad
+    places, x, row = [], pad, 0
+    for _, text in entries:
+        wide = round(2 * size + font.getlength(text) + pad)
+        if x + wide > room and x > pad:
+            x, row = pad, row + 1
+        places.append((x, row))
+        x += wide
+    pitch = size + pad
+    strip = Image.new("RGB", (width, max(row + 1, 2) * pitch + 2 * pad), (250, 250, 250))
+    pen = ImageDraw.Draw(strip)
+    for (kind, text), (x, row) in zip(entries, places, strict=True):
+        y = pad + row * pitch
+        if kind:
+            pen.rectangle((x, y, x + 3 * size // 2, y + size), fill=look(kind).rgb, outline=(0, 0, 0))
+        pen.text((x + (2 * size if kind else 0), y + size / 2), text, fill=(0, 0, 0), font=font, anchor="lm")
+    right, y = width - pad, pad + size
+    pen.rectangle((right - bar_px, y + pad // 2, right, y + pad // 2 + max(2, size // 5)), fill=(0, 0, 0))
+    pen.text((right, y), told, fill=(0, 0, 0), font=font, anchor="rs")
+    return strip
+
+
+def _entries(result: FieldResult) -> list[tuple[str, str]]:
+    """Type and words of each entry of the legend, blasts first."""
+    counts = Counter(result.types)
+    order = {kind: i for i, kind in enumerate(LOOKS)}
+    found = []
+    for kind in sorted(counts, key=lambda kind: (order.get(kind, len(order)), kind)):
+        words = "without a name" if kind == UNCLASSIFIED else kind.replace("_", " ")
+        short = "" if kind == BLAST or kind not in LOOKS else f"{look(kind).short} = "
+        found.append((kind, f"{short}{words}: {counts[kind]}"))
+    return found or [("", "no leukocyte found")]
+
+
+def _bar(um_per_px: float, width: int) -> tuple[float, int]:
+    """Length of the scale bar in micrometers and in pixels: the longest round one that is short enough."""
+    fitting = [um for um in _BAR_UM if um / um_per_px <= _BAR_SHARE * width]
+    um = max(fitting, default=_BAR_UM[0])
+    return um, min(max(1, round(um / um_per_px)), width)

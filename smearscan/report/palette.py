@@ -1,8 +1,8 @@
-"""How classes look wherever cells are drawn: Okabe and Ito's colors and Tol's muted ones, and short names.
+"""How classes look wherever cells are drawn: colors that started from Okabe and Ito's, and short names.
 
-Neighbors that are confused most are far apart for any color vision, and no picture tells a class by its color
-alone: a short name or a letter goes with it. Sources: Okabe and Ito, Color Universal Design (2008); Tol,
-Colour schemes, SRON technical note (2021).
+Colors are apart for any color vision, blasts from all others most of all (a test measures it), and no picture
+tells a class by its color alone: a short name or a letter goes with it, which is understood as a label, too.
+Source: Okabe and Ito, Color Universal Design (2008).
 """
 
 from typing import Final, NamedTuple
@@ -23,19 +23,19 @@ class Look(NamedTuple):
 
 
 LOOKS: Final = {
-    BLAST: Look("BLAST", (213, 94, 0)),
+    BLAST: Look("BLAST", (213, 60, 0)),
     "neutrophil": Look("neu", (0, 114, 178)),
     "lymphocyte": Look("lym", (0, 158, 115)),
-    "monocyte": Look("mono", (204, 121, 167)),
-    "eosinophil": Look("eos", (240, 228, 66)),
-    "basophil": Look("baso", (86, 180, 233)),
-    "immature_granulocyte": Look("ig", (92, 76, 190)),
-    "erythroblast": Look("nrbc", (136, 34, 85)),
-    "smudge_cell": Look("smu", (153, 153, 51)),
-    "platelet": Look("plt", (68, 170, 153)),
-    OTHER: Look("oth", (120, 110, 100)),
+    "monocyte": Look("mono", (240, 130, 200)),
+    "eosinophil": Look("eos", (245, 225, 60)),
+    "basophil": Look("baso", (100, 215, 240)),
+    "immature_granulocyte": Look("ig", (45, 30, 130)),
+    "erythroblast": Look("nrbc", (170, 0, 110)),
+    "smudge_cell": Look("smu", (195, 165, 115)),
+    "platelet": Look("plt", (225, 225, 225)),
+    OTHER: Look("oth", (0, 0, 0)),
     HEALTHY: Look("ok", (0, 114, 178)),
-    UNCLASSIFIED: Look("?", (150, 150, 150)),
+    UNCLASSIFIED: Look("?", (120, 120, 120)),
 }
 _OWN: Final = ((204, 102, 119), (221, 204, 119), (170, 68, 153), (102, 153, 204), (136, 204, 238))
 

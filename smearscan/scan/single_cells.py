@@ -183,5 +183,6 @@ class NamedCells:
         """
         read = {i: r.scale.source for i, r in enumerate(self.results) if isinstance(r, FieldResult)}
         table = cells_frame(self.results, root, self.calibration).assign(ruler=list(read.values()))
+        table = table.drop(columns="id")  # a picture has one cell
         table.index = pd.Index(list(read), dtype=int)
         return table

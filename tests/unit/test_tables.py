@@ -42,7 +42,7 @@ CORRECTED = [
 CELLS = """
 slide field x0 y0 x1 y1 score type type_probability blast_probability
 """.split()  # noqa: SIM905
-CELL_TABLE = [*CELLS, *(f"p_{name}" for name in DIFFERENTIAL_CLASSES), "um_per_px", "calibration"]
+CELL_TABLE = [*CELLS, *(f"p_{name}" for name in DIFFERENTIAL_CLASSES), "um_per_px", "calibration", "id"]
 
 
 def field(
@@ -239,6 +239,7 @@ def test_cells_columns_and_values() -> None:
     assert first["p_neutrophil"] == 0.7
     assert first["um_per_px"] == 0.068571
     assert set(table["calibration"]) == {""}
+    assert cells_frame([field(), field()])["id"].tolist() == [1, 2, 1, 2]  # within each field, as on overlays
     assert set(cells_frame([field()], None, "site")["calibration"]) == {"site"}
 
 
