@@ -42,3 +42,30 @@ def make_review(out: Path, facts: "RunFacts", slides: "Slides", root: Path, with
     if done.missing_pictures:
         n = done.missing_pictures
         err.print(f"{n} fields could not be read again: they are in the page without their pictures")
+
+
+def export_kinds(listed: str | None) -> list[str]:
+    """Read kinds of export, by commas; refuse an unknown one before the scan."""
+    if not listed:
+        return []
+    from smearscan.report.exports import KINDS
+
+    kinds = [kind.strip().lower() for kind in listed.split(",") if kind.strip()]
+    for kind in kinds:
+        if kind not in KINDS:
+            raise ConfigError(f"--export {kind}: is none of {', '.join(KINDS)}")
+    if "parquet" in kinds:
+        from importlib.util import find_spec
+
+        if find_spec("pyarrow") is None:
+            raise ConfigError("--export parquet needs pyarrow: pip install pyarrow")
+    return kinds
+
+
+def make_exports(out: Path, kinds: list[str], facts: "RunFacts", slides: "Slides", root: Path) -> None:
+    """Write exports, with the run's manifest, and say where they are."""
+    from smearscan.cli.console import err
+    from smearscan.report.exports import write_exports
+
+    for path in write_exports(out, kinds, facts, slides, root):
+        err.print(f"written: {path}", markup=False)

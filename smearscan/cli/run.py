@@ -21,6 +21,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--out", type=_PATH, required=True, help="Report to write, CSV, one row a slide.")
 @click.option("--cells", type=_PATH, help="Table of every leukocyte to write, CSV.")
 @click.option("--overlays", type=_PATH, help="Folder for pictures of the fields with their cells drawn in.")
+@click.option("--export", "kinds", help="Files for other tools: coco,yolo,geojson,parquet,fhir, by commas.")
+@click.option("--exports", type=_PATH, help="Folder for --export. Default: 'exports' beside the report.")
 @click.option("--review", type=_PATH, help="Folder for the page to review, correct and sign in a browser.")
 @click.option(
     "--task", type=click.Choice(["both", "blast", "differential"]), help="Nets to run. Default: both."
@@ -52,13 +54,13 @@ _PATH = click.Path(path_type=Path)
 @click.option("--config", "config_file", type=_PATH, help="YAML file of settings; options win over it.")
 def command(
     slides: Path, out: Path, cells: Path | None, overlays: Path | None, review: Path | None,
-    pairs: tuple[Path, ...], timing: bool, config_file: Path | None, **settings: object,
+    kinds: str | None, exports: Path | None, pairs: tuple[Path, ...], timing: bool, config_file: Path | None, **settings: object,
 ) -> None:  # fmt: skip
     """Scan SLIDES: every sub-folder is a slide, its pictures are fields; a loose picture is a slide.
 
     The report suggests; it is never a diagnosis. Exit code 0: done; 1: some fields failed; 2: wrong usage.
     """
-    from smearscan.cli.after_scan import facts_of, folder_for, make_review
+    from smearscan.cli.after_scan import export_kinds, facts_of, folder_for, make_exports, make_review
     from smearscan.config import scan_config
     from smearscan.differential.slide_report import report_frame
     from smearscan.io.folders import find_slides
@@ -67,6 +69,7 @@ def command(
 
     _check_targets(out, cells, overlays)
     folder_for(review, "--review")
+    wanted = export_kinds(kinds)
     slides_found = find_slides(slides)
     config = scan_config(config_file, **settings, **stages(pairs))
 
@@ -92,6 +95,8 @@ def command(
                 write_csv(report_frame(reports), out)
                 if cells:
                     write_csv(cells_frame(results, slides, named), cells)
+    if wanted:
+        make_exports(exports or out.parent / "exports", wanted, facts_of(scanner), read, slides)
     if review:
         with scanner.timer("write"):
             make_review(review, facts_of(scanner), read, slides)

@@ -51,6 +51,8 @@ class RunFacts:
         Of smearscan.
     packages : dict
         Versions of what computes.
+    recalibrated_by : str
+        Name of the calibration card that changed probabilities; empty where none did.
     """
 
     task: str
@@ -62,6 +64,7 @@ class RunFacts:
     made: str
     version: str = __version__
     packages: Mapping[str, str] | None = None
+    recalibrated_by: str = ""
 
     @classmethod
     def of(cls, settings: BaseModel, cards: Sequence[Card], calibration: Calibration | None) -> "RunFacts":
@@ -85,6 +88,7 @@ class RunFacts:
             settings=pathless(settings.model_dump()),
             made=now(),
             packages=package_versions(),
+            recalibrated_by=calibration.name if calibration and calibration.scaling else "",
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -1,0 +1,49 @@
+"""All cells as one Parquet file, a row group a slide, with the run's facts in its metadata."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from smearscan.differential.slide_report import SlideReport
+from smearscan.errors import ConfigError
+from smearscan.report.run_facts import RunFacts, field_name
+from smearscan.results import CELL_COLUMNS, FieldFailure, FieldResult, cells_frame
+from smearscan.taxonomy import NOTICE
+
+_TEXT = ("slide", "field", "type", "calibration")
+
+
+class ParquetExport:
+    """Writes ``cells.parquet``: the columns of ``cells.csv``, of the same names, with their types."""
+
+    def __init__(self, folder: Path, facts: RunFacts, root: Path | None) -> None:
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ImportError as error:
+            raise ConfigError("--export parquet needs pyarrow: pip install pyarrow") from error
+        folder.mkdir(parents=True, exist_ok=True)
+        self.file, self._root, self._facts = folder / "cells.parquet", root, facts
+        self._part = self.file.with_name(".cells.parquet.part")
+        self.columns = [*CELL_COLUMNS, *(f"p_{name}" for name in facts.classes), "um_per_px", "calibration"]
+        told = {"smearscan": json.dumps(facts.as_json()), "notice": NOTICE}
+        fields = [(name, pa.string() if name in _TEXT else pa.float64()) for name in self.columns]
+        self._schema: Any = pa.schema(fields, metadata=told)
+        self._pa: Any = pa
+        self._writer: Any = pq.ParquetWriter(self._part, self._schema, compression="zstd")
+
+    def add(self, report: SlideReport, results: list[FieldResult | FieldFailure]) -> None:
+        """Add a slide."""
+        table = cells_frame(results, self._root, self._facts.recalibrated_by)
+        if not len(table):
+            return
+        read = [r for r in results if isinstance(r, FieldResult)]
+        names = [field_name(r.path, self._root) for r in read for _ in range(len(r))]
+        table = table.assign(field=names).reindex(columns=self.columns)
+        self._writer.write_table(self._pa.Table.from_pandas(table, self._schema, preserve_index=False))
+
+    def close(self) -> list[Path]:
+        """Finish the file; returns it."""
+        self._writer.close()
+        self._part.replace(self.file)
+        return [self.file]
