@@ -54,7 +54,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--config", "config_file", type=_PATH, help="YAML file of settings; options win over it.")
 def command(
     slides: Path, out: Path, cells: Path | None, overlays: Path | None, review: Path | None,
-    kinds: str | None, exports: Path | None, pairs: tuple[Path, ...], timing: bool, config_file: Path | None, **settings: object,
+    kinds: str | None, exports: Path | None, pairs: tuple[Path, ...], timing: bool,
+    config_file: Path | None, **settings: object,
 ) -> None:  # fmt: skip
     """Scan SLIDES: every sub-folder is a slide, its pictures are fields; a loose picture is a slide.
 

@@ -1,6 +1,6 @@
 """All exports of a run in one pass over its slides."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -28,7 +28,7 @@ class Export(Protocol):
         """Finish; returns what was written: files, or folders of many."""
 
 
-_MAKERS = {
+_MAKERS: dict[str, Callable[[Path, RunFacts, Path | None], Export]] = {
     "coco": CocoExport,
     "yolo": YoloExport,
     "geojson": GeoJsonExport,
@@ -63,7 +63,8 @@ class Exported:
             if kind not in _MAKERS:
                 raise ConfigError(f"--export {kind}: is none of {', '.join(KINDS)}")
         makers = [_MAKERS[kind] for kind in dict.fromkeys(kinds)]
-        self._exports: list[Export] = [make(folder, facts, root) for make in (*makers, ManifestExport)]
+        self._exports = [make(folder, facts, root) for make in makers]
+        self._exports.append(ManifestExport(folder, facts, root))
 
     def add(self, report: SlideReport, results: list[FieldResult | FieldFailure]) -> None:
         """Add a slide to every export."""
