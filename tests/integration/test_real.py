@@ -12,7 +12,7 @@ from smearscan.detection import boxes
 from smearscan.detection.detector import Detector
 from smearscan.io.decode import read_image
 from smearscan.results import Detections
-from smearscan.rulers.scale import measure
+from smearscan.rulers.scale import measure_scale
 from smearscan.weights.pairs import shipped_folder
 
 pytestmark = [pytest.mark.realdata, pytest.mark.weights, pytest.mark.slow]
@@ -26,7 +26,7 @@ def detector() -> Detector:
 
 
 def leukocytes(detector: Detector, image: NDArray[np.uint8]) -> Detections:
-    return detector.detect(image, measure(detector, [image])).leukocytes
+    return detector.detect(image, measure_scale(detector, [image])).leukocytes
 
 
 @pytest.fixture(scope="module")
