@@ -61,7 +61,7 @@ def _ms(finder: Detector, field: Any, rounds: int) -> float:
     seconds = []
     for _ in range(rounds + 1):
         began = time.perf_counter()
-        finder.detect([field], [Scale(SMALL.um_per_px, "given")])
+        finder.detect(field, Scale(SMALL.um_per_px, "given"))
         seconds.append(time.perf_counter() - began)
     return round(1000 * median(seconds[1:]), 3)
 
