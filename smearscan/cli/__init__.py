@@ -20,6 +20,7 @@ _COMMANDS = {
     "calibrate": ("calibrate", "Fit probabilities and error rates to labeled cells of a site."),
     "validate": ("validate", "Compare reports with counts by hand."),
     "dataset": ("dataset", "Prepare training manifests from data sets."),
+    "corrections": ("corrections", "Turn what people corrected on the review page into training sets."),
     "weights": ("weights", "List and verify weights."),
     "doctor": ("doctor", "Tell what this installation would run on."),
 }

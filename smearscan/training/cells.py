@@ -19,6 +19,7 @@ from smearscan.rulers.scale import measure_scale
 from smearscan.scan.single_cells import central_cell, measure_crops
 from smearscan.taxonomy import fold_name, known_as
 
+MANIFEST = "manifest.csv"
 _BOX = ["x0", "y0", "x1", "y1"]
 Progress = Callable[[str], None]
 """Called with a word after each picture."""
@@ -96,7 +97,7 @@ def read_cells(
     Parameters
     ----------
     source : Path
-        Folder of classes, or CSV manifest.
+        Folder of classes, or CSV manifest, or a folder that holds ``manifest.csv``.
     root : Path
         What ``image`` is relative to.
     detector : Path or None
@@ -107,6 +108,8 @@ def read_cells(
     seed : int
         Of the split, where the manifest has none.
     """
+    if (source / MANIFEST).is_file():  # a folder that 'smearscan corrections apply' made
+        source = source / MANIFEST
     table = read_tree(source) if source.is_dir() else read_manifest(source)
     if um_per_px is not None:
         table["um_per_px"] = table["um_per_px"].fillna(um_per_px) if "um_per_px" in table else um_per_px

@@ -25,6 +25,8 @@ from smearscan.differential.tally import SlideTally
 from smearscan.report.review import write_review
 from smearscan.report.review.page import built, dictionaries
 from smearscan.results import Scale
+from smearscan.training.corrections import apply_corrections
+from smearscan.training.corrections_file import read_corrections
 
 AXE = Path(__file__).resolve().parents[2] / "web/node_modules/axe-core/axe.min.js"
 EVIL = "<img src=x onerror=alert(1)>\"'`</script><script>alert(2)</script>\u202egnp.exe & co"
@@ -158,7 +160,9 @@ def test_sign_only_without_unclassified_cells_and_a_second_reader(watched: Watch
     assert page.locator("#compared tbody tr").count() == len(differing["differing"]) > 0
 
 
-def test_work_survives_a_reload_and_travels_in_the_file(watched: Watched, tmp_path: Path) -> None:
+def test_work_survives_a_reload_and_travels_in_the_file(
+    watched: Watched, run: tuple[Path, drawn_run.Slides], tmp_path: Path
+) -> None:
     page = watched.open("#/slide/1/gallery")
     page.focus("#cells")
     page.keyboard.press("ArrowRight")
@@ -181,6 +185,9 @@ def test_work_survives_a_reload_and_travels_in_the_file(watched: Watched, tmp_pa
     file = json.loads(saved.read_text(encoding="utf-8"))
     assert file["schema"] == "smearscan.corrections/1"
     assert len(file["slides"][0]["readings"][0]["decisions"]) == 2
+    done = apply_corrections(read_corrections(saved), run[0], tmp_path / "set")
+    assert sum(done.classes.values()) == 2
+    assert done.classes["eosinophil"] == done.classes["none"] == 1
 
 
 def drawn_counts(n: int, seed: int = 1) -> list[dict[str, Any]]:

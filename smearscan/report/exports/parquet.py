@@ -25,7 +25,13 @@ class ParquetExport:
         folder.mkdir(parents=True, exist_ok=True)
         self.file, self._root, self._facts = folder / "cells.parquet", root, facts
         self._part = self.file.with_name(".cells.parquet.part")
-        self.columns = [*CELL_COLUMNS, *(f"p_{name}" for name in facts.classes), "um_per_px", "calibration"]
+        self.columns = [
+            *CELL_COLUMNS,
+            *(f"p_{name}" for name in facts.classes),
+            "um_per_px",
+            "calibration",
+            "id",
+        ]
         told = {"smearscan": json.dumps(facts.as_json()), "notice": NOTICE}
         fields = [(name, pa.string() if name in _TEXT else pa.float64()) for name in self.columns]
         self._schema: Any = pa.schema(fields, metadata=told)

@@ -1,0 +1,40 @@
+"""``smearscan corrections``."""
+
+from pathlib import Path
+
+import click
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.group("corrections")
+def command() -> None:
+    """Use what people corrected on the review page."""
+
+
+@command.command("apply")
+@click.argument("file", type=_PATH)
+@click.option("--to", type=_PATH, required=True, help="New folder for the training sets.")
+@click.option("--pictures", type=_PATH, required=True, help="The folder that was scanned.")
+@click.option("--reader", help="Take this reader's word alone. Default: all; cells in dispute are left out.")
+def apply(file: Path, to: Path, pictures: Path, reader: str | None) -> None:
+    """Turn FILE, saved by the review page, into training sets of both stages and a table to calibrate on."""
+    from smearscan.cli.console import err
+    from smearscan.training.corrections import apply_corrections
+    from smearscan.training.corrections_file import read_corrections
+
+    done = apply_corrections(read_corrections(file), pictures, to, reader)
+    for name, n in sorted(done.classes.items(), key=lambda item: -item[1]):
+        click.echo(f"{name} {n}")
+    err.print(f"whole fields for the detector: {done.whole_fields}", markup=False)
+    if done.differing:
+        err.print(f"left out, as the readers differ: {done.differing} cells", markup=False)
+    manifest = to / "manifest.csv"
+    err.print(f"smearscan train classifier {manifest} --start NET --out runs/net", markup=False)
+    if done.whole_fields:
+        config = to / "detector.yaml"
+        err.print(
+            f"smearscan train detector --config {config} --data {to} --start NET --out runs/detector",
+            markup=False,
+        )
+    err.print(f"smearscan calibrate --cells {to / 'truth.csv'} --out site.yaml", markup=False)
