@@ -1,43 +1,73 @@
-"""Pictures in, RGB out. BGR exists in this file only."""
+"""Pictures in, RGB out. Which kind a file is, its content says; what is not known is refused by name."""
 
+import struct
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
 
 import cv2
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from smearscan.errors import ImageError
+from smearscan.io.icc import to_srgb
+from smearscan.io.jpeg import decode_jpeg
+from smearscan.io.limits import MAX_PIXELS, MIN_SIDE_PX, check_size
+from smearscan.io.samples import to_rgb8, turned_upright
+
+__all__ = [
+    "MAX_PIXELS",
+    "MIN_SIDE_PX",
+    "REDUCTIONS",
+    "SUFFIXES",
+    "Rgb",
+    "as_rgb",
+    "checked",
+    "longest_side",
+    "read_image",
+    "read_reduced",
+    "some_images",
+    "write_image",
+]
 
 Rgb = NDArray[np.uint8]
 S = TypeVar("S")
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
-MIN_SIDE_PX = 32
-"""A picture with a shorter side holds no whole cell at any usual magnification."""
 
-MAX_PIXELS = 500_000_000
-"""Larger single pictures (about 22,000 x 22,000) are refused: export them as fields."""
+REDUCTIONS = (1, 2, 4, 8)
+"""By how much a JPEG's sides can be reduced while it is decoded."""
 
-REDUCTIONS = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4,
-              8: cv2.IMREAD_REDUCED_COLOR_8}  # fmt: skip
-"""By how much a JPEG's sides can be reduced while it is decoded, and OpenCV's word for it."""
+_FORMATS = ("BMP", "JPEG", "PNG", "TIFF")
+"""All that Pillow is let look at: some of its other readers start programs."""
 
-_HEADER = 1 << 20  # bytes of a file within which its size is looked for
 _ORIENTATION = 0x0112  # EXIF tag
+_UNREAD = {
+    b"RIFF": "WebP",
+    b"GIF8": "GIF",
+    b"\x00\x00\x00\x0cjP": "JPEG-2000",
+    b"\xff\x4f\xff\x51": "JPEG-2000",
+    b"\xff\x0a": "JPEG XL",
+    b"%PDF": "PDF",
+    b"8BPS": "Photoshop",
+    b"PK\x03\x04": "archive",
+}
+"""How files begin that users take for pictures that are read."""
 
 
-def read_image(path: str | Path) -> Rgb:
+def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Rgb:
     """Read a picture as RGB, turned upright by its EXIF tag.
 
     Parameters
     ----------
     path : str or Path
-        JPEG, PNG, TIFF (first page) or BMP; gray, RGB, RGBA (laid on white) or 16 bits a channel (scaled to
-        the smallest of 8, 10, 12, 14 or 16 bits that holds its largest value).
+        JPEG, PNG, TIFF (see :func:`smearscan.io.tiff.decode_tiff`) or BMP; gray, RGB, with or without alpha,
+        up to 16 bits a channel or floats (see :func:`smearscan.io.samples.to_rgb8`).
+    max_pixels : int
+        Limit of height times width, checked before anything is decoded.
 
     Returns
     -------
@@ -47,12 +77,15 @@ def read_image(path: str | Path) -> Rgb:
     Raises
     ------
     ImageError
-        If the file is missing, empty, broken or cut short, or its size is outside the limits.
+        If the file is missing, empty, damaged or cut short, of a kind that is not read, or its size is
+        outside the limits.
     """
-    return read_reduced(path, 1)[0]
+    return read_reduced(path, 1, max_pixels)[0]
 
 
-def read_reduced(path: str | Path, reduction: int) -> tuple[Rgb, tuple[int, int], int]:
+def read_reduced(
+    path: str | Path, reduction: int, max_pixels: int = MAX_PIXELS
+) -> tuple[Rgb, tuple[int, int], int]:
     """Read a picture, a JPEG with fewer pixels: they are never computed, which is much quicker.
 
     Parameters
@@ -62,6 +95,8 @@ def read_reduced(path: str | Path, reduction: int) -> tuple[Rgb, tuple[int, int]
     reduction : int
         1, 2, 4 or 8: each way one pixel stands for so many (libjpeg's scaled inverse transform, a mean of
         blocks). Other kinds of files are read whole.
+    max_pixels : int
+        As :func:`read_image`.
 
     Returns
     -------
@@ -79,30 +114,29 @@ def read_reduced(path: str | Path, reduction: int) -> tuple[Rgb, tuple[int, int]
     """
     path = Path(path)
     try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if not len(data):
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{path}: cannot be read ({reason})") from error
+    if not data:
         raise ImageError(f"{path}: the file is empty")
-    is_jpeg = data[:2].tobytes() == b"\xff\xd8"  # by content: a PNG named .jpg is common
-    shape = _shape_of(data) if is_jpeg and reduction > 1 else None
-    if shape is None:
-        reduction = 1
-    image = _decode_jpeg(data, path, reduction) if is_jpeg else _decode_with_pillow(path)
-    height, width = shape or image.shape[:2]
-    if (-(-height // reduction), -(-width // reduction)) != image.shape[:2]:
-        height, width = width, height  # the EXIF tag turns it by a quarter
-    check_size(height, width, str(path))
-    return image, (height, width), reduction
+    name = str(path)
+    if data[:2] == b"\xff\xd8":  # by content: a PNG named .jpg is common
+        image, shape = decode_jpeg(data, name, reduction, max_pixels)
+        return image, shape, reduction
+    image = _decode_whole(data, name, max_pixels)
+    return image, (image.shape[0], image.shape[1]), 1
 
 
-def as_rgb(image: object) -> Rgb:
+def as_rgb(image: object, max_pixels: int = MAX_PIXELS) -> Rgb:
     """Bring what a caller holds to an RGB field.
 
     Parameters
     ----------
     image : ndarray, PIL.Image.Image, str or Path
         An array is (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) gray, uint8, uint16 or float in [0, 1].
+    max_pixels : int
+        As :func:`read_image`.
 
     Returns
     -------
@@ -114,11 +148,15 @@ def as_rgb(image: object) -> Rgb:
         If it is none of these.
     """
     if isinstance(image, (str, Path)):
-        return read_image(image)
+        return read_image(image, max_pixels)
     if isinstance(image, Image.Image):
-        return checked(_from_pillow(image), "picture")
+        name = str(getattr(image, "filename", "") or "picture")
+        check_size(image.height, image.width, name, max_pixels)
+        return _from_pillow(image, name)
     if isinstance(image, np.ndarray):
-        return checked(_to_rgb8(image, "array"), "array")
+        if image.ndim == 3 and image.shape[2] == 2:
+            raise ImageError(f"array: shape {image.shape} is no picture; give (H, W, 3), (H, W, 4) or (H, W)")
+        return checked(to_rgb8(image, "array"), "array", max_pixels)
     raise ImageError(f"a field must be an RGB array, a PIL image or a path, not {type(image).__name__}")
 
 
@@ -129,7 +167,7 @@ def longest_side(image: object) -> int:
     try:
         if isinstance(image, Image.Image):
             return max(image.size)
-        with Image.open(image) as picture:  # type: ignore[arg-type]
+        with Image.open(image, formats=_FORMATS) as picture:  # type: ignore[arg-type]
             return max(picture.size)
     except (OSError, ValueError, SyntaxError, AttributeError, Image.DecompressionBombError):
         return 0  # reading it will tell why
@@ -162,7 +200,7 @@ def write_image(path: str | Path, image: Rgb, quality: int = 92) -> None:
     try:
         is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
         options = [cv2.IMWRITE_JPEG_QUALITY, quality] if is_jpeg else []
-        done, data = cv2.imencode(path.suffix, image[:, :, ::-1], options)
+        done, data = cv2.imencode(path.suffix, image[:, :, ::-1], options)  # OpenCV's order is BGR
     except cv2.error:  # no such format
         done = False
     if not done:
@@ -173,7 +211,7 @@ def write_image(path: str | Path, image: Rgb, quality: int = 92) -> None:
         raise ImageError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def checked(image: Rgb, name: str) -> Rgb:
+def checked(image: Rgb, name: str, max_pixels: int = MAX_PIXELS) -> Rgb:
     """Return the picture if its size is within the limits.
 
     Raises
@@ -181,117 +219,62 @@ def checked(image: Rgb, name: str) -> Rgb:
     ImageError
         Naming the picture, its size and the limit.
     """
-    check_size(image.shape[0], image.shape[1], name)
+    check_size(image.shape[0], image.shape[1], name, max_pixels)
     return image
 
 
-def check_size(height: int, width: int, name: str) -> None:
-    """Check a picture's size, pixels.
+def _decode_whole(data: bytes, name: str, max_pixels: int) -> Rgb:
+    """Decode what is no JPEG file, by the kind that its first bytes tell."""
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return _decode_png(data, name, max_pixels)
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        from smearscan.io.tiff import decode_tiff  # its parser is loaded where a TIFF file is met
 
-    Raises
-    ------
-    ImageError
-        As :func:`checked`.
-    """
-    if min(height, width) < MIN_SIDE_PX:
-        raise ImageError(
-            f"{name}: {width}x{height} px is too small; a field has at least {MIN_SIDE_PX} px a side"
-        )
-    if height * width > MAX_PIXELS:
-        raise ImageError(
-            f"{name}: {width}x{height} px is too large; cut it into fields of up to {MAX_PIXELS} px"
-        )
+        return decode_tiff(data, name, max_pixels)
+    if data[:2] == b"BM":
+        return _decode_bmp(data, name, max_pixels)
+    kind = next((kind for start, kind in _UNREAD.items() if data.startswith(start)), None)
+    if data[4:8] == b"ftyp":
+        kind = "HEIC or AVIF"
+    told = f"a {kind} file is not read" if kind else "neither JPEG, PNG, TIFF nor BMP"
+    raise ImageError(f"{name}: is no readable picture ({told}); save it as one of {', '.join(SUFFIXES)}")
 
 
-def _shape_of(data: NDArray[np.uint8]) -> tuple[int, int] | None:
-    """Height and width by a file's header, before it is turned upright; None where they cannot be told."""
+def _decode_png(data: bytes, name: str, max_pixels: int) -> Rgb:
+    """Decode PNG in all its depths: libpng checks every part's sum, and keeps all 16 bits."""
+    if len(data) < 24 or data[12:16] != b"IHDR":
+        raise ImageError(f"{name}: is no readable picture (a PNG file without a header)")
+    width, height = struct.unpack(">II", data[16:24])
+    check_size(height, width, name, max_pixels)
     try:
-        with Image.open(BytesIO(data[:_HEADER].tobytes())) as picture:
-            return picture.height, picture.width
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
-
-
-def _decode_jpeg(data: NDArray[np.uint8], path: Path, reduction: int) -> Rgb:
-    # OpenCV fills what a cut-short JPEG lacks with gray and says nothing: cells would be lost silently
-    if (
-        not data[-64:].tobytes().rstrip(b"\x00\r\n").endswith(b"\xff\xd9")
-        and b"\xff\xd9" not in data[-4096:].tobytes()
-    ):
-        raise ImageError(f"{path}: the JPEG file is cut short; copy it again")
+        samples = np.asarray(imagecodecs.png_decode(data))
+    except (RuntimeError, ValueError, MemoryError) as error:
+        raise ImageError(f"{name}: is no readable picture ({error}); copy it again") from error
+    image = to_rgb8(samples, name)
     try:
-        image = cv2.imdecode(data, REDUCTIONS[reduction])
-    except cv2.error as error:
-        raise ImageError(f"{path}: cannot be decoded ({error.err})") from error
-    if image is None:
-        raise ImageError(f"{path}: is no readable JPEG picture")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+        with Image.open(BytesIO(data), formats=("PNG",)) as header:
+            orientation, profile = header.getexif().get(_ORIENTATION, 1), header.info.get("icc_profile")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{name}: is no readable picture ({error})") from error
+    return turned_upright(to_srgb(image, profile), orientation)
 
 
-def _decode_with_pillow(path: Path) -> Rgb:
+def _decode_bmp(data: bytes, name: str, max_pixels: int) -> Rgb:
     try:
-        with Image.open(path) as picture:
-            if picture.mode in ("RGB", "RGBA") and ";16" in str(picture.tile):
-                return _decode_sixteen_bits(path, picture.getexif().get(_ORIENTATION, 1))
-            picture.load()
-            return _from_pillow(picture)
-    except ImageError:
-        raise
-    except (OSError, ValueError, SyntaxError, ImportError, Image.DecompressionBombError) as error:
-        return _decode_with_opencv(path, error)
+        with Image.open(BytesIO(data), formats=("BMP",)) as picture:
+            check_size(picture.height, picture.width, name, max_pixels)
+            return _from_pillow(picture, name)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{name}: is no readable picture ({error})") from error
 
 
-def _decode_sixteen_bits(path: Path, orientation: int) -> Rgb:
-    """16-bit color, of which Pillow would keep the high byte alone: next to nothing of a 12-bit camera."""
-    upright = Image.fromarray(_decode_with_opencv(path, ValueError("16-bit color")))
-    upright.getexif()[_ORIENTATION] = orientation
-    return np.ascontiguousarray(ImageOps.exif_transpose(upright))
-
-
-def _decode_with_opencv(path: Path, reason: Exception) -> Rgb:
-    """Second try for the TIFF kinds Pillow does not know (16-bit RGB, some compressions)."""
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise ImageError(f"{path}: is no readable picture ({reason})") from reason
-    if image.ndim == 3:
-        order = [2, 1, 0, 3][: image.shape[2]]
-        image = image[:, :, order]
-    return _to_rgb8(image, str(path))
-
-
-def _from_pillow(picture: Image.Image) -> Rgb:
-    upright = ImageOps.exif_transpose(picture)
-    if upright.mode in ("P", "PA", "LA", "CMYK", "YCbCr", "LAB", "HSV", "1", "RGBX"):
-        upright = upright.convert("RGBA" if "A" in upright.mode or "transparency" in upright.info else "RGB")
-    return _to_rgb8(np.asarray(upright), str(getattr(picture, "filename", "") or "picture"))
-
-
-def _to_rgb8(image: NDArray[np.generic], name: str) -> Rgb:
-    if image.ndim == 2:
-        image = image[:, :, None]
-    if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or not image.size:
-        raise ImageError(f"{name}: shape {image.shape} is no picture; give (H, W, 3), (H, W, 4) or (H, W)")
-    value = _to_8_bits(image, name)
-    if value.shape[2] == 4:
-        alpha = value[:, :, 3:].astype(np.float32) / 255
-        value = np.round(value[:, :, :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
-    if value.shape[2] == 1:
-        value = np.repeat(value, 3, axis=2)
-    return np.ascontiguousarray(value)
-
-
-def _to_8_bits(image: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
-    if image.dtype == np.uint8:
-        return image.view(np.uint8)
-    if image.dtype == np.bool_:
-        return image.astype(np.uint8) * 255
-    value = image.astype(np.float64)
-    if not np.isfinite(value).all() or value.min() < 0:
-        raise ImageError(f"{name}: values below 0 or not finite; give uint8, uint16 or float in [0, 1]")
-    if np.issubdtype(image.dtype, np.floating) and value.max() <= 1:
-        full = 1.0
-    else:
-        full = next((2.0**bits - 1 for bits in (8, 10, 12, 14, 16) if value.max() < 2**bits), 0.0)
-        if not full:
-            raise ImageError(f"{name}: values up to {value.max():g} exceed 16 bits; scale the picture first")
-    return np.asarray(np.round(value / full * 255), np.uint8)
+def _from_pillow(picture: Image.Image, name: str) -> Rgb:
+    """Take over a picture of Pillow's, which may still lie in a file that is cut short."""
+    try:
+        upright = ImageOps.exif_transpose(picture)
+        if upright.mode in ("CMYK", "LAB", "HSV", "YCbCr", "P", "PA", "1", "RGBX", "La", "RGBa"):
+            upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+        samples = np.asarray(upright)
+    except (OSError, ValueError, SyntaxError, KeyError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{name}: is no readable picture ({error})") from error
+    return to_srgb(to_rgb8(samples, name), picture.info.get("icc_profile"))

@@ -1,12 +1,16 @@
 """Pictures of every kind a camera or a colleague hands over."""
 
+import struct
+import zlib
+from io import BytesIO
 from pathlib import Path
 
 import cv2
+import imagecodecs
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
 from smearscan.errors import ImageError
 from smearscan.io.decode import MIN_SIDE_PX, as_rgb, read_image, read_reduced, write_image
@@ -73,16 +77,31 @@ def test_gray_becomes_three_equal_channels(tmp_path: Path, picture: NDArray[np.u
     assert (read == read[:, :, :1]).all()
 
 
-def test_transparency_is_laid_on_white(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+@pytest.mark.parametrize("alpha_value", [0, 1, 128, 255])
+def test_a_photograph_is_shown_whole_whatever_its_alpha(
+    tmp_path: Path, picture: NDArray[np.uint8], alpha_value: int
+) -> None:
+    everywhere = np.full(picture.shape[:2], alpha_value, np.uint8)
+    partly = everywhere.copy()
+    partly[:, :20] = 0
+    for alpha in (everywhere, partly):
+        Image.fromarray(np.dstack([picture, alpha])).save(tmp_path / "rgba.png")
+        assert np.array_equal(read_image(tmp_path / "rgba.png"), picture)
+        assert np.array_equal(as_rgb(Image.fromarray(np.dstack([picture, alpha]))), picture)
+        gray = np.dstack([picture[:, :, 0], alpha])
+        Image.fromarray(gray).save(tmp_path / "la.png")
+        assert np.array_equal(read_image(tmp_path / "la.png")[:, :, 2], picture[:, :, 0])
+
+
+def test_where_nothing_was_photographed_is_white(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
     alpha = np.full(picture.shape[:2], 255, np.uint8)
-    alpha[:, :10], alpha[:, 10:20] = 0, 51
-    Image.fromarray(np.dstack([picture, alpha])).save(tmp_path / "rgba.png")
+    alpha[:, :10] = 0
+    stitched = picture.copy()
+    stitched[:, :10] = 0
+    Image.fromarray(np.dstack([stitched, alpha])).save(tmp_path / "rgba.png")
     read = read_image(tmp_path / "rgba.png")
     assert (read[:, :10] == 255).all()
-    assert np.abs(read[:, 10:20] - (255 * 0.8 + picture[:, 10:20] * 0.2)).max() <= 1
-    assert np.array_equal(read[:, 20:], picture[:, 20:])
-    Image.fromarray(np.dstack([picture, alpha])).convert("LA").save(tmp_path / "la.png")
-    assert (read_image(tmp_path / "la.png")[:, :10] == 255).all()
+    assert np.array_equal(read[:, 10:], picture[:, 10:])
 
 
 def test_palette_pictures(tmp_path: Path) -> None:
@@ -320,3 +339,196 @@ def test_a_small_picture_is_refused_by_its_own_size(tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(fits.read_bytes()[:-200])
     with pytest.raises(ImageError, match="cut short"):
         read_reduced(tmp_path / "cut.jpg", 8)
+
+
+# ---------------------------------------------------------------- strictly
+
+
+def jpeg(picture: NDArray[np.uint8], **how: object) -> bytes:
+    stream = BytesIO()
+    Image.fromarray(picture).save(stream, "JPEG", quality=95, **how)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def grainy() -> NDArray[np.uint8]:
+    """200 x 300 px with the grain of a camera, so that a JPEG's parts hold something."""
+    y, x = np.mgrid[:200, :300]
+    smooth = np.stack([150 + 60 * np.sin(x / 20), 140 + 60 * np.cos(y / 15), 160 + 0 * x], axis=2)
+    return (smooth + np.random.default_rng(0).normal(0, 8, smooth.shape)).clip(0, 255).astype(np.uint8)
+
+
+HOW = [{}, {"subsampling": 0}, {"progressive": True}, {"restart_marker_blocks": 10}, {"optimize": True}]
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("reduction", [1, 4])
+@pytest.mark.parametrize("where", [0.15, 0.4, 0.7, 0.9])
+def test_a_damaged_jpeg_is_never_filled_with_gray(
+    tmp_path: Path, grainy: NDArray[np.uint8], how: dict[str, object], reduction: int, where: float
+) -> None:
+    raw = jpeg(grainy, **how)
+    at, end = int(len(raw) * where), int(len(raw) * (where + 0.08))
+    damaged = {
+        "hole": raw[:at] + bytes(end - at) + raw[end:],
+        "lost middle": raw[:at] + raw[end:],
+        "cut": raw[:at],
+        "cut, with an end marker": raw[:at] + b"\xff\xd9",
+    }
+    for kind, data in damaged.items():
+        (tmp_path / "field.jpg").write_bytes(data)
+        with pytest.raises(ImageError, match="cut short or damaged"):
+            pytest.fail(f"{kind}: {read_reduced(tmp_path / 'field.jpg', reduction)[1]}")
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_what_follows_a_jpeg_is_left_alone(
+    tmp_path: Path, grainy: NDArray[np.uint8], how: dict[str, object]
+) -> None:
+    raw = jpeg(grainy, **how)
+    (tmp_path / "plain.jpg").write_bytes(raw)
+    film = b"\0\0\0\x18ftypmp42" + np.random.default_rng(0).bytes(300_000).replace(b"\xff\xd9", b"\0\0")
+    for after in (film, np.random.default_rng(1).bytes(10_240), raw, b"\0" * 5000):
+        (tmp_path / "more.jpg").write_bytes(raw + after)
+        assert np.array_equal(read_image(tmp_path / "more.jpg"), read_image(tmp_path / "plain.jpg"))
+
+
+@pytest.mark.parametrize("reduction", [1, 2, 4, 8])
+@pytest.mark.parametrize("gray", [False, True])
+def test_a_jpeg_gives_the_pixels_that_opencv_gives(
+    tmp_path: Path, grainy: NDArray[np.uint8], reduction: int, gray: bool
+) -> None:
+    """OpenCV read JPEG files before: reports made then stay as they are."""
+    opencv = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4,
+              8: cv2.IMREAD_REDUCED_COLOR_8}  # fmt: skip
+    for how in HOW:
+        raw = jpeg(grainy[:195, :287, 0] if gray else grainy[:195, :287], **how)
+        (tmp_path / "field.jpg").write_bytes(raw)
+        expected = cv2.imdecode(np.frombuffer(raw, np.uint8), opencv[reduction])[:, :, ::-1]
+        assert np.array_equal(read_reduced(tmp_path / "field.jpg", reduction)[0], expected)
+
+
+def test_a_jpeg_of_print_colors_is_refused(tmp_path: Path, grainy: NDArray[np.uint8]) -> None:
+    Image.fromarray(grainy).convert("CMYK").save(tmp_path / "print.jpg")
+    with pytest.raises(ImageError, match="print colors"):
+        read_image(tmp_path / "print.jpg")
+
+
+def test_a_jpeg_of_very_many_scans_is_refused(tmp_path: Path, grainy: NDArray[np.uint8]) -> None:
+    raw = jpeg(grainy, progressive=True)
+    scan = raw[raw.rindex(b"\xff\xda") : -2]
+    (tmp_path / "scans.jpg").write_bytes(raw[:-2] + scan * 600 + b"\xff\xd9")
+    with pytest.raises(ImageError, match="more than 500 scans"):
+        read_image(tmp_path / "scans.jpg")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg"])
+def test_the_limit_of_pixels_is_checked_before_decoding(
+    tmp_path: Path, grainy: NDArray[np.uint8], suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(path := tmp_path / f"field{suffix}", grainy)
+    assert read_image(path, max_pixels=60_000).shape == (200, 300, 3)
+
+    def never(*_: object, **__: object) -> None:
+        pytest.fail("decoded")
+
+    monkeypatch.setattr("simplejpeg.decode_jpeg", never)
+    monkeypatch.setattr("imagecodecs.png_decode", never)
+    monkeypatch.setattr(Image.Image, "load", never)
+    with pytest.raises(ImageError, match=r"300x200 px is too large.*max_field_pixels"):
+        read_image(path, max_pixels=59_999)
+
+
+def test_a_bomb_of_a_png_costs_nothing(tmp_path: Path) -> None:
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "bomb.png").write_bytes(data + bytes(100))
+    with pytest.raises(ImageError, match="60000x60000 px is too large"):
+        read_image(tmp_path / "bomb.png")
+
+
+@pytest.mark.parametrize("compress_level", [0, 6])
+@pytest.mark.parametrize("where", [0.3, 0.6, 0.95])
+def test_a_hole_in_a_png_is_noticed(
+    tmp_path: Path, grainy: NDArray[np.uint8], compress_level: int, where: float
+) -> None:
+    Image.fromarray(grainy).save(path := tmp_path / "field.png", compress_level=compress_level)
+    data = bytearray(path.read_bytes())
+    at = int(len(data) * where)
+    data[at] ^= 4  # one bit
+    path.write_bytes(bytes(data))
+    with pytest.raises(ImageError, match="no readable picture"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_png_of_every_depth_and_number_of_channels(
+    tmp_path: Path, picture: NDArray[np.uint8], bits: int, channels: int
+) -> None:
+    colors = picture if channels > 2 else picture[:, :, :1]
+    colors[0, 0] = 255
+    alpha = np.full((*picture.shape[:2], 1), 77, np.uint8)
+    samples = np.concatenate([colors, alpha], axis=2) if channels in (2, 4) else colors
+    deep = samples.astype(np.uint16) * 257 if bits == 16 else samples
+    (tmp_path / "field.png").write_bytes(imagecodecs.png_encode(np.ascontiguousarray(deep.squeeze())))
+    assert np.array_equal(read_image(tmp_path / "field.png"), np.broadcast_to(colors, picture.shape))
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"RIFF\x10\0\0\0WEBPVP8 ", "WebP"),
+        (b"\0\0\0\x18ftypheic", "HEIC or AVIF"),
+        (b"GIF89a", "GIF"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG-2000"),
+        (b"%PDF-1.7", "PDF"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n", "neither JPEG"),
+    ],
+)
+def test_kinds_that_are_not_read_are_named_whatever_their_suffix(
+    tmp_path: Path, start: bytes, kind: str
+) -> None:
+    (tmp_path / "field.jpg").write_bytes(start + bytes(500))
+    with pytest.raises(ImageError, match=kind):
+        read_image(tmp_path / "field.jpg")
+    (tmp_path / "gif.png").write_bytes(b"")
+    Image.new("RGB", (50, 50)).save(tmp_path / "real.png", "GIF")
+    with pytest.raises(ImageError, match="a GIF file is not read"):
+        read_image(tmp_path / "real.png")
+
+
+def test_a_pillow_picture_of_a_cut_file_is_refused(tmp_path: Path, grainy: NDArray[np.uint8]) -> None:
+    raw = jpeg(grainy)
+    with Image.open(BytesIO(raw[: len(raw) // 2])) as opened, pytest.raises(ImageError, match="no readable"):
+        as_rgb(opened)
+
+
+# ---------------------------------------------------------------- color profiles
+
+
+def profile_of(colors: str) -> bytes:
+    """A profile whose red, green and blue curves are sRGB's, with primaries in the order of `colors`."""
+    made = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    count = struct.unpack(">I", made[128:132])[0]
+    entries = {bytes(made[132 + 12 * i : 136 + 12 * i]): 132 + 12 * i for i in range(count)}
+    places = {
+        c: bytes(made[entries[c.encode() + b"XYZ"] + 4 : entries[c.encode() + b"XYZ"] + 12]) for c in "rgb"
+    }
+    for target, source in zip("rgb", colors, strict=True):
+        at = entries[target.encode() + b"XYZ"] + 4
+        made[at : at + 8] = places[source]
+    return bytes(made)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_a_profile_is_applied_where_it_shows(tmp_path: Path, picture: NDArray[np.uint8], suffix: str) -> None:
+    swapped = Image.fromarray(picture[:, :, ::-1])
+    swapped.save(tmp_path / f"bgr{suffix}", icc_profile=profile_of("bgr"), quality=98, subsampling=0)
+    assert np.abs(read_image(tmp_path / f"bgr{suffix}").astype(int) - picture).max() <= 12
+    for profile in (profile_of("rgb"), b"no profile", b""):
+        Image.fromarray(picture).save(tmp_path / f"plain{suffix}", quality=98)
+        Image.fromarray(picture).save(tmp_path / f"own{suffix}", icc_profile=profile, quality=98)
+        own, plain = read_image(tmp_path / f"own{suffix}"), read_image(tmp_path / f"plain{suffix}")
+        assert np.array_equal(own, plain)
