@@ -1,6 +1,5 @@
 """What figures depend on: the machine, versions of libraries, weights, memory of this process."""
 
-import json
 import os
 import platform
 import resource
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from smearscan import __version__
+from smearscan.report.figures import json_of_figures
 from smearscan.weights.pairs import load_any_card, shipped
 
 _PACKAGES = ("torch", "openvino", "onnxruntime", "ultralytics", "opencv-python", "numpy", "nncf")
@@ -60,7 +60,7 @@ def peak_mb() -> float:
 def write_json(path: Path, figures: dict[str, Any]) -> None:
     """Write figures so that two runs can be compared line by line."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json_of_figures(figures), encoding="utf-8")
 
 
 def _processor() -> str:

@@ -23,13 +23,13 @@ def leaks(cells: Path, data: Path | None, folds: str, regroup: Path | None, out:
 
     CELLS is a located manifest (CSV) or a folder with one sub-folder a class.
     """
-    import json
     import sys
     from dataclasses import asdict
 
     from smearscan.cli.console import err, progress
     from smearscan.errors import DatasetError
     from smearscan.experiments.leak_guard import find_leaks, regrouped
+    from smearscan.report.figures import json_of_figures
     from smearscan.report.tables import write_csv
     from smearscan.training.cells import read_cells
 
@@ -45,7 +45,7 @@ def leaks(cells: Path, data: Path | None, folds: str, regroup: Path | None, out:
     click.echo(found.text())
     if out:
         told = {"leaked": found.leaked, "findings": [asdict(one) for one in found.findings]}
-        out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        out.write_text(json_of_figures(told), encoding="utf-8")
     if regroup:
         with progress("Regrouping", table["image"].nunique()) as advance:
             mended, joined = regrouped(table, root, advance)

@@ -1,6 +1,5 @@
 """What several commands share: types of options, whose weights are given, how figures are shown."""
 
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -30,11 +29,13 @@ def machine(command: Command) -> Command:
 
 def show(figures: Any, out: Path | None) -> None:
     """Print figures as JSON, and write them to a file where one is given."""
-    text = json.dumps(figures, indent=1)
-    click.echo(text)
+    from smearscan.report.figures import json_of_figures
+
+    text = json_of_figures(figures)
+    click.echo(text, nl=False)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text + "\n")
+        out.write_text(text, encoding="utf-8")
 
 
 def writable(file: Path, option: str) -> None:

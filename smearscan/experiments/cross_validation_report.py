@@ -4,7 +4,6 @@ They tell what :func:`smearscan.experiments.cross_validation_summary.summarize` 
 ``results.json`` read again.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import yaml
 
 from smearscan.errors import ConfigError
 from smearscan.experiments.cross_validation_plots import Picture, pictures
+from smearscan.report.figures import json_of_figures
 from smearscan.report.page import plain_name, render, svg
 from smearscan.report.tables import write_csv
 
@@ -62,7 +62,7 @@ def write_results(summary: Summary, folder: Path) -> list[Path]:
     drawn = pictures(summary)
     try:
         (folder / "plots").mkdir(parents=True, exist_ok=True)
-        files[1].write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        files[1].write_text(json_of_figures(summary), encoding="utf-8")
         shown = "".join(f"\n![{one.words}](plots/{one.name}.png)\n" for one in drawn)
         files[2].write_text(markdown(summary) + shown, encoding="utf-8")
         files[3].write_text(lab_page(summary, drawn), encoding="utf-8")

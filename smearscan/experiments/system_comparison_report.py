@@ -1,6 +1,5 @@
 """Systems side by side as CSV, JSON and Markdown: one row a system, beside what was published of it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pandas as pd
 
 from smearscan.errors import ConfigError
 from smearscan.experiments.cross_validation_report import INTERVALS, LEAKED, figure_text
+from smearscan.report.figures import json_of_figures
 from smearscan.report.page import plain_name
 from smearscan.report.tables import write_csv
 from smearscan.taxonomy import NOTICE
@@ -46,7 +46,7 @@ def write_comparison(rows: Sequence[Row], protocol: str, folder: Path) -> list[P
     told = {"notice": NOTICE, "protocol": protocol, "systems": list(rows)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files[1].write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        files[1].write_text(json_of_figures(told), encoding="utf-8")
         files[2].write_text(markdown(rows, protocol), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written ({error.strerror}); give --out a folder") from error

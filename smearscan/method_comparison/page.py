@@ -3,7 +3,6 @@
 It draws what :func:`smearscan.method_comparison.study.validate` found, or its ``validation.json`` read again.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from smearscan.errors import ConfigError
+from smearscan.report.figures import json_of_figures
 from smearscan.report.page import MINUS, number_text, plain_name, render, svg
 from smearscan.report.tables import write_csv
 
@@ -72,7 +72,7 @@ def write_study(study: Study, table: pd.DataFrame, folder: Path) -> list[Path]:
     page = study_page(study)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files[0].write_text(json.dumps(study, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        files[0].write_text(json_of_figures(study), encoding="utf-8")
         files[2].write_text(page, encoding="utf-8")
     except OSError as error:
         told = f"cannot be written ({error.strerror}); give --out a folder"

@@ -1,8 +1,10 @@
 """The pages: every command in them exists with its options, and the README stays a front door."""
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -81,3 +83,28 @@ def test_the_reader_of_commands(line: str, bad: str) -> None:
 
 def test_the_readme_is_a_front_door() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
+
+
+def programs(markdown: str) -> list[str]:
+    return [text for language, text in _FENCE.findall(markdown) if language == "python"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_what_a_page_imports_from_the_package_is_there(page: Path) -> None:
+    for program in programs(page.read_text(encoding="utf-8")):
+        for node in ast.walk(ast.parse(program)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "smearscan":
+                module = import_module(str(node.module))
+                assert not [alias.name for alias in node.names if not hasattr(module, alias.name)]
+
+
+def test_the_slide_worked_by_hand_comes_out_as_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs/statistics.md").read_text(encoding="utf-8")
+    program = next(text for text in programs(page) if "128, 60, 12" in text)
+    exec(compile(program, "statistics.md", "exec"), {})
+    printed = capsys.readouterr().out
+    quoted = re.search(r"^> (12 of 200 leukocytes.*?)\n\n", page, re.DOTALL | re.MULTILINE)
+    assert quoted
+    assert " ".join(quoted[1].replace("> ", "").split()) in printed
+    for by_hand in ("p_value=array([0.0675", "critical=array([34])", "detectable_percent=array([23.5"):
+        assert by_hand in printed
