@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from smearscan.errors import DatasetError
@@ -26,7 +27,14 @@ _UM_PER_PX = {
     "munich_lmu": 29.0 / 256,
     "jtsc": RED_CELL_UM / 42.4,
     "cellavision": RED_CELL_UM / 81.0,
+    "marrow_bites": 0.19,
+    "aria_all": RED_CELL_UM / 16,
 }
+# LLD by patient, the ruler's red cells on six fields of each slide
+_LLD_UM_PER_PX = {
+    1: 0.1116, 4: 0.1122, 12: 0.1227, 15: 0.1202, 21: 0.1201, 23: 0.1230, 24: 0.1095, 27: 0.1143, 28: 0.1223,
+    32: 0.1231,
+}  # fmt: skip
 
 
 def published_cells(data_root: Path) -> pd.DataFrame:
@@ -94,7 +102,10 @@ def _pbc(data_root: Path) -> pd.DataFrame:
     split = (
         pd.Series("train", index=table.index).mask(number >= limit["val_from"], "val").mask(held_out, "test")
     )
-    finer = {"MY": "myelocyte", "MMY": "metamyelocyte", "PMY": "promyelocyte"}
+    finer = {
+        "MY": "myelocyte", "MMY": "metamyelocyte", "PMY": "promyelocyte",
+        "BNE": "band_neutrophil", "SNE": "segmented_neutrophil",
+    }  # fmt: skip
     table["class"] = table["subtype"].map(finer).fillna(table["class"])
     return table.assign(group=parts[0] + "_" + parts[1], split=split)
 
@@ -184,6 +195,52 @@ def _from_fields(site: DetectionDataset, data_root: Path, types: "pd.Series[str]
     return pd.DataFrame(rows)
 
 
+def _lld(data_root: Path) -> pd.DataFrame:
+    # the types of patient 24 are unsure: small dark erythroblasts and smudges go by the names of blasts
+    table = pd.read_csv(data_root / "lld" / "boxes.csv").query("patient != 24")
+    return table.assign(
+        image="lld/images/" + table["image"],
+        group="lld_" + table["patient"].astype(str),
+        site="lld",
+        split="train",
+        um_per_px=table["patient"].map(_LLD_UM_PER_PX),
+    )
+
+
+def _marrow(data_root: Path) -> pd.DataFrame:
+    table = _index(data_root, "marrow_bites", "images")
+    return table.assign(group=table["name"], split="train")
+
+
+_ARIA_BAR = (40, 30)
+"""The scale bar in the lower right corner, width and height in pixels; its look differs by class."""
+
+
+def _aria(data_root: Path) -> pd.DataFrame:
+    """Cells that only their field's diagnosis names: those boxed, and one a field of those without boxes.
+
+    A malignant field's leukocytes are lymphoblasts but for a few, a benign one has none. No cell was looked
+    at alone. Cells whose surroundings show the scale bar are left out.
+    """
+    index = pd.read_csv(data_root / "aria_all" / "index.csv").set_index("image")
+    table = pd.read_csv(data_root / "aria_all" / "boxes.csv")
+    room = 1.42 * 20 / 2 / _UM_PER_PX["aria_all"]
+    x, y = (table["x0"] + table["x1"]) / 2, (table["y0"] + table["y1"]) / 2
+    table = table[(x < 224 - _ARIA_BAR[0] - room) | (y < 224 - _ARIA_BAR[1] - room)]
+    unboxed = sorted(set(index.index[index["field_class"] != "early"]))
+    table = pd.concat([table, pd.DataFrame({"image": unboxed})], ignore_index=True)
+    name = table["image"]
+    field = name.map(index["field_class"])
+    return table.assign(
+        image="aria_all/images/" + name,
+        group=field + "_" + name.map(index["block"]).astype(str),
+        site="aria_all",
+        split=_listed_split(name, "aria_all"),
+        um_per_px=_UM_PER_PX["aria_all"],
+        **{"class": np.where(field == "benign", "benign field", "malignant field")},
+    )
+
+
 _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     "bccd": _bccd,
     "txl": _txl,
@@ -192,4 +249,7 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     "munich_lmu": _ungrouped("munich_lmu"),
     "jtsc": _ungrouped("jtsc"),
     "cellavision": _ungrouped("cellavision"),
+    "lld": _lld,
+    "marrow_bites": _marrow,
+    "aria_all": _aria,
 }

@@ -280,6 +280,86 @@ def _singulars(name: str) -> tuple[str, ...]:
     )
 
 
+FINE_CLASSES: Final = (
+    "segmented_neutrophil",
+    "band_neutrophil",
+    "lymphocyte",
+    "abnormal_lymphocyte",
+    "plasma_cell",
+    "monocyte",
+    "eosinophil",
+    "basophil",
+    "promyelocyte",
+    "myelocyte",
+    "metamyelocyte",
+    "myeloblast",
+    "monoblast",
+    "lymphoblast",
+    "erythroblast",
+    "smudge_cell",
+    "platelet",
+    "other",
+)
+"""The finest names that published sets give; every other name of a cell is a sum of some of them."""
+
+BLAST_TYPES: Final = ("promyelocyte", "myeloblast", "monoblast", "lymphoblast")
+"""Fine types that count as blasts and equivalents: a promyelocyte does in promyelocytic leukemia."""
+
+BLAST_SUMS: Final[dict[str, tuple[str, ...]]] = {
+    "healthy": tuple(name for name in FINE_CLASSES if name not in BLAST_TYPES),
+    "blast": BLAST_TYPES,
+}
+
+DIFFERENTIAL_SUMS: Final[dict[str, tuple[str, ...]]] = {
+    "neutrophil": ("segmented_neutrophil", "band_neutrophil"),
+    "lymphocyte": ("lymphocyte", "abnormal_lymphocyte", "plasma_cell"),
+    "monocyte": ("monocyte",),
+    "eosinophil": ("eosinophil",),
+    "basophil": ("basophil",),
+    "immature_granulocyte": ("promyelocyte", "myelocyte", "metamyelocyte"),
+    "erythroblast": ("erythroblast",),
+    "smudge_cell": ("smudge_cell",),
+    "platelet": ("platelet",),
+    "other": ("other",),
+}
+"""Which fine types each class of the differential is the sum of, among cells that are no blasts."""
+
+SUMS: Final = {"blast": BLAST_SUMS, "differential": DIFFERENTIAL_SUMS}
+"""Both answers that one net of fine types gives, by task."""
+
+_FINE_OF_KIND: Final[dict[str, tuple[str, ...]]] = {
+    **{name: (name,) for name in FINE_CLASSES},
+    "neutrophil": DIFFERENTIAL_SUMS["neutrophil"],
+    "lymphocyte": ("lymphocyte", "abnormal_lymphocyte"),  # laboratories' words for reactive ones are among them
+    "immature_granulocyte": DIFFERENTIAL_SUMS["immature_granulocyte"],
+    "bilobed_promyelocyte": ("promyelocyte",),
+    BLAST: ("myeloblast", "monoblast", "lymphoblast"),
+    HEALTHY: BLAST_SUMS[HEALTHY],
+}
+FINE_SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
+    **{name: _FINE_OF_KIND[kind] for name, kind in STANDARD_NAMES.items() if kind in _FINE_OF_KIND},
+    **{name: (name,) for name in FINE_CLASSES},
+    "segmented": ("segmented_neutrophil",),
+    "seg": ("segmented_neutrophil",),
+    "band": ("band_neutrophil",),
+    "stab": ("band_neutrophil",),
+    "atypical_lymphocyte": ("abnormal_lymphocyte",),
+    "reactive_lymphocyte": ("abnormal_lymphocyte",),
+    "lymphocyte_variant": ("abnormal_lymphocyte",),
+    "prolymphocyte": ("abnormal_lymphocyte",),
+    "plasma": ("plasma_cell",),
+    "promonocyte": ("monoblast",),
+    "blast_no_lineage_spec": ("myeloblast", "monoblast"),
+    "proerythroblast": ("erythroblast",),
+    "basophilic": ("erythroblast",),
+    "polychromatic": ("erythroblast",),
+    "orthochromatic": ("erythroblast",),
+    "malignant_field": ("lymphoblast",),
+    "benign_field": BLAST_SUMS[HEALTHY],
+}
+"""What each name that a set gives allows: the fine types that such a cell may be."""
+
+
 def fold_name(name: str) -> str:
     """Bring a cell's name to the form that the table of names uses.
 

@@ -26,7 +26,8 @@ PROTOCOLS = ("holdout", "kfold", "lodo")
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Of kfold.")
 @click.option(
     "--site", "sites", multiple=True,
-    help="kfold: the site whose groups are folded, all others help; lodo: only these are left out.",
+    help="kfold: the site whose groups are folded, all others help; lodo: only these are left out, A+B of "
+    "one training.",
 )  # fmt: skip
 @click.option(
     "--min-cells", type=click.IntRange(1), default=20, show_default=True,
@@ -70,6 +71,8 @@ def command(
     from smearscan.experiments.cross_validation_report import markdown, write_results
     from smearscan.experiments.cross_validation_summary import card_figures, summarize
     from smearscan.experiments.protocols import with_classes
+    from smearscan.experiments.summed import answering
+    from smearscan.taxonomy import SUMS
     from smearscan.training.cells import read_cells
     from smearscan.training.config import ClassifierTraining, load_config
 
@@ -87,11 +90,17 @@ def command(
             run(config, table, classes, plan, root, start, runs, report, (seed,), keep_nets)
             for seed, plan in plans.items()
         )
-    summary = summarize(results, protocol, leaks, "+".join(sites))
     results.scores().to_csv(runs / "out_of_fold.csv", index=False)
-    click.echo(markdown(summary))
-    for path in write_results(summary, out or runs):
-        err.print(f"written: {path}", markup=False)
+    told = {"": results}
+    if config.task == "cells":
+        told = {task: answering(results, task) for task in SUMS}
+    for task, part in told.items():
+        if task:
+            part.scores().to_csv(runs / f"out_of_fold_{task}.csv", index=False)
+        summary = summarize(part, protocol, leaks, ", ".join(sites))
+        click.echo(markdown(summary))
+        for path in write_results(summary, (out or runs) / task):
+            err.print(f"written: {path}", markup=False)
     if write_card:
         from smearscan.weights.pairs import ClassifierCard, load_card, save_card, shipped
 
@@ -105,7 +114,7 @@ def _splits(
 ) -> list["Split"]:
     from smearscan.experiments import protocols
 
-    if unknown := sorted(set(sites) - set(table["site"])):
+    if unknown := sorted({name for one in sites for name in one.split("+")} - set(table["site"])):
         known = ", ".join(sorted(set(table["site"])))
         raise ConfigError(f"--site {unknown[0]} is not in the manifest; it has {known}")
     if protocol == "holdout":

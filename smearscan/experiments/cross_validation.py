@@ -184,7 +184,8 @@ def _finished(place: Path, fingerprint: str) -> bool:
 
 def _read(place: Path, split: Split) -> Run:
     facts = json.loads((place / "run.json").read_text(encoding="utf-8"))
-    scores = pd.read_csv(place / "scores.csv", dtype={"image": str, "class": str, "group": str, "site": str})
+    words = ("image", "class", "group", "site", "allowed")
+    scores = pd.read_csv(place / "scores.csv", dtype=dict.fromkeys(words, str))
     scores["target"] = scores["target"].fillna(-1).astype(int)
     scores["taught"] = True if split.taught is None else scores["target"].isin(split.taught)
     return Run(facts["split"], facts["seed"], facts, scores, pd.read_csv(place / "curves.csv"))

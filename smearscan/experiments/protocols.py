@@ -65,7 +65,10 @@ def with_classes(table: pd.DataFrame, config: ClassifierTraining) -> tuple[pd.Da
     """
     table = table.reset_index(drop=True).assign(cell=np.arange(len(table)))
     learned, classes = prepared(table, config)
-    target = learned.set_index("cell")["target"].reindex(table["cell"], fill_value=-1).to_numpy()
+    learned = learned.set_index("cell")
+    target = learned["target"].reindex(table["cell"], fill_value=-1).to_numpy()
+    if "allowed" in learned:
+        table["allowed"] = learned["allowed"].reindex(table["cell"]).to_numpy()
     pictures = table["image"].map(lambda name: {PurePosixPath(name).name, PurePosixPath(name).stem})
     named_so = np.array([group in own for group, own in zip(table["group"], pictures, strict=True)])
     shared = table.groupby("group")["site"].transform("nunique") > 1
@@ -95,7 +98,8 @@ def kfold(table: pd.DataFrame, k: int, seed: int, site: str | None = None) -> li
         Of the folds and of the validation groups within them.
     site : str, optional
         Only this site's groups are folded and scored, cells of classes that the net does not learn with
-        them; cells of other sites whose ``split`` is ``train`` help in every fold.
+        them; cells of other sites whose ``split`` is ``train`` help in every fold. Of a site with few groups
+        all are trained on, and cells of other sites whose ``split`` is ``val`` set temperature and threshold.
 
     Raises
     ------
@@ -109,14 +113,17 @@ def kfold(table: pd.DataFrame, k: int, seed: int, site: str | None = None) -> li
     if (found := len(np.unique(groups[own]))) < k:
         place = f"site {site!r}" if site else "the manifest"
         raise DatasetError(f"{place} has {found} groups, fewer than {k} folds; take fewer --folds")
-    helps = ~here & learned & (table["split"] == "train").to_numpy()
-    helps &= ~np.isin(groups, groups[own])
+    others = ~here & learned & ~np.isin(groups, groups[own])
+    helps = others & (table["split"] == "train").to_numpy()
     splits = []
     for i, (rest, test) in enumerate(_folds(table, own, k, seed)):
-        taught, checked = _folds(table, own[rest], INNER_FOLDS, seed)[0]
+        learns, checks = own[rest], np.flatnonzero(others & (table["split"] == "val").to_numpy())
+        if not site or not len(checks) or len(np.unique(groups[learns])) >= INNER_FOLDS:
+            taught, checked = _folds(table, learns, INNER_FOLDS, seed)[0]
+            learns, checks = learns[taught], learns[checked]
         scored = np.flatnonzero(here & np.isin(groups, groups[own[test]]))
-        train = np.concatenate([own[rest][taught], np.flatnonzero(helps)])
-        splits.append(Split(f"fold{i}", train, own[rest][checked], scored))
+        train = np.concatenate([learns, np.flatnonzero(helps)])
+        splits.append(Split(f"fold{i}", train, checks, scored))
     return splits
 
 
@@ -126,7 +133,8 @@ def lodo(table: pd.DataFrame, min_cells: int = 20, sites: Sequence[str] = ()) ->
     Trained on are the rows of all other sites whose ``split`` is ``train`` or ``test``; those of ``val`` set
     temperature and threshold. Scored are the cells of classes of which the site has at least `min_cells`. A
     site with fewer than two such classes is never scored and helps every net. Sites that share a group are
-    left out together, so that no patient is on both sides. With `sites` given, only those are left out.
+    left out together, so that no patient is on both sides. With `sites` given, only those are left out;
+    ``a+b`` leaves both out of one training, which is fewer trainings and harder.
 
     A class of which no other site has `min_cells` cannot be learned: its cells are scored, but it is not
     among the `taught` classes of the split, so that figures can be told with and without it.
@@ -142,7 +150,8 @@ def lodo(table: pd.DataFrame, min_cells: int = 20, sites: Sequence[str] = ()) ->
     enough[size.index] = size >= min_cells
     kinds = table[enough].groupby("site")["target"].nunique()
     scored = table["site"].isin(kinds.index[kinds >= 2]).to_numpy() & enough.to_numpy()
-    scored &= table["site"].isin(sites).to_numpy() if sites else True
+    wanted = [name for one in sites for name in one.split("+")]
+    scored &= table["site"].isin(wanted).to_numpy() if sites else True
     if not scored.any():
         raise DatasetError(
             f"no {'such ' if sites else ''}site has two classes with {min_cells} cells each; "
@@ -150,7 +159,7 @@ def lodo(table: pd.DataFrame, min_cells: int = 20, sites: Sequence[str] = ()) ->
         )
     checks = (table["split"] == "val").to_numpy()
     splits = []
-    for parcel in _together(table[learned]):
+    for parcel in _together(table[learned], [one.split("+") for one in sites]):
         out = table["site"].isin(parcel).to_numpy()
         if (out & scored).any():
             train, val = (np.flatnonzero(learned & ~out & part) for part in (~checks, checks))
@@ -201,11 +210,15 @@ def _ignore_rare_classes() -> None:
     warnings.filterwarnings("ignore", "The least populated class", UserWarning)
 
 
-def _together(table: pd.DataFrame) -> list[list[str]]:
-    """Sites in parcels: those that share a group are in one."""
+def _together(table: pd.DataFrame, joined: Sequence[Sequence[str]] = ()) -> list[list[str]]:
+    """Sites in parcels: those that share a group, or are `joined`, are in one."""
     sites, site = np.unique(table["site"].to_numpy(str), return_inverse=True)
     groups, group = np.unique(table["group"].to_numpy(str), return_inverse=True)
+    number = {name: k for k, name in enumerate(sites.tolist())}
+    pairs = [(number[one[0]], number[name]) for one in joined for name in one[1:]]
+    ends = np.array(pairs, np.int64).reshape(-1, 2)
+    rows, columns = np.r_[site, ends[:, 0]], np.r_[len(sites) + group, ends[:, 1]]
     n = len(sites) + len(groups)
-    links = coo_array((np.ones(len(table)), (site, len(sites) + group)), shape=(n, n))
+    links = coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, n))
     parcel = connected_components(links, directed=False)[1][: len(sites)]
     return [sites[parcel == p].tolist() for p in dict.fromkeys(parcel)]

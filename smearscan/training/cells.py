@@ -1,7 +1,7 @@
 """Single cells for training and measuring a classifier: a class-per-folder tree or a CSV manifest."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -153,17 +153,21 @@ def with_split(table: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def with_targets(
-    table: pd.DataFrame, classes: tuple[str, ...], synonyms: dict[str, str | None]
+    table: pd.DataFrame, classes: tuple[str, ...], synonyms: Mapping[str, str | tuple[str, ...] | None]
 ) -> pd.DataFrame:
     """Add the column ``target``, the index of the class; leave out cells whose name means none.
+
+    A name may mean one of several classes (a partial label). Each such set of classes gets a number of its
+    own, from ``len(classes)`` on, and the column ``allowed`` tells the indices of the classes that each cell
+    may be (see :mod:`smearscan.training.partial`).
 
     Parameters
     ----------
     table : DataFrame
         Column ``class``.
     classes : tuple of str
-    synonyms : dict
-        Folded name (or ``site/name``, which goes before) -> class, or None to leave the cell out.
+    synonyms : mapping
+        Folded name (or ``site/name``, which goes before) -> class, classes, or None to leave the cell out.
 
     Raises
     ------
@@ -171,7 +175,7 @@ def with_targets(
         If a name is in no list: a class is never guessed.
     """
     own = {fold_name(name): name for name in classes}
-    known = {**own, **synonyms}
+    known: dict[str, str | tuple[str, ...] | None] = {**own, **synonyms}
     # "blast?" is no blast: it stays as it is, and is not known
     folded = {name: name if "?" in name else fold_name(name) for name in table["class"].unique()}
     names = table["class"].map({name: known_as(name, known) or plain for name, plain in folded.items()})
@@ -186,16 +190,26 @@ def with_targets(
         raise DatasetError(
             f"{told} not known; map each to one of {', '.join(classes)} (or to null) under 'synonyms'"
         )
-    meant = [known[f] if f in known else known[n] for f, n in zip(full, names, strict=True)]
-    table = table.assign(target=pd.Series(meant, index=table.index, dtype=object))
-    table = table[table["target"].notna()]
-    left_out = sorted(set(table["target"]) - set(classes))
+    meant = [_as_set(known[f] if f in known else known[n]) for f, n in zip(full, names, strict=True)]
+    kept = np.array([bool(one) for one in meant], bool)
+    table, meant = table[kept], [one for one in meant if one]
+    left_out = sorted({name for one in meant for name in one} - set(classes))
     if left_out:
         raise DatasetError(
             f"class {left_out[0]!r} is not among {', '.join(classes)}; "
             "add it under 'classes', or map its cells to null under 'synonyms'"
         )
-    return table.assign(target=table["target"].map(classes.index).astype(int)).reset_index(drop=True)
+    coarse = sorted({one for one in meant if len(one) > 1})
+    number: dict[tuple[str, ...], int] = {(name,): k for k, name in enumerate(classes)}
+    number |= {one: len(classes) + i for i, one in enumerate(coarse)}
+    table = table.assign(target=np.array([number[one] for one in meant], np.int64))
+    if coarse:
+        table = table.assign(allowed=["|".join(str(classes.index(name)) for name in one) for one in meant])
+    return table.reset_index(drop=True)
+
+
+def _as_set(meant: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return () if meant is None else (meant,) if isinstance(meant, str) else tuple(sorted(set(meant)))
 
 
 def locate(

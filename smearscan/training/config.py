@@ -103,8 +103,9 @@ class Published(_Strict):
 class ClassifierTraining(_Strict):
     """Everything ``smearscan train classifier`` needs.
 
-    `synonyms` maps a data set's class names (folded, or ``site/name``) to `classes`, or to null to leave them
-    out. `sites` limits the manifest; `exclude_sites` leaves sites out (for measuring on an unseen site).
+    `synonyms` maps a data set's class names (folded, or ``site/name``) to one of `classes`, to a list of
+    those that such a cell may be (a partial label), or to null to leave them out. `sites` limits the
+    manifest; `exclude_sites` leaves sites out (for measuring on an unseen site).
     `epoch_cells` cells are drawn an epoch, sites by the root of their size times `site_weights`, classes
     alike. `limits`, what the net is known not to do, goes into its card.
 
@@ -116,6 +117,9 @@ class ClassifierTraining(_Strict):
     stay as they came with the start weights: nets that started from the same ones have them in common, and a
     scan computes them once. With ``background: remove`` the net sees cells without their surroundings.
 
+    `normal_promyelocytes` names the sites whose promyelocytes are those of healthy people. A net of the task
+    ``cells`` learns them as promyelocytes; no figure or threshold takes them for blasts.
+
     `published` is what the work that a system is taken from says of it, for ``smearscan compare``.
 
     The body's learning rate is `learning_rate`, the head's `head_factor` times that. `momentum` is that of
@@ -124,9 +128,9 @@ class ClassifierTraining(_Strict):
     """
 
     name: str
-    task: Literal["blast", "differential", "custom"] = "custom"
+    task: Literal["cells", "blast", "differential", "custom"] = "custom"
     classes: tuple[str, ...] = ()
-    synonyms: dict[str, str | None] = {}
+    synonyms: dict[str, str | tuple[str, ...] | None] = {}
     sites: list[str] = []
     exclude_sites: list[str] = []
     site_weights: dict[str, Positive] = {}
@@ -152,6 +156,7 @@ class ClassifierTraining(_Strict):
     schedule: Literal["cosine", "constant", "inverse"] = "cosine"
     decay: Annotated[float, Field(ge=0)] = 0.0
     warmup_steps: Annotated[int, Field(ge=0)] = 100
+    normal_promyelocytes: list[str] = []
     published: Published | None = None
     limits: list[str] = []
     target_specificity: Annotated[float, Field(gt=0, lt=1)] = 0.95

@@ -1,10 +1,10 @@
 """Training of stage two: fine-tunes a backbone on single cells cut by the scanning crop function."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 import pandas as pd
@@ -24,18 +24,29 @@ from smearscan.taxonomy import (
     BLAST_SYNONYMS,
     DIFFERENTIAL_CLASSES,
     DIFFERENTIAL_SYNONYMS,
+    FINE_CLASSES,
+    FINE_SYNONYMS,
+    HEALTHY,
 )
 from smearscan.training import fine_tuning
 from smearscan.training.batches import Batches, crop_batches, feature_batches
 from smearscan.training.cells import load_crops, with_targets
 from smearscan.training.config import ClassifierTraining
 from smearscan.training.loop import Checkpoint, Run, learning_rate, precision
+from smearscan.training.partial import allowed_classes, partial_loss, summed_targets
 from smearscan.weights.pairs import ClassifierCard, save_weights
 
 ROOM = 1.42
 """Cells are kept with this much surroundings (a square's diagonal), so that turning needs no filling."""
 
 Report = Callable[[dict[str, float]], None]
+
+_VOCABULARY: Final[dict[str, tuple[Mapping[str, str | tuple[str, ...]], tuple[str, ...]]]] = {
+    "cells": (FINE_SYNONYMS, FINE_CLASSES),
+    "blast": (BLAST_SYNONYMS, BLAST_CLASSES),
+    "differential": (DIFFERENTIAL_SYNONYMS, DIFFERENTIAL_CLASSES),
+    "custom": ({}, ()),
+}
 
 
 def prepared(table: pd.DataFrame, config: ClassifierTraining) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -49,8 +60,7 @@ def prepared(table: pd.DataFrame, config: ClassifierTraining) -> tuple[pd.DataFr
     if config.sites:
         table = table[table["site"].isin(config.sites)]
     table = table[~table["site"].isin(config.exclude_sites)]
-    known = {"blast": BLAST_SYNONYMS, "differential": DIFFERENTIAL_SYNONYMS, "custom": {}}[config.task]
-    named = {"blast": BLAST_CLASSES, "differential": DIFFERENTIAL_CLASSES, "custom": ()}[config.task]
+    known, named = _VOCABULARY[config.task]
     classes = config.classes or named or tuple(sorted(table["class"].unique()))
     table = with_targets(table, tuple(classes), {**known, **config.synonyms})
     if table.empty:
@@ -95,9 +105,10 @@ def fit(
         batches = partial(feature_batches, features, cells, config)
     told = f"{config.model_dump_json()}{len(cells)}{start.name if start else ''}"
     run = Run(fine_tuning.learning_part(config, model), fine_tuning.optimizer_of(config, model), out, told)
+    allows = torch.from_numpy(allowed_classes(cells, n_classes)) if "allowed" in cells else None
     for epoch in range(run.resume(), config.epochs):
         fine_tuning.set_training(config, model, start)
-        loss = _epoch(config, epoch, forward, batches(epoch), run)
+        loss = _epoch(config, epoch, forward, batches(epoch), run, allows)
         report(run.finish_epoch(epoch + 1, loss=loss, seconds=time.monotonic() - began))
         began = time.monotonic()
     run.curves.draw()
@@ -106,16 +117,21 @@ def fit(
 
 
 def _epoch(
-    config: ClassifierTraining, epoch: int, forward: Callable[[Tensor], Tensor], batches: Batches, run: Run
-) -> float:
-    """Train one epoch and tell its mean loss."""
+    config: ClassifierTraining, epoch: int, forward: Callable[[Tensor], Tensor], batches: Batches, run: Run,
+    allows: Tensor | None,
+) -> float:  # fmt: skip
+    """Train one epoch and tell its mean loss; with partial labels, `allows` tells each target's classes."""
     steps, total = max(1, config.epoch_cells // config.batch), 0.0
     for step in range(epoch * steps, (epoch + 1) * steps):
         inputs, targets = next(batches)
         at = learning_rate(step, config.epochs * steps, config.warmup_steps, config.schedule, config.decay)
         with precision():
             logits = forward(inputs)
-        loss = nn.functional.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing)
+        smoothing = config.label_smoothing
+        if allows is None:
+            loss = nn.functional.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
+        else:
+            loss = partial_loss(logits.float(), allows[targets], smoothing)
         run.step(loss, config.learning_rate * at)
         total += float(loss.detach())
     return total / steps
@@ -220,13 +236,20 @@ def calibrated_card(
     """Fit temperature and threshold on validation cells and describe the net."""
     target = val_cells["target"].to_numpy()
     logits = logits_of(model, val_crops, config)
-    temperature = fit_temperature(logits, target)
+    known = target < len(classes)  # a coarse name does not tell which fine type is right
+    temperature = fit_temperature(logits[known], target[known])
     card = _described(config, classes, temperature)
     probs = card.probabilities(logits)
     confusion = np.zeros((len(classes), len(classes)), int)
-    np.add.at(confusion, (target, probs.argmax(axis=1)), 1)
+    np.add.at(confusion, (target[known], probs[known].argmax(axis=1)), 1)
     threshold = 0.5
-    if BLAST in classes and len(classes) == 2:
+    if config.task == "cells":
+        blasts = card.answering("blast")
+        truth = summed_targets(val_cells, classes, "blast", config.normal_promyelocytes)
+        healthy = truth == blasts.classes.index(HEALTHY)
+        found = blasts.probabilities(logits)[healthy, blasts.classes.index(BLAST)]
+        threshold = threshold_at(config.target_specificity, found) if healthy.any() else threshold
+    elif BLAST in classes and len(classes) == 2:
         blast = classes.index(BLAST)
         threshold = threshold_at(config.target_specificity, probs[target != blast, blast])
     return card.model_copy(update={"threshold": threshold, "confusion": confusion.tolist()})

@@ -15,7 +15,7 @@ from scipy.special import softmax
 
 from smearscan.errors import WeightsError
 from smearscan.io.atomic import write_bytes, write_text
-from smearscan.taxonomy import NOTICE
+from smearscan.taxonomy import NOTICE, SUMS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,10 +68,14 @@ class ClassifierCard(Card):
     `head` and `norm` complete the architecture (see :func:`smearscan.classification.backbones.build`); with
     `background` ``remove`` the net sees crops without what surrounds the cell. `trunk` names the layers that
     were held in training: nets that started from the same weights have them in common.
+
+    A net of the task ``cells`` names the finest types there are; what it says of blasts, and of the
+    differential's classes, are sums over them (:meth:`answering`). On a card made so, `sums` holds the
+    indices of the fine types that each class is the sum of; no file has it.
     """
 
     stage: Literal["classifier"] = "classifier"
-    task: Literal["blast", "differential", "custom"]
+    task: Literal["cells", "blast", "differential", "custom"]
     crop_um: Positive
     crop_px: Annotated[int, Field(gt=0)]
     mean: tuple[float, float, float]
@@ -84,6 +88,7 @@ class ClassifierCard(Card):
     threshold: Share = 0.5
     unclassified_below: Share = 0.0
     confusion: list[list[int]] = []
+    sums: dict[str, tuple[int, ...]] = {}
 
     @model_validator(mode="after")
     def _square(self) -> "ClassifierCard":
@@ -94,7 +99,28 @@ class ClassifierCard(Card):
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.floating]:
         """Turn logits (N, K) into calibrated probabilities (N, K), rows of sum 1, of the same precision."""
-        return np.asarray(softmax(logits / self.temperature, axis=1))
+        probs = np.asarray(softmax(logits / self.temperature, axis=1))
+        if not self.sums:
+            return probs
+        summed = np.stack([probs[:, list(own)].sum(axis=1) for own in self.sums.values()], axis=1)
+        return np.asarray(summed / np.maximum(summed.sum(axis=1, keepdims=True), np.finfo(probs.dtype).tiny))
+
+    def answering(self, task: str) -> "ClassifierCard":
+        """Return the card of a net of fine types as that of the task's net: sums over the same logits.
+
+        A blast is any of :data:`smearscan.taxonomy.BLAST_TYPES`. The differential is that of the other cells,
+        so its classes' probabilities are given that the cell is no blast; a promyelocyte that is not called
+        one counts among the immature granulocytes. The card of any other net is returned as it is.
+        """
+        if self.task != "cells" or task == "cells":
+            return self
+        index = {name: k for k, name in enumerate(self.classes)}
+        sums = {
+            name: tuple(index[fine] for fine in types if fine in index) for name, types in SUMS[task].items()
+        }
+        sums = {name: own for name, own in sums.items() if own}
+        told = {"task": task, "classes": tuple(sums), "sums": sums, "confusion": []}
+        return self.model_copy(update=told)
 
 
 C = TypeVar("C", bound=Card)

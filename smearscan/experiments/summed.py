@@ -1,0 +1,44 @@
+"""A protocol's runs of a net of fine types, told as those of a blast net and of a differential net."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from smearscan.experiments.cross_validation import Results, Run
+from smearscan.taxonomy import SUMS
+from smearscan.training.partial import summed_targets
+
+
+def answering(results: Results, task: str) -> Results:
+    """Sum the fine types of every run's scores to the classes of a task.
+
+    Parameters
+    ----------
+    results : Results
+        Of a configuration of the task ``cells``.
+    task : str
+        ``blast`` or ``differential``.
+
+    Returns
+    -------
+    Results
+        With the task's classes. A cell whose name does not tell which of them it is, or of which the task
+        does not ask, has the target -1.
+    """
+    sums = SUMS[task]
+    runs = tuple(_summed(one, results, task) for one in results.runs)
+    return Results(results.config, tuple(sums), results.start, runs)
+
+
+def _summed(run: Run, results: Results, task: str) -> Run:
+    scores, sums = run.scores, SUMS[task]
+    fine = scores[[f"p_{name}" for name in results.classes]].to_numpy(np.float64)
+    probs = np.stack([fine[:, np.isin(results.classes, own)].sum(axis=1) for own in sums.values()], axis=1)
+    probs /= np.maximum(probs.sum(axis=1, keepdims=True), 1e-30)
+    target = summed_targets(scores, results.classes, task, results.config.normal_promyelocytes)
+    # a sum was taught where any name was that is within it
+    taught = scores["taught"].groupby(target).transform("any")
+    others = scores[[c for c in scores.columns if not c.startswith("p_")]]
+    summed = pd.DataFrame(probs, scores.index, [f"p_{name}" for name in sums])
+    return replace(run, scores=pd.concat([others.assign(target=target, taught=taught), summed], axis=1))
