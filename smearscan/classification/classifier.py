@@ -69,7 +69,11 @@ class Classifier:
         cls, task: str, device: str = "auto", engine: str = "auto", precision: Precision = "f32"
     ) -> "Classifier":
         """Load the shipped weights of a task, ``blast`` or ``differential``."""
-        return cls.load(shipped(task), device, engine, precision)
+        return cls.load(shipped(task), device, engine, precision).answering(task)
+
+    def answering(self, task: str) -> "Classifier":
+        """Return the net as that of a task: one of fine types answers by sums, any other is what it is."""
+        return Classifier(self.engine, self.card.answering(task))
 
     @property
     def geometry(self) -> Geometry:

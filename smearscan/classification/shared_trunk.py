@@ -58,10 +58,11 @@ def load_classifiers(
 ) -> list[Classifier]:
     """Load weights pairs in their order, each as :meth:`Classifier.load` does.
 
-    Classifiers with the same trunk get engines that are a :class:`HeadView` of one.
+    Classifiers with the same trunk get engines that are a :class:`HeadView` of one; a pair that is named
+    twice is one classifier.
     """
     made: dict[Path, Classifier] = {}
-    for pairs, network in plan(weights):
+    for pairs, network in plan(tuple(dict.fromkeys(weights))):
         whole = make_engine(network, device, engine, precision)
         ends = np.cumsum([len(pair.card.classes) for pair in pairs]).tolist()
         for pair, begin, end in zip(pairs, [0, *ends], ends, strict=False):
@@ -75,16 +76,13 @@ def predict_probs(nets: Sequence[Classifier], crops: Mapping[Geometry, Crops]) -
 
     A network that answers for several nets is run once.
     """
-    said: dict[int, Logits] = {}
+    said: dict[tuple[int, Geometry], Logits] = {}
     found = []
     for net in nets:
         own, part = crops[net.geometry], net.engine
-        if not isinstance(part, HeadView):
-            found.append(net.probs(own))
-            continue
-        if id(part.whole) not in said:
-            said[id(part.whole)] = part.whole.run(
-                apply_background(own, net.card.background, net.card.crop_um)
-            )
-        found.append(net.probs(own, part.of(said[id(part.whole)])))
+        whole = part.whole if isinstance(part, HeadView) else part
+        key = id(whole), net.geometry
+        if key not in said:
+            said[key] = whole.run(apply_background(own, net.card.background, net.card.crop_um))
+        found.append(net.probs(own, part.of(said[key]) if isinstance(part, HeadView) else said[key]))
     return found

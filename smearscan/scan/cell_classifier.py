@@ -69,7 +69,7 @@ class CellClassifier:
     def weights(self) -> tuple[str, ...]:
         """``name:hash`` of every network, and the calibration."""
         cards = [net.card for net in (self.differential, self.blast) if net is not None]
-        named = [f"{card.name}:{card.short_hash}" for card in cards]
+        named = list(dict.fromkeys(f"{card.name}:{card.short_hash}" for card in cards))
         return (*named, f"calibration:{self.calibration.name}") if self.calibration else tuple(named)
 
     @property
@@ -135,7 +135,7 @@ def _classifiers(config: ScanConfig) -> dict[str, Classifier]:
     given = {"differential": config.differential, "blast": config.blast}
     weights = {task: path or shipped(task) for task, path in given.items() if config.task in (task, "both")}
     nets = load_classifiers(list(weights.values()), config.device, config.engine, config.precision)
-    loaded = dict(zip(weights, nets, strict=True))
+    loaded = {task: net.answering(task) for task, net in zip(weights, nets, strict=True)}
     if "blast" in loaded and BLAST not in loaded["blast"].card.classes:
         name = loaded["blast"].card.name
         raise ConfigError(f"{name}: has no class 'blast' and cannot serve as the blast net")
