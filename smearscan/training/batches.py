@@ -1,6 +1,6 @@
 """Batches for training stage two: endless, seeded, sites and classes balanced by the root of their size."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from smearscan.rulers import stain
 from smearscan.rulers.optical_density import center_optical_density, match_optical_density
 from smearscan.training.augment import augmented, mixed
 from smearscan.training.config import ClassifierTraining
@@ -33,8 +34,10 @@ class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
         self._windows, self._config, self._seed = windows, config, seed
         self._target = table["target"].to_numpy()
         self._share = shares(table, config)
+        wide = config.crop_um * windows.shape[1] / config.crop_px
+        if config.reference_stain:
+            self._gain = slide_gains(table, stain.measure_cells(windows, wide), config.one_slide)
         if config.augmentation.exchange:
-            wide = config.crop_um * windows.shape[1] / config.crop_px
             self._site, names = pd.factorize(table["site"])
             density = center_optical_density(windows, wide)
             self._depths = [density[self._site == site].mean(axis=0) for site in range(len(names))]
@@ -46,10 +49,36 @@ class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
         while True:
             for i in rng.choice(len(self._target), _AT_ONCE, p=self._share):
                 window = self._windows[i]
+                if happens(rng, self._config.reference_stain):
+                    window = stain.restain(window, self._gain[i])
                 if happens(rng, how.exchange):
                     other = rng.integers(len(self._depths))
                     window = match_optical_density(window, self._depths[self._site[i]], self._depths[other])
                 yield augmented(window, self._config.crop_px, rng, how), int(self._target[i])
+
+
+def slide_gains(
+    table: pd.DataFrame, cells: NDArray[np.float64], one_slide: Sequence[str] = ()
+) -> NDArray[np.float64]:
+    """Give each cell the gain that brings its slide to the reference stain, (N, 3).
+
+    Parameters
+    ----------
+    table : DataFrame
+        With ``site`` and ``group``. A slide of too few cells is measured with all of its site.
+    cells : ndarray, (N, 2, 3)
+        Of :func:`smearscan.rulers.stain.measure_cells`.
+    one_slide : sequence of str
+        Sites that are taken for one slide each.
+    """
+    site = table["site"]
+    slide = (site + "/" + table["group"].astype(str)).mask(site.isin(list(one_slide)), site)
+    slide = slide.where(slide.map(slide.value_counts()) >= stain.FEWEST_CELLS, site)
+    gains = np.ones((len(table), 3))
+    for name in slide.unique():
+        own = (slide == name).to_numpy()
+        gains[own] = stain.slide_gain(cells[own], cells[(site == site[own].iloc[0]).to_numpy()])
+    return gains
 
 
 def shares(table: pd.DataFrame, config: ClassifierTraining) -> NDArray[np.float64]:

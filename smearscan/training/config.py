@@ -120,6 +120,10 @@ class ClassifierTraining(_Strict):
     `normal_promyelocytes` names the sites whose promyelocytes are those of healthy people. A net of the task
     ``cells`` learns them as promyelocytes; no figure or threshold takes them for blasts.
 
+    `reference_stain` is the chance that a training crop is shown with its slide's stain brought to the
+    reference (:mod:`smearscan.rulers.stain`). A slide is a group of a site, or all of it where `one_slide`
+    says that the site's groups are no slides but pictures.
+
     `published` is what the work that a system is taken from says of it, for ``smearscan compare``.
 
     The body's learning rate is `learning_rate`, the head's `head_factor` times that. `momentum` is that of
@@ -157,6 +161,8 @@ class ClassifierTraining(_Strict):
     decay: Annotated[float, Field(ge=0)] = 0.0
     warmup_steps: Annotated[int, Field(ge=0)] = 100
     normal_promyelocytes: list[str] = []
+    reference_stain: Share = 0.0
+    one_slide: list[str] = []
     published: Published | None = None
     limits: list[str] = []
     target_specificity: Annotated[float, Field(gt=0, lt=1)] = 0.95

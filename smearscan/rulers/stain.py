@@ -1,0 +1,125 @@
+"""The stain ruler: how deep a slide's nuclei and red cells are stained, and what brings them to a reference.
+
+Dyes absorb, so a deeper stain multiplies optical density (Beer and Lambert) and leaves the white background
+white. A slide's mean color is no ruler, for it depends on which cells lie there: on a leukemic slide it is
+the blasts'. So two *kinds of pixel* are measured that every slide has, whatever its cells: nucleus (the
+darkest part of a leukocyte's middle) and red cells (what lies around it). The median over a slide's cells is
+taken, so neither one cell nor a rare type decides.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smearscan.classification.crops import BACKGROUND
+
+Floats = NDArray[np.float64]
+
+REFERENCE: Final = ((0.897, 1.9744, 0.3777), (0.232, 0.3851, 0.2304))
+"""Optical density (red, green, blue; natural logarithm) of nuclei and red cells that slides are brought to:
+the mean over eight published sets of their medians."""
+
+WINDOW_UM: Final = 28.4
+"""Width of the windows that are measured: a crop of 20 um with room around it."""
+FEWEST_CELLS: Final = 5
+"""Fewer leukocytes tell no slide's stain: it is left as photographed."""
+GAIN_LIMITS: Final = (1 / 3, 3.0)
+"""What a channel may be multiplied by: beyond it only noise would be amplified."""
+
+_NUCLEUS_UM, _NUCLEUS_SHARE = 4.0, 0.4
+_AROUND_UM = (8.0, 14.0)
+_RED_CELL_WEIGHT = 0.5
+_FEWEST_PIXELS = 80
+
+_LEVELS = np.arange(256)
+_DENSITY = -np.log(np.maximum(_LEVELS, 1) / BACKGROUND)
+_MEASURED = -np.log(np.maximum(_LEVELS, 12) / BACKGROUND)
+"""Black pixels tell no density; below level 12, density 3, the camera's offset decides."""
+
+
+def measure_cells(windows: NDArray[np.uint8], side_um: float = WINDOW_UM) -> Floats:
+    """Measure the optical density of nucleus and red cells in each leukocyte's window.
+
+    Parameters
+    ----------
+    windows : ndarray, (N, W, W, 3) uint8 RGB
+        From the crop function, the leukocyte in the middle.
+    side_um : float
+        Side of a window on the slide, micrometers.
+
+    Returns
+    -------
+    ndarray, (N, 2, 3) float64
+        Of nucleus and red cells, each red, green, blue. NaN for red cells where there are hardly any.
+    """
+    return np.array([_measure(window, side_um) for window in windows]).reshape(-1, 2, 3)
+
+
+def _measure(window: NDArray[np.uint8], side_um: float) -> Floats:
+    side = window.shape[0]
+    at = (np.arange(side) - (side - 1) / 2) * side_um / side
+    radius = np.hypot(at[:, None], at)
+    density = _MEASURED[window]
+    depth = density.mean(axis=2)
+    middle = radius < _NUCLEUS_UM
+    dark = depth[middle] >= np.quantile(depth[middle], 1 - _NUCLEUS_SHARE)
+    nucleus, limit = density[middle][dark].mean(axis=0), depth[middle][dark].mean()
+    around = (radius > _AROUND_UM[0]) & (radius < _AROUND_UM[1]) & (depth > 0.1) & (depth < 0.75 * limit)
+    red_cells = np.median(density[around], axis=0) if around.sum() > _FEWEST_PIXELS else np.full(3, np.nan)
+    return np.stack([nucleus, red_cells])
+
+
+def slide_gain(cells: Floats, site: Floats | None = None) -> Floats:
+    """Give the factor of each channel's optical density that brings a slide to the reference.
+
+    It fits nuclei and red cells together, by least squares of what each is off as a share of the reference;
+    nuclei, which cells are named by, count twice.
+
+    Parameters
+    ----------
+    cells : ndarray, (N, 2, 3)
+        Of :func:`measure_cells`, of one slide.
+    site : ndarray, (M, 2, 3), optional
+        Cells of the same laboratory, whose red cells are taken where the slide shows none; without any
+        nuclei decide alone.
+
+    Returns
+    -------
+    ndarray, (3,) float64
+        Within :data:`GAIN_LIMITS`; ones of fewer than :data:`FEWEST_CELLS` cells.
+    """
+    if len(cells) < FEWEST_CELLS:
+        return np.ones(3)
+    nuclei, red_cells = np.array(REFERENCE)
+    nucleus = np.median(cells[:, 0], axis=0) / nuclei
+    red = nucleus
+    for seen in (cells, site):
+        if seen is not None and (known := ~np.isnan(seen[:, 1]).any(axis=1)).any():
+            red = np.median(seen[known, 1], axis=0) / red_cells
+            break
+    gain = (nucleus + _RED_CELL_WEIGHT * red) / (nucleus**2 + _RED_CELL_WEIGHT * red**2)
+    return np.asarray(np.clip(gain, *GAIN_LIMITS), np.float64)
+
+
+def restain(crops: NDArray[np.uint8], gain: Floats | Sequence[float]) -> NDArray[np.uint8]:
+    """Multiply the optical density of each channel by a slide's gain; white background stays white.
+
+    Parameters
+    ----------
+    crops : ndarray, (..., S, S, 3) uint8 RGB
+    gain : (3,)
+
+    Returns
+    -------
+    ndarray
+        As `crops`, a new array.
+    """
+    if not crops.size:
+        return crops.copy()
+    density = _DENSITY[:, None] * np.asarray(gain, np.float64)
+    levels = np.clip(BACKGROUND * np.exp(-density), 0, 255).round().astype(np.uint8)
+    flat = np.ascontiguousarray(crops).reshape(1, -1, 3)
+    return np.asarray(cv2.LUT(flat, levels[None]), np.uint8).reshape(crops.shape)
