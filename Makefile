@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab lodo seeds bench performance wheel clean
+.PHONY: page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab lodo lodo-cells seeds bench performance wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -133,6 +133,17 @@ lodo: $(VENV)/.installed
 	for net in differential differential_plain blast; do \
 	  $(BIN)/smearscan crossval build/grouped.csv --protocol lodo --config configs/lodo/$$net.yaml --data $(DATA) --start $(RESNET) \
 	    --runs runs/lodo_$$net --out docs/results/lodo_$$net > /dev/null || exit 1; done
+
+# The net of fine types, by a short schedule, without each group of sites, and with the patients of LLD left out in turn.
+FINE := bccd+jhu_aml cellavision+jtsc+lld+txl_raabin munich_lmu+pbc
+lodo-cells: $(VENV)/.installed
+	$(BIN)/python -m references published $(DATA) --fine --out build/fine.csv --detector shipped
+	$(BIN)/smearscan crossval build/fine.csv --protocol lodo --config configs/lodo/cells.yaml --data $(DATA) --start $(RESNET) \
+	  --site lld --runs runs/lodo_cells --out docs/results/lodo_cells > /dev/null
+	$(BIN)/smearscan crossval build/fine.csv --protocol lodo --config configs/lodo/cells.yaml --data $(DATA) --start $(RESNET) \
+	  $(foreach sites,$(FINE),--site $(sites)) --runs runs/lodo_cells_together --out docs/results/lodo_cells_together > /dev/null
+	$(BIN)/smearscan crossval build/fine.csv --protocol kfold --folds 2 --config configs/lodo/cells.yaml --data $(DATA) --start $(RESNET) \
+	  --site lld --runs runs/kfold_lld --out docs/results/kfold_lld > /dev/null
 
 # The published systems side by side, by a short schedule (about half an hour on one core): docs/seeds.md. Interrupted, it goes on.
 SHORT := --crop-px 64 --epochs 2 --epoch-cells 480 --cached-epochs 10

@@ -20,13 +20,18 @@ def command() -> None:
     type=PATH,
     help="Locate cells without a box with this detector; 'shipped' for the shipped one.",
 )
-def published(data: Path, out: Path, detector: Path | None) -> None:
+@click.option(
+    "--fine",
+    is_flag=True,
+    help="With the sets that only a net of fine types learns from (configs/cells.yaml).",
+)
+def published(data: Path, out: Path, detector: Path | None, fine: bool) -> None:
     """Write one manifest of the published single-cell sets in DATA, split without leaks."""
     from references.published_sets import published_cells
     from smearscan.cli.console import progress
     from smearscan.report.tables import write_csv
 
-    table = published_cells(data)
+    table = published_cells(data, fine)
     if detector is not None:
         from smearscan.detection.detector import Detector
         from smearscan.training.cells import locate
@@ -86,6 +91,24 @@ def unseen(data: Path, out: Path | None) -> None:
     from smearscan.scan.scanner import SmearScanner
 
     show(measure_unseen(SmearScanner(), data / "lld"), out)
+
+
+@command.command("stain")
+@click.argument("cells", type=PATH)
+@click.option("--config", "config_file", type=PATH, required=True, help="YAML of a net of fine types.")
+@click.option("--data", type=PATH, required=True, help="What the manifest's paths are relative to.")
+@click.option("--site", "sites", multiple=True, required=True, help="Sites whose groups are slides.")
+@JSON
+def stain(cells: Path, config_file: Path, data: Path, sites: tuple[str, ...], out: Path | None) -> None:
+    """Tell how far the stain ruler's gain depends on which of a slide's cells are measured."""
+    from references.stain_trial import measure_dependence
+    from smearscan.cli.console import progress
+    from smearscan.training.cells import read_manifest
+    from smearscan.training.config import ClassifierTraining, load_config
+
+    config = load_config(config_file, ClassifierTraining).model_copy(update={"sites": list(sites)})
+    with progress("Measuring", None) as advance:
+        show(measure_dependence(read_manifest(cells), config, data, advance), out)
 
 
 @command.command("table")

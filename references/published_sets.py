@@ -37,13 +37,16 @@ _LLD_UM_PER_PX = {
 }  # fmt: skip
 
 
-def published_cells(data_root: Path) -> pd.DataFrame:
+def published_cells(data_root: Path, fine: bool = False) -> pd.DataFrame:
     """Gather the single cells of every published set that is there.
 
     Parameters
     ----------
     data_root : Path
         Folder with one folder a set.
+    fine : bool
+        With the sets that only a net of fine types learns from: several cells a picture, types that the
+        blast or the differential net does not know, cells named by their field alone.
 
     Returns
     -------
@@ -55,9 +58,10 @@ def published_cells(data_root: Path) -> pd.DataFrame:
     DatasetError
         If no known set is there.
     """
-    tables = [read(data_root) for name, read in _READERS.items() if (data_root / name).is_dir()]
+    readers = {**_READERS, **_FINE_READERS} if fine else _READERS
+    tables = [read(data_root) for name, read in readers.items() if (data_root / name).is_dir()]
     if not tables:
-        raise DatasetError(f"{data_root}: holds none of the known sets ({', '.join(_READERS)})")
+        raise DatasetError(f"{data_root}: holds none of the known sets ({', '.join(readers)})")
     table = pd.concat(tables, ignore_index=True)
     return table.reindex(columns=list(COLUMNS))
 
@@ -249,6 +253,9 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     "munich_lmu": _ungrouped("munich_lmu"),
     "jtsc": _ungrouped("jtsc"),
     "cellavision": _ungrouped("cellavision"),
+}
+
+_FINE_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     "lld": _lld,
     "marrow_bites": _marrow,
     "aria_all": _aria,

@@ -330,7 +330,10 @@ SUMS: Final = {"blast": BLAST_SUMS, "differential": DIFFERENTIAL_SUMS}
 _FINE_OF_KIND: Final[dict[str, tuple[str, ...]]] = {
     **{name: (name,) for name in FINE_CLASSES},
     "neutrophil": DIFFERENTIAL_SUMS["neutrophil"],
-    "lymphocyte": ("lymphocyte", "abnormal_lymphocyte"),  # laboratories' words for reactive ones are among them
+    "lymphocyte": (
+        "lymphocyte",
+        "abnormal_lymphocyte",
+    ),  # laboratories' words for reactive ones are among them
     "immature_granulocyte": DIFFERENTIAL_SUMS["immature_granulocyte"],
     "bilobed_promyelocyte": ("promyelocyte",),
     BLAST: ("myeloblast", "monoblast", "lymphoblast"),
