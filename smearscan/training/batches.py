@@ -18,6 +18,9 @@ from smearscan.training.stain import happens
 Batches = Iterator[tuple[Tensor, Tensor]]
 """Pairs of inputs and targets: classes (B,) int64, or their chances (B, K) float32 where crops are mixed."""
 
+GAINS = ("gain_red", "gain_green", "gain_blue")
+"""Columns of a table of cells: factors that bring its slide's optical density to the reference."""
+
 _AT_ONCE = 1024
 
 
@@ -36,7 +39,7 @@ class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
         self._share = shares(table, config)
         wide = config.crop_um * windows.shape[1] / config.crop_px
         if config.reference_stain:
-            self._gain = slide_gains(table, stain.measure_cells(windows, wide), config.one_slide)
+            self._gain = table[list(GAINS)].to_numpy()
         if config.augmentation.exchange:
             self._site, names = pd.factorize(table["site"])
             density = center_optical_density(windows, wide)
@@ -55,6 +58,15 @@ class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
                     other = rng.integers(len(self._depths))
                     window = match_optical_density(window, self._depths[self._site[i]], self._depths[other])
                 yield augmented(window, self._config.crop_px, rng, how), int(self._target[i])
+
+
+def with_gains(table: pd.DataFrame, windows: NDArray[np.uint8], config: ClassifierTraining) -> pd.DataFrame:
+    """Add the columns :data:`GAINS` of each cell's slide, where training shows the reference stain."""
+    if not config.reference_stain:
+        return table
+    wide = config.crop_um * windows.shape[1] / config.crop_px
+    gains = slide_gains(table, stain.measure_cells(windows, wide), config.one_slide)
+    return table.assign(**dict(zip(GAINS, gains.T, strict=True)))
 
 
 def slide_gains(

@@ -29,7 +29,7 @@ from smearscan.taxonomy import (
     HEALTHY,
 )
 from smearscan.training import fine_tuning
-from smearscan.training.batches import Batches, crop_batches, feature_batches
+from smearscan.training.batches import Batches, crop_batches, feature_batches, with_gains
 from smearscan.training.cells import load_crops, with_targets
 from smearscan.training.config import ClassifierTraining
 from smearscan.training.loop import Checkpoint, Run, learning_rate, precision
@@ -100,7 +100,7 @@ def fit(
     began = time.monotonic()  # what is computed once counts with the first epoch
     windows = apply_background(windows, config.background, ROOM * config.crop_um)
     forward: Callable[[Tensor], Tensor] = FromPixels(model, config.input.mean, config.input.std)
-    batches = partial(crop_batches, windows, cells, config, n_classes)
+    batches = partial(crop_batches, windows, with_gains(cells, windows, config), config, n_classes)
     if config.how.cached:
         forward, features = model.head, _features(model, _middle(windows, config.crop_px), config)
         batches = partial(feature_batches, features, cells, config)

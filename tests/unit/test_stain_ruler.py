@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from smearscan.classification.crops import BACKGROUND
 from smearscan.rulers import stain
-from smearscan.training.batches import slide_gains
+from smearscan.training.augment import Augmentation
+from smearscan.training.batches import Cells, slide_gains, with_gains
+from smearscan.training.config import ClassifierTraining
 
 SIDE = 114
 NUCLEUS, RED = (np.array(one) for one in stain.REFERENCE)
@@ -79,3 +81,17 @@ def test_each_slide_has_its_gain_and_small_ones_that_of_their_site() -> None:
     assert (gains[6] > 1).all()
     whole = slide_gains(table, np.stack([deep] * 6 + [pale] * 8), ["a"])
     assert len({tuple(row) for row in whole}) == 1
+
+
+def test_training_shows_cells_in_the_reference_stain() -> None:
+    windows = np.stack([window(NUCLEUS * 0.6, RED * 0.6)] * 6)
+    table = pd.DataFrame({"site": "a", "group": "1", "image": "x", "target": [0, 1] * 3})
+    plain = ClassifierTraining(name="x", crop_px=80, augmentation=Augmentation.none())
+    assert with_gains(table, windows, plain) is table
+    always = plain.model_copy(update={"reference_stain": 1.0})
+    gained = with_gains(table, windows, always)
+    crop, _ = next(iter(Cells(windows, gained, always, 0)))
+    middle = windows[0][17:97, 17:97]
+    np.testing.assert_array_equal(next(iter(Cells(windows, table, plain, 0)))[0], middle)
+    np.testing.assert_array_equal(crop, stain.restain(middle, stain.slide_gain(stain.measure_cells(windows))))
+    assert crop.mean() < middle.mean()
