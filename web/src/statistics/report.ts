@@ -71,6 +71,22 @@ export function reportSlide(tally: Tally, by: Judgement, say: Say): SlideReport 
   };
 }
 
+export type Summary = Pick<SlideReport, "cells" | "unclassified" | "blast_percent" | "blast_interval"> & { flag: { state: string; tier: string } };
+
+/** What the list of slides shows; the flag of a slide nobody has touched is Python's own. */
+export function summarize(tally: Tally, by: Judgement, flag: { state: string; tier: string }): Summary {
+  const of = (name: string): number => tally.types[name] ?? 0;
+  const total = by.counted.reduce((s, name) => s + of(name), 0);
+  const knows = by.counted.includes("blast");
+  return {
+    cells: Object.values(tally.types).reduce((s, n) => s + n, 0),
+    unclassified: of("unclassified"),
+    blast_percent: knows && total ? (100 * of("blast")) / total : NaN,
+    blast_interval: knows ? exactInterval(of("blast"), total, lookLevel(tally.share)) : [NaN, NaN],
+    flag,
+  };
+}
+
 const OUTSIDE = ["erythroblast", "smudge_cell", "platelet", "other"];
 
 /** Leukocytes that were asked for a name: all but those outside the denominator. */

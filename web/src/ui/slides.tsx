@@ -1,13 +1,13 @@
 import { useMemo, useState } from "preact/hooks";
 import type { SlideEntry } from "../model/data";
-import { reportSlide, type SlideReport } from "../statistics/report";
+import { reportSlide, summarize, type Summary } from "../statistics/report";
 import { FlagPill, IntervalBar } from "./chart";
 import { href, useNumbers, usePage, useVersion } from "./context";
 
 interface Row {
   index: number;
   entry: SlideEntry;
-  report: SlideReport;
+  report: Summary;
   signers: string[];
   started: boolean;
 }
@@ -24,8 +24,8 @@ export function SlideList() {
   const [order, setOrder] = useState<Order>("flag");
   const rows = useMemo(() => desk.run.slides.map((entry, index): Row => {
     const work = desk.run.here.includes(index) && desk.isStarted(index);
-    const tally = work ? desk.reading(index).tally(entry) : { types: entry.types, possible: entry.possible, share: entry.share };
-    return { index, entry, report: reportSlide(tally, desk.run.by, say), signers: desk.signers(index), started: desk.isStarted(index) };
+    const report = work ? reportSlide(desk.reading(index).tally(entry), desk.run.by, say) : summarize(entry, desk.run.by, entry.flag);
+    return { index, entry, report, signers: desk.signers(index), started: desk.isStarted(index) };
   }), [version, say]);
   const shown = rows
     .filter((r) => r.entry.name.toLowerCase().includes(filter.toLowerCase()) && (!flag || r.report.flag.state === flag))
