@@ -37,7 +37,7 @@ class Watched:
         self.context = browser.new_context(accept_downloads=True, **context)
         self.page = self.context.new_page()
         self._file = file
-        self.page.set_default_timeout(5000)
+        self.page.set_default_timeout(20_000)
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
         self.page.on("request", self._asked)
