@@ -57,9 +57,9 @@ def detector(
     from smearscan.experiments import measure_detector as measure
     from smearscan.io.decode import SUFFIXES
     from smearscan.training.annotated_fields import read_site
-    from smearscan.training.config import DetectorTraining, load_config
+    from smearscan.training.exported_sets import load_detector_training
 
-    config = load_config(config_file, DetectorTraining)
+    config, data = load_detector_training(config_file, data)
     net = Detector.load(weights)
     figures: dict[str, Any] = {}
     for site in config.sites:
@@ -104,15 +104,21 @@ def detector(
 @click.option(
     "--key", default="", help="Name under which --write-card files the figures. Default: the split."
 )
+@click.option(
+    "--data", type=_PATH, help="Folder a manifest's pictures are relative to. Default: the manifest's own."
+)
 @_SPLIT
-@_DATA
 @_JSON
 @_CARD
 def classifier(
     cells: Path, config_file: Path | None, weights: Path | None, task: str | None, sites: tuple[str, ...],
-    all_splits: bool, key: str, split: str, data: Path, out: Path | None, write_card: bool,
+    all_splits: bool, key: str, split: str, data: Path | None, out: Path | None, write_card: bool,
 ) -> None:  # fmt: skip
-    """Measure a classifier on the cells of a located manifest, by site, with intervals over groups."""
+    """Measure a classifier on CELLS, a folder with a sub-folder a class or a manifest, by site.
+
+    Of a folder that the net was trained on, the cells that training kept apart (--split test) are judged; of
+    any other one take --all-splits. Intervals are over groups.
+    """
     from smearscan.classification.classifier import Classifier
     from smearscan.experiments.measure_classifier import measure_cells
     from smearscan.training.cells import read_cells
@@ -127,10 +133,11 @@ def classifier(
     else:
         config = ClassifierTraining(name=net.card.name, task=net.card.task)
     chosen = {"sites": list(sites) or config.sites, "exclude_sites": [], "classes": net.card.classes}
-    table, _ = prepared(read_cells(cells, data, None, None, config.seed), config.model_copy(update=chosen))
+    root = data or (cells if cells.is_dir() else cells.parent)
+    table, _ = prepared(read_cells(cells, root, None, None, config.seed), config.model_copy(update=chosen))
     if not all_splits:
         table = table[table["split"] == split]
-    figures = measure_cells(net, table.reset_index(drop=True), data)
+    figures = measure_cells(net, table.reset_index(drop=True), root)
     _show(figures, out)
     if write_card:
         _write_card(weights, str(task), net.card, key or split, figures)

@@ -1,8 +1,14 @@
 """``smearscan train detector`` and ``smearscan train classifier``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from smearscan.weights.pairs import ClassifierCard
 
 _PATH = click.Path(path_type=Path)
 _OUT = click.option(
@@ -19,11 +25,18 @@ def command() -> None:
 
 
 @command.command("detector")
-@click.option("--config", "config_file", type=_PATH, required=True, help="YAML: data sets, splits, schedule.")
+@click.option(
+    "--config", "config_file", type=_PATH, required=True,
+    help="YAML: data sets, splits, schedule. Or an export as it is: a YOLO data.yaml, a COCO .json.",
+)  # fmt: skip
 @click.option("--data", type=_PATH, default=Path(), help="Folder the data sets' paths are relative to.")
 @click.option("--exclude-site", multiple=True, help="Leave a data set out (to measure on an unseen one).")
 @click.option("--epochs", type=int, help="In place of the file's.")
-@_START
+@click.option(
+    "--start", type=_PATH,
+    help="Weights to start from: a detector, as weights/detector.safetensors (its working scale and "
+    "thresholds are kept), or Ultralytics' yolov8n.pt, from their GitHub releases. None starts from random.",
+)  # fmt: skip
 @_OUT
 def detector(
     config_file: Path,
@@ -36,10 +49,14 @@ def detector(
     """Fine-tune the detector on fields with YOLO, VOC, COCO or CSV boxes."""
     from smearscan.cli.console import err, training
     from smearscan.errors import ConfigError
-    from smearscan.training.config import DetectorTraining, load_config
+    from smearscan.training.exported_sets import load_detector_training
     from smearscan.training.train_detector import train
+    from smearscan.weights.pairs import shipped
 
-    config = load_config(config_file, DetectorTraining)
+    config, data = load_detector_training(config_file, data)
+    if start is None:
+        told = f"starts from random weights; --start {shipped('detector')} needs far fewer fields"
+        err.print(told, markup=False, soft_wrap=True)
     clumps = config.clumps
     unknown = set(exclude_site) - {s.name for s in config.sites} - set(clumps.sites if clumps else ())
     if unknown:
@@ -53,7 +70,7 @@ def detector(
         final = round(config.final_epochs * epochs / config.epochs)
         config = config.model_copy(update={"epochs": epochs, "final_epochs": final})
     with training(config.epochs) as report:
-        card = train(config, data, start, out, report)
+        card = train(config, data, start, out, report, _tell)
     err.print(f"written: {out / card.name}.safetensors and .yaml", markup=False)
 
 
@@ -80,24 +97,70 @@ def classifier(
     from smearscan.cli.console import err, progress, training
     from smearscan.training.cells import read_cells
     from smearscan.training.config import ClassifierTraining, load_config
+    from smearscan.training.first_try import first_configuration
     from smearscan.training.train_classifier import train
     from smearscan.weights.pairs import shipped
 
-    config = (
-        load_config(config_file, ClassifierTraining) if config_file else ClassifierTraining(name="classifier")
-    )
+    if config_file is None and start is None:
+        start = shipped("differential")
+        err.print(f"starts from {start}; --start or --config give another way", markup=False, soft_wrap=True)
+    config = load_config(config_file, ClassifierTraining) if config_file else first_configuration(start)
     given = {"name": name, "epochs": epochs, "exclude_sites": [*config.exclude_sites, *exclude_site]}
     config = config.model_copy(update={k: v for k, v in given.items() if v})
     root = data or (cells if cells.is_dir() else cells.parent)
-    if start is None and config_file is None:
-        told = f"starts from random weights; --start {shipped('differential')} needs far fewer cells"
-        err.print(told, markup=False)
     with progress("Locating", None) as advance:
         table = read_cells(cells, root, detector, um_per_px, config.seed, advance)
+    _show_counts(table)
     with training(config.epochs) as report:
-        card = train(config, table, root, start, out, report)
+        card = train(config, table, root, start, out, report, _tell)
+    _show_validation(card)
     err.print(f"written: {out / card.name}.safetensors and .yaml", markup=False)
     err.print(f"use it: --weights {out / card.name}.safetensors", markup=False)
+
+
+def _tell(told: str) -> None:
+    from smearscan.cli.console import err
+
+    err.print(told, markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_counts(table: "pd.DataFrame") -> None:
+    """Print how many cells of each class there are to learn from and to judge by."""
+    from rich.table import Table
+
+    from smearscan.cli.console import out
+
+    splits = [name for name in ("train", "val", "test") if (table["split"] == name).any()]
+    shown = Table("class", *splits, "all", box=None)
+    for name, rows in table.groupby("class"):
+        counts = [str(int((rows["split"] == split).sum())) for split in splits]
+        shown.add_row(str(name), *counts, str(len(rows)))
+    out.print(shown)
+
+
+def _show_validation(card: "ClassifierCard") -> None:
+    """Print how good the net is on the validation cells, and what it takes for what."""
+    from rich.table import Table
+
+    from smearscan.cli.console import out
+
+    accuracy = card.metrics.get("validation", {}).get("accuracy")
+    if accuracy is None:
+        return
+    low, high = accuracy["interval_95"]
+    out.print(
+        f"validation accuracy {100 * accuracy['value']:.1f} % (exact 95 % interval {100 * low:.1f} to "
+        f"{100 * high:.1f}) on {accuracy['cells']} cells of {accuracy['groups']} groups; these also set "
+        "temperature and threshold, so a new slide may do worse",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    letters = "abcdefghijklmnopqrstuvwxyz"[: len(card.classes)]
+    if len(letters) < len(card.classes):
+        return
+    shown = Table("truth / likeliest", *letters, box=None)
+    for letter, name, row in zip(letters, card.classes, card.confusion, strict=True):
+        shown.add_row(f"{letter} {name}", *(str(n) if n else "." for n in row))
+    out.print(shown)
 
 
 @command.command("preview")

@@ -195,7 +195,7 @@ def _read_coco(site: DetectionDataset, data_root: Path, images: list[Path]) -> d
     try:
         content = json.loads(source.read_text())
         names = {c["id"]: c["name"] for c in content["categories"]}
-        files = {i["id"]: Path(i["file_name"]).name for i in content["images"]}
+        files = {i["id"]: Path(i["file_name"].replace("\\", "/")).name for i in content["images"]}
         rows = [(files[a["image_id"]], names[a["category_id"]], a["bbox"]) for a in content["annotations"]]
     except (OSError, ValueError, KeyError) as error:
         raise DatasetError(f"{source}: no readable COCO annotation ({error!r})") from error

@@ -48,6 +48,12 @@ class DetectionDataset(_Strict):
     weight: Positive = 1.0
     license: str = "see the data set"
 
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _numbers_are_names(cls, classes: Any) -> Any:
+        """Take the class numbers of YOLO files as they are written, without quotes."""
+        return {str(key): kind for key, kind in classes.items()} if isinstance(classes, dict) else classes
+
 
 class ClumpSource(_Strict):
     """Single cells to compose clumps from.
@@ -247,7 +253,7 @@ def load_config(path: Path, kind: type[T]) -> T:
         Naming the file, the key and what was wrong with it.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except yaml.YAMLError as error:

@@ -1,10 +1,11 @@
 """Training of stage two: fine-tunes a backbone on single cells cut by the scanning crop function."""
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from smearscan import __version__
 from smearscan.classification import backbones
 from smearscan.classification.classifier import apply_background
+from smearscan.differential.statistics.intervals import exact_interval
 from smearscan.differential.statistics.scaling import fit_temperature
 from smearscan.errors import DatasetError
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
@@ -32,6 +34,7 @@ from smearscan.training import fine_tuning
 from smearscan.training.batches import Batches, crop_batches, feature_batches, with_gains
 from smearscan.training.cells import load_crops, with_targets
 from smearscan.training.config import ClassifierTraining
+from smearscan.training.first_try import classifier_schedule, fingerprint, finished
 from smearscan.training.loop import Checkpoint, Run, learning_rate, precision
 from smearscan.training.partial import allowed_classes, partial_loss, summed_targets
 from smearscan.weights.pairs import ClassifierCard, save_weights
@@ -104,7 +107,8 @@ def fit(
     if config.how.cached:
         forward, features = model.head, _features(model, _middle(windows, config.crop_px), config)
         batches = partial(feature_batches, features, cells, config)
-    told = f"{config.model_dump_json()}{len(cells)}{start.name if start else ''}"
+    rows = cells[["image", "site", "target"]].to_csv(index=False)
+    told = fingerprint(config.model_dump_json(), rows, hashlib.sha256(windows.data).hexdigest(), start or "")
     run = Run(fine_tuning.learning_part(config, model), fine_tuning.optimizer_of(config, model), out, told)
     allows = torch.from_numpy(allowed_classes(cells, n_classes)) if "allowed" in cells else None
     for epoch in range(run.resume(), config.epochs):
@@ -174,8 +178,9 @@ def threshold_at(specificity: float, healthy_probs: NDArray[np.floating]) -> flo
 
 
 def train(
-    config: ClassifierTraining, table: pd.DataFrame, root: Path, start: Path | None, out: Path, report: Report
-) -> ClassifierCard:
+    config: ClassifierTraining, table: pd.DataFrame, root: Path, start: Path | None, out: Path,
+    report: Report, tell: Callable[[str], None] = lambda told: None,
+) -> ClassifierCard:  # fmt: skip
     """Train, calibrate on the validation cells and write the pair ``out/NAME.safetensors`` + ``.yaml``.
 
     Parameters
@@ -191,18 +196,29 @@ def train(
         Folder for checkpoint, curves and the pair.
     report : callable
         Called with each epoch's figures.
+    tell : callable
+        Told in words where the same training is finished already.
 
     Returns
     -------
     ClassifierCard
+        Its metrics hold the accuracy on the validation cells, on which temperature and threshold are fitted.
     """
     table, classes = prepared(table, config)
     train_cells = table[table["split"] == "train"].reset_index(drop=True)
     val_cells = table[table["split"] == "val"].reset_index(drop=True)
     if train_cells.empty or val_cells.empty:
         raise DatasetError("both the train and the val split need cells; see the manifest's column 'split'")
+    config = classifier_schedule(config, len(train_cells))
+    pair = out / f"{config.name}.safetensors"
+    sizes = [(root / name).stat().st_size for name in table["image"]]
+    mark = fingerprint(config.model_dump_json(), table.to_csv(index=False), sizes, start or "")
+    if done := finished(pair, ClassifierCard, mark):
+        tell(f"already finished: {pair}; give another --out, or delete it to train again")
+        return done
     model, card = trained(config, classes, train_cells, val_cells, root, start, out, report)
     training = {
+        "fingerprint": mark,
         "command": "smearscan train classifier",
         "config": config.model_dump(mode="json", exclude_defaults=True),
         "start": given.name if (given := config.how.start(start)) else "random",
@@ -211,9 +227,7 @@ def train(
             for (site, split), rows in table.groupby(["site", "split"])
         },
     }
-    signed = save_weights(
-        out / f"{config.name}.safetensors", card.model_copy(update={"training": training}), model.state_dict()
-    )
+    signed = save_weights(pair, card.model_copy(update={"training": training}), model.state_dict())
     Checkpoint(out / "checkpoint.pt", "").remove()
     return signed
 
@@ -253,7 +267,32 @@ def calibrated_card(
     elif BLAST in classes and len(classes) == 2:
         blast = classes.index(BLAST)
         threshold = threshold_at(config.target_specificity, probs[target != blast, blast])
-    return card.model_copy(update={"threshold": threshold, "confusion": confusion.tolist()})
+    named = called_at(probs, classes, threshold)
+    metrics = {"validation": validation_figures(target[known], named[known], val_cells[known])}
+    return card.model_copy(
+        update={"threshold": threshold, "confusion": confusion.tolist(), "metrics": metrics}
+    )
+
+
+def called_at(probs: NDArray[np.floating], classes: tuple[str, ...], threshold: float) -> NDArray[np.int64]:
+    """Class that each cell is called, (N,): the likeliest, or blast from the threshold on."""
+    if len(classes) == 2 and BLAST in classes:
+        blast = classes.index(BLAST)
+        return np.where(probs[:, blast] >= threshold, blast, 1 - blast)
+    return np.asarray(probs.argmax(axis=1), np.int64)
+
+
+def validation_figures(
+    target: NDArray[np.int64], named: NDArray[np.int64], cells: pd.DataFrame
+) -> dict[str, Any]:
+    """Accuracy on validation cells with its exact 95 % interval, which takes cells as independent."""
+    right, n = int((target == named).sum()), len(target)
+    if not n:
+        return {}
+    low, high = exact_interval(right, n)
+    groups = int(cells["group"].nunique()) if "group" in cells else n
+    accuracy = {"value": round(right / n, 4), "interval_95": [round(low / 100, 4), round(high / 100, 4)]}
+    return {"accuracy": {**accuracy, "cells": n, "groups": groups}, "fitted_on": "temperature and threshold"}
 
 
 def _described(config: ClassifierTraining, classes: tuple[str, ...], temperature: float) -> ClassifierCard:

@@ -21,6 +21,7 @@ from smearscan.training import canvas
 from smearscan.training.annotated_fields import BoxedImage, read_site
 from smearscan.training.config import DetectorTraining
 from smearscan.training.cutouts import load_cut_outs
+from smearscan.training.first_try import detector_schedule, fingerprint, finished, from_start
 from smearscan.training.loop import Checkpoint, Run, learning_rate, precision
 from smearscan.training.redcells import fill_red_cells
 from smearscan.weights.pairs import DetectorCard, save_weights
@@ -81,8 +82,9 @@ def collate(batch: list[canvas.Canvas]) -> tuple[Tensor, dict[str, Tensor], Tens
 
 
 def train(
-    config: DetectorTraining, data_root: Path, start: Path | None, out: Path, report: Report
-) -> DetectorCard:
+    config: DetectorTraining, data_root: Path, start: Path | None, out: Path, report: Report,
+    tell: Callable[[str], None] = lambda told: None,
+) -> DetectorCard:  # fmt: skip
     """Train and write the pair ``out/NAME.safetensors`` + ``.yaml``; resumes from ``out/checkpoint.pt``.
 
     Parameters
@@ -91,11 +93,14 @@ def train(
     data_root : Path
         What the paths of its data sets are relative to.
     start : Path or None
-        Ultralytics checkpoint to start from; None starts from random weights.
+        Detector or Ultralytics checkpoint to start from; None starts from random weights. Of a detector the
+        working scale and thresholds are taken over, where the configuration has none.
     out : Path
         Folder for checkpoint, curves and the pair.
     report : callable
         Called with each epoch's figures.
+    tell : callable
+        Told in words what was taken over, and where the same training is finished already.
 
     Returns
     -------
@@ -110,6 +115,15 @@ def train(
     items = [item for site in config.sites for item in read_site(site, data_root, "train")]
     if not items:
         raise DatasetError("no training field: every data set's 'train' split is empty or absent")
+    config, taken = from_start(detector_schedule(config, len(items)), start)
+    if taken:
+        tell(taken)
+    pair = out / f"{config.name}.safetensors"
+    rows = [(i.path, i.path.stat().st_size, i.xyxy.tolist(), i.labels.tolist(), i.red_cell_px) for i in items]
+    mark = fingerprint(config.model_dump_json(), rows, start or "")
+    if done := finished(pair, DetectorCard, mark):
+        tell(f"already finished: {pair}; give another --out, or delete it to train again")
+        return done
     fields = [canvas.scaled_field(i, read_image(i.path), config.working_red_cell_px) for i in items]
     clumps = _clumps(config, data_root)
     share = _shares(items, config)
@@ -125,7 +139,7 @@ def train(
         size = config.batch if mosaic else 2 * config.batch
         return iter(DataLoader(data, size, collate_fn=collate, num_workers=1, prefetch_factor=4))
 
-    averaged = _fit(config, model, batches, out, report)
+    averaged = _fit(config, model, batches, out, report, mark)
     card = DetectorCard(
         name=config.name,
         architecture=config.architecture,
@@ -135,6 +149,7 @@ def train(
         thresholds=config.thresholds,
         limits=config.limits,
         training={
+            "fingerprint": mark,
             "command": "smearscan train detector",
             "config": config.model_dump(mode="json", exclude_defaults=True),
             "start": start.name if start else "random",
@@ -149,7 +164,7 @@ def train(
             "cut_out_cells": len(clumps.cells),
         },
     )
-    signed = save_weights(out / f"{config.name}.safetensors", card, averaged.state_dict())
+    signed = save_weights(pair, card, averaged.state_dict())
     Checkpoint(out / "checkpoint.pt", "").remove()
     return signed
 
@@ -157,6 +172,7 @@ def train(
 def _fit(
     config: DetectorTraining, model: nn.Module,
     batches: Callable[[int], Iterator[tuple[Tensor, dict[str, Tensor], Tensor]]], out: Path, report: Report,
+    mark: str,
 ) -> nn.Module:  # fmt: skip
     for p in model.parameters():
         p.requires_grad_(True)
@@ -168,9 +184,9 @@ def _fit(
         [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
         lr=config.learning_rate,
     )
-    run = Run(model, optimizer, out, config.model_dump_json())
+    run = Run(model, optimizer, out, mark)
     loss_of = yolo.DetectionLoss(model)
-    steps = config.canvases_per_epoch // config.batch
+    steps = max(1, config.canvases_per_epoch // config.batch)
     for epoch in range(run.resume(), config.epochs):
         began, sums, stream = time.monotonic(), np.zeros(3), batches(epoch)
         for step in range(steps):
