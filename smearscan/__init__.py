@@ -8,6 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from smearscan.differential.slide_report import SlideReport
+    from smearscan.errors import (
+        ConfigError,
+        DatasetError,
+        EngineError,
+        ImageError,
+        LeakError,
+        SmearscanError,
+        WeightsError,
+    )
+    from smearscan.io.decode import read_image
+    from smearscan.report.overlay import draw_overlay
     from smearscan.results import Cell, Detections, Field, FieldFailure, FieldResult
     from smearscan.scan.scanner import SmearScanner
 
@@ -22,8 +33,34 @@ _WHERE = {
     "FieldResult": "smearscan.results",
     "FieldFailure": "smearscan.results",
     "SlideReport": "smearscan.differential.slide_report",
+    "draw_overlay": "smearscan.report.overlay",
+    "read_image": "smearscan.io.decode",
+    "SmearscanError": "smearscan.errors",
+    "ConfigError": "smearscan.errors",
+    "ImageError": "smearscan.errors",
+    "DatasetError": "smearscan.errors",
+    "LeakError": "smearscan.errors",
+    "WeightsError": "smearscan.errors",
+    "EngineError": "smearscan.errors",
 }
-__all__ = ["Cell", "Detections", "Field", "FieldFailure", "FieldResult", "SlideReport", "SmearScanner"]
+__all__ = [
+    "Cell",
+    "ConfigError",
+    "DatasetError",
+    "Detections",
+    "EngineError",
+    "Field",
+    "FieldFailure",
+    "FieldResult",
+    "ImageError",
+    "LeakError",
+    "SlideReport",
+    "SmearScanner",
+    "SmearscanError",
+    "WeightsError",
+    "draw_overlay",
+    "read_image",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,9 @@
 """The types that travel through smearscan; frozen, pixel-free once a field is read, empty is normal."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -204,6 +206,21 @@ class FieldResult:
 
     def __len__(self) -> int:
         return len(self.detections)
+
+    def __repr__(self) -> str:
+        where = self.path.name if self.path else "array"
+        kinds = ", ".join(f"{n} {name}" for name, n in Counter(self.types).most_common())
+        return (
+            f"FieldResult({where}, {self.shape[0]} x {self.shape[1]} px, {len(self)} leukocytes"
+            f"{': ' if kinds else ''}{kinds}; {self.scale.um_per_px:.4g} um a pixel, {self.scale.source})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Table of the cells, for notebooks."""
+        table = self.to_frame()[
+            ["id", "type", "type_probability", "blast_probability", "x0", "y0", "x1", "y1"]
+        ]
+        return f"<p>{escape(repr(self))}</p>{table.to_html(index=False, max_rows=20, na_rep='')}"
 
     def __iter__(self) -> Iterator[Cell]:
         for i, kind in enumerate(self.types):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -143,6 +144,30 @@ class SlideReport:
         """Cells of a class outside the denominator per 100 leukocytes; NaN where none is counted."""
         n = self.differential.total
         return 100 * self.tally.types[name] / n if n else float("nan")
+
+    def __repr__(self) -> str:
+        low, high = self.blast_interval
+        known = np.isfinite(self.blast_percent)
+        blasts = f"{self.blast_percent:.1f} % blasts ({low:.1f} to {high:.1f}), " if known else ""
+        return (
+            f"SlideReport({self.slide_id}: {self.tally.n_fields} fields, {self.n_leukocytes} leukocytes, "
+            f"{self.n_unclassified} without a name, {blasts}{self.flag.state}; {self.flag.reason})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Table of the differential, for notebooks."""
+        count = self.differential
+        limits = [self.differential.interval(name, self.level) for name in count.classes]
+        shown = pd.DataFrame(
+            {
+                "type": count.classes,
+                "cells": count.counts,
+                "percent": count.percent.round(1),
+                "interval": [f"{low:.1f} to {high:.1f}" for low, high in limits],
+            }
+        )
+        told = f"<p>{escape(repr(self))}</p>{shown.to_html(index=False, na_rep='')}"
+        return f"{told}<p>{escape(self.notice)}</p>"
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row with the columns of ``report.csv``."""

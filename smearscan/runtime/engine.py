@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 ENGINES = ("auto", "openvino", "onnxruntime", "tensorrt", "torch")
 CURES = {
     "openvino": "pip install openvino",
-    "onnxruntime": "pip install 'smearscan[onnx]'",
-    "tensorrt": "pip install 'smearscan[tensorrt]' on a machine with a GPU of NVIDIA",
+    "onnxruntime": "pip install onnx onnxruntime",
+    "tensorrt": "pip install onnx onnxruntime-gpu tensorrt-cu12 on a machine with a GPU of NVIDIA",
 }
 """How to get an engine that is not installed."""
 

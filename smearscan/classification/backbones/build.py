@@ -71,9 +71,7 @@ def _timm(name: str) -> Network:
 def _timm_library(name: str) -> Any:
     """Import timm, which is optional, and check that it knows an architecture."""
     if importlib.util.find_spec("timm") is None:
-        raise WeightsError(
-            f"the architecture {name!r} is timm's, which is not installed; pip install 'smearscan[lab]'"
-        )
+        raise WeightsError(f"the architecture {name!r} is timm's, which is not installed; pip install timm")
     import timm
 
     if not timm.is_model(name):
