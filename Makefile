@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab lodo lodo-cells seeds bench performance wheel clean
+.PHONY: kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab lodo lodo-cells seeds bench performance wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -157,6 +157,10 @@ seeds: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/smearscan compare $(wildcard configs/seeds/beato_*.yaml) build/grouped.csv --data $(DATA) \
 	  $(FOUR) --per-kind 60 $(SHORT) \
 	  --runs runs/seeds_types --out docs/results/seeds_types --into docs/seeds.md --part types > /dev/null
+
+# A scan killed at fifty random moments goes on to the same reports, to the last byte.
+kill-test: $(VENV)/.installed
+	$(BIN)/python tests/unit/kill_run.py 50
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds

@@ -3,6 +3,7 @@
 A research aid that suggests, never a diagnosis.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from smearscan.scan.scanner import SmearScanner
 
 __version__ = "0.2.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # who uses the package decides what is shown
 
 # Loaded on first use: importing the package must not import torch (the command line answers --help at once).
 _WHERE = {

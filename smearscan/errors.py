@@ -8,6 +8,7 @@
     ├── ImageError       a picture cannot be read or has no usable shape
     ├── DatasetError     a training or evaluation set does not say what it must
     ├── LeakError        cells of one picture, original or group are on both sides of a score
+    ├── RunError         a run folder is in use, damaged, or holds a run that is to be continued first
     ├── WeightsError     a weights file or its card is missing, altered or of another kind
     └── EngineError      a device or inference engine cannot do what was asked
 """
@@ -35,6 +36,10 @@ class DatasetError(SmearscanError):
 
 class LeakError(SmearscanError):
     """Folds leak, so a score over them would be too good; the message tells what was found and the cure."""
+
+
+class RunError(SmearscanError):
+    """A run folder is in use, damaged, or holds an unfinished run; the message names it and the cure."""
 
 
 class WeightsError(SmearscanError):

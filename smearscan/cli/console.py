@@ -1,16 +1,19 @@
 """What the terminal shows: progress and log on stderr, results on stdout."""
 
-from collections.abc import Callable, Iterator
+import logging
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+import click
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from smearscan.differential.slide_report import SlideReport
+from smearscan.report.slide_summary import printable, summarize
 from smearscan.scan.timing import TimingReport
-from smearscan.taxonomy import NOTICE
 
 err = Console(stderr=True)
 out = Console()
@@ -43,23 +46,64 @@ def account(taken: TimingReport) -> None:
         err.print(line, markup=False, highlight=False)
 
 
-def summary(reports: list[SlideReport], written: Path) -> None:
-    """Print one line a slide, every failure, and what the report is not."""
-    table = Table("slide", "fields", "leukocytes", "blasts %", "95 % interval", "flag", box=None)
+def voice(quiet: bool) -> Callable[[str], None]:
+    """Return what says a sentence on stderr; says nothing where the user wants quiet."""
+
+    def say(text: str) -> None:
+        if not quiet:
+            err.print(printable(text), markup=False, highlight=False)
+
+    return say
+
+
+@contextmanager
+def logging_to_terminal(quiet: bool = False, verbose: bool = False) -> Iterator[None]:
+    """Show the package's log on stderr: warnings; with `verbose` all of it, with the causes of failures."""
+
+    class Sentence(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return super().format(record) if verbose else printable(record.getMessage())
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Sentence("%(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("smearscan")
+    former = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(former)
+
+
+_WIDTHS = (22, 8, 8, 21, 12)
+"""Of the columns, with two blanks between them: 79 characters."""
+
+
+def print_slides(reports: Iterable[SlideReport], to_stderr: bool = False) -> None:
+    """Print a line a slide, and why its flag is what it is; 80 columns are enough."""
+
+    def show(*columns: str) -> None:
+        sized = [set_cell_size(text, width) for text, width in zip(columns, _WIDTHS, strict=True)]
+        click.echo("  ".join(sized).rstrip(), err=to_stderr)
+
+    show("slide", " counted", " no name", "blasts", "flag")
     for report in reports:
-        low, high = report.blast_interval
-        known = report.blast_percent == report.blast_percent
-        table.add_row(
-            report.slide_id,
-            str(report.tally.n_fields),
-            str(report.n_leukocytes),
-            f"{report.blast_percent:.1f}" if known else "-",
-            f"{low:.1f}-{high:.1f}" if known else "-",
-            report.flag.state,
-        )
-    out.print(table)
-    for report in reports:
-        for failure in report.tally.failures:
-            err.print(f"failed: {failure.reason}", style="red", markup=False)
-    err.print(f"written: {written}", markup=False)
-    err.print(NOTICE, style="dim")
+        line = summarize(report)
+        no_name = "-" if line.no_name_percent is None else f"{line.no_name_percent:.0f} %"
+        blasts = "-"
+        if line.blast_percent is not None:
+            blasts = f"{line.blast_percent:.1f} % ({line.blast_interval})"
+        name = _shortened(printable(line.slide), _WIDTHS[0])
+        show(name, f"{line.counted:>8}", f"{no_name:>8}", blasts, line.flag)
+        for row in textwrap.wrap(line.why, 76):
+            click.echo(f"   {row}", err=to_stderr)
+
+
+def _shortened(name: str, width: int) -> str:
+    """Cut a name in its middle: the numbers of slides stand at its end."""
+    if cell_len(name) <= width:
+        return name
+    half = (width - 3) // 2
+    return set_cell_size(name, half) + "..." + name[-(width - 3 - half) :]

@@ -11,29 +11,29 @@ import click
 @click.option("--seed", default=1, show_default=True)
 def command(directory: Path, fields: int, seed: int) -> None:
     """Draw a healthy and a leukemic smear in DIRECTORY, scan them (shipped weights), write every report."""
-    from smearscan.cli.console import err, progress, summary
-    from smearscan.cli.run import overlay_writer
-    from smearscan.differential.slide_report import report_frame
-    from smearscan.report.tables import write_csv
-    from smearscan.results import cells_frame
+    from smearscan.cli.console import voice
+    from smearscan.cli.run_scan import scan_and_write
+    from smearscan.cli.run_targets import find_targets
+    from smearscan.io import find_slides
+    from smearscan.io.naming import OutputNames
     from smearscan.scan.scanner import SmearScanner
     from smearscan.synthetic import HEALTHY, LEUKEMIC, write_slides
+    from smearscan.taxonomy import NOTICE
 
-    slides = directory / "slides"
+    slides, say = directory / "slides", voice(quiet=False)
     truth = write_slides(slides, {"healthy": HEALTHY, "leukemic": LEUKEMIC}, fields, seed)
-    scanner, out = SmearScanner(), directory / "report.csv"
-    reports, results = [], []
-    with progress("Scanning", 2 * fields) as advance:
-        for report, scanned in scanner.scan_slides(
-            slides, overlay_writer(directory / "overlays", slides, scanner.timer), advance
-        ):
-            reports.append(report)
-            results += scanned
-    write_csv(report_frame(reports), out)
-    card = scanner.calibration_name
-    write_csv(cells_frame(results, slides, card), directory / "cells.csv")
-    summary(reports, out)
-    err.print(
-        f"drawn truth: {truth}; cells: {directory / 'cells.csv'}; overlays: {directory / 'overlays'}",
-        markup=False,
+    targets = find_targets(
+        str(directory / "report.csv"),
+        slides,
+        cells=directory / "cells.csv",
+        summary=directory / "summary.csv",
+        page=directory / "report.html",
+        overlays=directory / "overlays",
     )
+    outcome = scan_and_write(
+        SmearScanner(), find_slides(slides), OutputNames(slides), targets, root=slides, resume=False,
+        for_excel=False, say=say,
+    )  # fmt: skip
+    say(f"drawn truth: {truth}")
+    say(NOTICE)
+    raise SystemExit(outcome.exit_code)

@@ -1,29 +1,46 @@
 """``smearscan run``."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from smearscan.cli.options import machine, stages, writable
+from smearscan.cli.options import machine, stages
+from smearscan.cli.run_targets import find_targets
+from smearscan.cli.stopping import stop_on_sigterm
 from smearscan.errors import ConfigError
+from smearscan.taxonomy import NOTICE
 
 if TYPE_CHECKING:
-    from smearscan.scan.pipeline import OnField
-    from smearscan.scan.timing import StageTimer
+    from smearscan.io.folders import Slide
 
 _PATH = click.Path(path_type=Path)
 
 
 @click.command("run")
 @click.argument("slides", type=_PATH)
-@click.option("--out", type=_PATH, required=True, help="Report to write, CSV, one row a slide.")
+@click.option("--out", required=True, help="Report to write, CSV, one row a slide; a folder; - for stdout.")
 @click.option("--cells", type=_PATH, help="Table of every leukocyte to write, CSV.")
+@click.option("--summary", type=_PATH, help="Short table to write, CSV: the twelve columns people look at.")
+@click.option("--html", "page", type=_PATH, help="Page to read and print, one screen a slide.")
 @click.option("--overlays", type=_PATH, help="Folder for pictures of the fields with their cells drawn in.")
 @click.option("--export", "kinds", help="Files for other tools: coco,yolo,geojson,parquet,fhir, by commas.")
 @click.option("--exports", type=_PATH, help="Folder for --export. Default: 'exports' beside the report.")
 @click.option("--review", type=_PATH, help="Folder for the page to review, correct and sign in a browser.")
+@click.option("--run", type=_PATH, help="Folder for the state of the run. Default: beside --out, NAME.run.")
+@click.option(
+    "--resume/--no-resume", default=None, help="Go on with an interrupted run, or read every slide anew."
+)
+@click.option("--one-slide", is_flag=True, help="All pictures of SLIDES are fields of one slide.")
+@click.option(
+    "--pseudonymize",
+    "keyfile",
+    type=_PATH,
+    help="File with a secret, by which slides and fields get pseudonyms.",
+)
+@click.option("--excel", is_flag=True, help="Begin the CSV files with the mark by which Excel knows UTF-8.")
 @click.option(
     "--task", type=click.Choice(["both", "blast", "differential"]), help="Nets to run. Default: both."
 )
@@ -52,86 +69,73 @@ _PATH = click.Path(path_type=Path)
 @click.option("--window", type=int, help="Most fields whose crops are classified together.")
 @click.option("--timing", is_flag=True, help="Tell where the time went, on stderr.")
 @click.option("--config", "config_file", type=_PATH, help="YAML file of settings; options win over it.")
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors; the exit code tells the rest.")
+@click.option("--verbose", "-v", is_flag=True, help="Print the log, with the cause of every failure.")
 def command(
-    slides: Path, out: Path, cells: Path | None, overlays: Path | None, review: Path | None,
-    kinds: str | None, exports: Path | None, pairs: tuple[Path, ...], timing: bool,
-    config_file: Path | None, **settings: object,
+    slides: Path, out: str, cells: Path | None, summary: Path | None, page: Path | None,
+    overlays: Path | None, review: Path | None, run: Path | None, resume: bool | None, one_slide: bool,
+    kinds: str | None, exports: Path | None, keyfile: Path | None, excel: bool, pairs: tuple[Path, ...],
+    timing: bool, config_file: Path | None, quiet: bool, verbose: bool, **settings: object,
 ) -> None:  # fmt: skip
     """Scan SLIDES: every sub-folder is a slide, its pictures are fields; a loose picture is a slide.
 
-    The report suggests; it is never a diagnosis. Exit code 0: done; 1: some fields failed; 2: wrong usage.
+    Each slide is kept in the run folder as soon as it is read: after an interruption the same command with
+    --resume goes on. The report suggests; it is never a diagnosis. Exit code 0: done; 1: some fields or
+    slides failed, or a result could not be written; 2: wrong usage; 130, 143: stopped by Ctrl-C, by SIGTERM.
     """
-    from smearscan.cli.after_scan import export_kinds, facts_of, folder_for, make_exports, make_review
+    from smearscan.cli.after_scan import export_kinds
+    from smearscan.cli.console import account, logging_to_terminal, voice
     from smearscan.config import scan_config
-    from smearscan.differential.slide_report import report_frame
     from smearscan.io.folders import find_slides
-    from smearscan.report.tables import write_csv
-    from smearscan.results import cells_frame
+    from smearscan.io.naming import OutputNames, Pseudonyms
 
-    _check_targets(out, cells, overlays)
-    folder_for(review, "--review")
     wanted = export_kinds(kinds)
-    slides_found = find_slides(slides)
+    targets = find_targets(
+        out, slides, run=run, cells=cells, summary=summary, page=page, overlays=overlays, review=review,
+        exports=exports, export_kinds=wanted,
+    )  # fmt: skip
+    if keyfile and (review or wanted):
+        raise ConfigError("--review and --export name the pictures as they are; leave out --pseudonymize")
+    if resume and targets.run is None:
+        raise ConfigError("--resume: with the report on a pipe, give the run folder with --run")
+    names = OutputNames(slides, Pseudonyms.read(keyfile) if keyfile else None)
+    found = find_slides(slides)
     config = scan_config(config_file, **settings, **stages(pairs))
 
-    from smearscan.cli.console import account, progress, summary
-    from smearscan.runtime.batches import usable_cores
-    from smearscan.scan.scanner import SmearScanner
-    from smearscan.scan.timing import Stopwatch
+    with logging_to_terminal(quiet, verbose), stop_on_sigterm():
+        say = voice(quiet)
+        found = _as_one_slide(slides, found) if one_slide else _told_if_flat(slides, found, say)
 
-    scanner = SmearScanner.load(config)
-    named = scanner.calibration_name
-    watch = Stopwatch()
-    reports, results, read = [], [], []
-    try:
-        with progress("Scanning", sum(len(s.paths) for s in slides_found)) as advance:
-            draw = overlay_writer(overlays, slides, scanner.timer) if overlays else None
-            for report, fields in scanner.scan_slides(slides, draw, advance):
-                reports.append(report)
-                results += fields
-                read.append((report, fields))
-    finally:  # a stop half-way loses no slide that was read
-        if reports:
-            with scanner.timer("write"):
-                write_csv(report_frame(reports), out)
-                if cells:
-                    write_csv(cells_frame(results, slides, named), cells)
-    if wanted:
-        make_exports(exports or out.parent / "exports", wanted, facts_of(scanner), read, slides)
-    if review:
-        with scanner.timer("write"):
-            make_review(review, facts_of(scanner), read, slides)
-    summary(reports, out)
+        from smearscan.cli.run_scan import scan_and_write
+        from smearscan.runtime.batches import usable_cores
+        from smearscan.scan.scanner import SmearScanner
+        from smearscan.scan.timing import Stopwatch
+
+        scanner = SmearScanner.load(config)
+        watch = Stopwatch()
+        outcome = scan_and_write(
+            scanner, found, names, targets, root=slides, resume=resume, for_excel=excel, say=say,
+            show=not quiet,
+        )  # fmt: skip
+        say(NOTICE)
     if timing:
-        n_cells = sum(report.n_leukocytes for report in reports)
-        account(watch.stop(scanner.timer, len(results), n_cells, usable_cores()))
-    sys.exit(1 if any(r.tally.n_failed for r in reports) else 0)
+        account(watch.stop(scanner.timer, outcome.n_fields, outcome.n_cells, usable_cores()))
+    sys.exit(outcome.exit_code)
 
 
-def _check_targets(out: Path, cells: Path | None, overlays: Path | None) -> None:
-    """Refuse before the scan what would fail after it."""
-    for option, file in (("--out", out), ("--cells", cells)):
-        if file is not None:
-            writable(file, option)
-    if cells is not None and cells.absolute() == out.absolute():
-        raise ConfigError(f"{out}: is given for --out and for --cells; give two files")
-    if overlays is not None and overlays.exists() and not overlays.is_dir():
-        raise ConfigError(f"{overlays}: is a file; --overlays is a folder")
+def _as_one_slide(root: Path, found: list["Slide"]) -> list["Slide"]:
+    """Take all pictures as fields of one slide, named as the folder."""
+    from smearscan.io.folders import Slide
+
+    return [Slide(root.absolute().name or "slide", tuple(path for slide in found for path in slide.paths))]
 
 
-def overlay_writer(folder: Path, root: Path, clock: "StageTimer") -> "OnField":
-    """Make a function that writes each field's overlay to `folder`, in the tree of `root`."""
-    from smearscan.io.decode import write_image
-    from smearscan.report.overlay import draw_overlay
-    from smearscan.results import Field, FieldResult
-
-    base = root.parent if root.is_file() else root
-
-    def write(field: Field, result: FieldResult) -> None:
-        assert field.path is not None
-        target = folder / field.path.relative_to(base).with_suffix(field.path.suffix + ".png")
-        with clock("write"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_image(target, draw_overlay(field.image, result))
-
-    return write
+def _told_if_flat(root: Path, found: list["Slide"], say: Callable[[str], None]) -> list["Slide"]:
+    """Say that loose pictures are slides of their own: a patient's folder is easily given for SLIDES."""
+    loose = [slide for slide in found if len(slide.paths) == 1 and slide.paths[0].parent == root]
+    if len(loose) > 1:
+        say(
+            f"{len(loose)} pictures lie in {root.name or root} itself: each is read as a slide of one field. "
+            "Are they fields of one slide? Then add --one-slide."
+        )
+    return found

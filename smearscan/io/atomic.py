@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
         If the place cannot be written to or is full; nothing is left behind.
     """
     target = Path(os.path.realpath(path))  # a link stays, what it points to is replaced
-    part = target.with_name(f".{target.name[:80]}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    part = target.with_name(f"{_prefix(target)}{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield part
@@ -48,6 +49,7 @@ def replacing(path: Path) -> Iterator[Path]:
         part.replace(target)
         with suppress(OSError):  # a folder cannot be opened on Windows, nor synced on some network disks
             _sync(target.parent)
+        _remove_orphans(target)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
@@ -122,6 +124,33 @@ def _named(path: Path) -> Iterator[None]:
 
 def _is_special(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _prefix(target: Path) -> str:
+    """Give the beginning of a temporary file's name; short enough for any folder."""
+    return f".{target.name.encode('utf-8', 'replace')[:80].decode('utf-8', 'ignore')}."
+
+
+def _remove_orphans(target: Path) -> None:
+    """Remove the temporary files of processes that were killed while they wrote the same file."""
+    if os.name != "posix":  # elsewhere there is no asking after a process without harm
+        return
+    prefix = _prefix(target)
+    with suppress(OSError):
+        for file in target.parent.iterdir():
+            own = re.fullmatch(r"(\d+)-[0-9a-f]{8}\.part", file.name.removeprefix(prefix))
+            if file.name.startswith(prefix) and own and not _is_running(int(own[1])):
+                file.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _sync(path: Path) -> None:

@@ -241,6 +241,15 @@ class SmearScanner:
             results, stop = read_all(slide, scan)
         return self._report(SlideTally.of(slide.slide_id, results), scale, stop), results
 
+    def report_unread(
+        self, slide: Slide, reason: str
+    ) -> tuple[SlideReport, list[FieldResult | FieldFailure]]:
+        """Report of a slide that could not be scanned: each of its fields failed, for the reason given."""
+        failures = [FieldFailure(slide.slide_id, path, f"{path}: {reason}") for path in slide.paths]
+        tally = SlideTally.of(slide.slide_id, failures)
+        stop = StopInfo(len(slide.paths), "the slide could not be scanned")
+        return self._report(tally, Scale(1.0, "assumed"), stop), list(failures)
+
     def measure_scale(self, slide: Slide) -> Scale:
         """Scale of a slide: as given, or measured on a few of its fields, evenly spread."""
         if given := self._given_scale():

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import subprocess
 import threading
 from pathlib import Path
 
@@ -136,6 +137,17 @@ def test_two_writers_at_once_leave_one_whole_file(tmp_path: Path) -> None:
         two.write_text("two")
     assert target.read_text() == "one"
     assert names(tmp_path) == ["a.txt"]
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    orphan, other = tmp_path / f".a.txt.{gone.pid}-0123abcd.part", tmp_path / f".a.txt.{gone.pid}-x.part"
+    alive = tmp_path / f".a.txt.{os.getpid()}-0123abcd.part"
+    for file in (orphan, other, alive):
+        file.write_text("half")
+    write_text(tmp_path / "a.txt", "new")
+    assert names(tmp_path) == sorted([other.name, alive.name, "a.txt"])
 
 
 def test_a_name_that_is_no_utf8_is_escaped(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """The command line: help is quick, wrong usage ends with 2 and one sentence."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import fakes
@@ -16,6 +18,7 @@ from smearscan import __version__
 from smearscan.classification.classifier import Classifier
 from smearscan.cli import _COMMANDS, main
 from smearscan.cli.options import stages
+from smearscan.cli.stopping import Terminated
 from smearscan.detection.detector import Detector
 from smearscan.errors import ConfigError
 from smearscan.io.decode import write_image
@@ -146,7 +149,13 @@ def test_wrong_usage(args: list[str], told: str) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--out", "{tmp}"], "is a folder; --out is the CSV file to write"),
+        (["--out", "{tmp}/r.xlsx"], "--out writes CSV, not .xlsx; give"),
+        (["--out", "{tmp}/r.csv", "--summary", "{tmp}/r.csv"], "is given for --out and for --summary"),
+        (["--out", "{tmp}/r.csv", "--overlays", "{tmp}/slides/drawn"], "lies in the scanned folder"),
+        (["--out", "{tmp}/r.csv", "--overlays", "{tmp}/slides"], "lies in the scanned folder"),
+        (["--out", "{tmp}/r.csv", "--run", "{tmp}/slides/s/0.png"], "is a file; --run is a folder"),
+        (["--out", "-", "--resume"], "--resume: with the report on a pipe, give the run folder with --run"),
+        (["--out", "{tmp}/r.csv", "--pseudonymize", "{tmp}/none"], "the key of pseudonyms cannot be read"),
         (["--out", "{tmp}/r.csv", "--cells", "{tmp}"], "is a folder; --cells is the CSV file to write"),
         (["--out", "{tmp}/r.csv", "--cells", "{tmp}/r.csv"], "is given for --out and for --cells"),
         (["--out", "{tmp}/r.csv", "--overlays", "{tmp}/slides/s/0.png"], "is a file; --overlays is a folder"),
@@ -288,3 +297,127 @@ def test_options_win_over_the_file_of_settings(slides: Path, tmp_path: Path) -> 
     assert "differential:" not in row
     assert told["neutrophil"] == ""
     assert ",0.225,given," in row
+
+
+# ---------------------------------------------------------------- a run and what the terminal says of it
+
+
+@pytest.mark.usefixtures("_fake_nets")
+@pytest.mark.parametrize("place", ["results/", "there"])
+def test_a_folder_for_the_report_gets_a_report(slides: Path, tmp_path: Path, place: str) -> None:
+    (tmp_path / "there").mkdir()
+    done = ask("run", slides, "--out", f"{tmp_path}/{place}")
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / place / "report.csv").is_file()
+    assert (tmp_path / place / "report.run" / "run.json").is_file()
+
+
+@pytest.mark.usefixtures("_fake_nets")
+def test_every_file_and_the_exit_code_are_told(slides: Path, tmp_path: Path) -> None:
+    out, cells, short, page = (tmp_path / name for name in ("r.csv", "c.csv", "s.csv", "p.html"))
+    args = ("run", slides, "--out", out, "--cells", cells, "--summary", short, "--html", page)
+    first = "".join(ask(*args).stderr.split())
+    for file, what in ((out, "report"), (cells, "leukocyte"), (short, "shorttable"), (page, "page")):
+        assert re.search(re.escape(f"written:{file}(") + f"[a-z,]*{what}", first), first
+    assert "replaced" not in first
+    assert "exitcode0:everyfieldwasread" in first
+    again = ask(*args)
+    assert "".join(again.stderr.split()).count(",replaced)") == 4
+    assert len(short.read_text().splitlines()[0].split(",")) == 12
+    assert "<script" not in page.read_text()
+    assert max(map(len, again.stdout.splitlines())) <= 80
+    assert re.search(r"s +2 +0 % +\S+ %? ?\S* .*insufficient", again.stdout) or "  -  " in again.stdout
+    assert "2 leukocytes are fewer than the 100 needed: photograph more fields." in again.stdout
+
+
+@pytest.mark.usefixtures("_fake_nets")
+def test_the_report_goes_to_stdout_or_a_pipe_and_nothing_else_does(slides: Path, tmp_path: Path) -> None:
+    ask("run", slides, "--out", tmp_path / "r.csv")
+    piped = ask("run", slides, "--out", "-")
+    assert piped.exit_code == 0, piped.output
+    assert piped.stdout == (tmp_path / "r.csv").read_text()
+    assert "insufficient" in piped.stderr
+    (tmp_path / "link.csv").symlink_to(tmp_path / "r.csv")
+    ask("run", slides, "--out", tmp_path / "link.csv")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert not (tmp_path / "-").exists()
+
+
+@pytest.mark.usefixtures("_fake_nets")
+def test_quiet_says_nothing_and_verbose_the_cause(slides: Path, tmp_path: Path) -> None:
+    quiet = ask("run", slides, "--out", tmp_path / "r.csv", "--quiet")
+    assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", "")
+    excel = ask("run", slides, "--out", tmp_path / "e.csv", "--excel", "-q")
+    assert excel.exit_code == 0
+    assert (tmp_path / "e.csv").read_bytes() == b"\xef\xbb\xbf" + (tmp_path / "r.csv").read_bytes()
+
+
+@pytest.mark.usefixtures("_fake_nets")
+def test_a_slide_that_breaks_is_told_with_its_cause_when_asked(
+    slides: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from smearscan.scan.scanner import SmearScanner
+
+    def breaks(*_: object) -> None:
+        raise RuntimeError("the network is gone")
+
+    monkeypatch.setattr(SmearScanner, "scan_slide", breaks)
+    done = ask("run", slides, "--out", tmp_path / "r.csv")
+    assert done.exit_code == 1
+    assert "Traceback" not in done.output
+    assert "exitcode1:2of2fieldscouldnotberead,snotatall:--resumetriesagain" in "".join(done.stderr.split())
+    loud = ask("run", slides, "--out", tmp_path / "r.csv", "-v")
+    assert "RuntimeError: the network is gone" in loud.stderr
+    assert "Traceback" in loud.stderr
+
+
+@pytest.mark.usefixtures("_fake_nets")
+def test_loose_pictures_are_told_of_and_taken_as_one_slide_when_asked(slides: Path, tmp_path: Path) -> None:
+    flat = ask("run", slides / "s", "--out", tmp_path / "r.csv")
+    assert "2 pictures lie in s itself" in " ".join(flat.stderr.split())
+    assert len((tmp_path / "r.csv").read_text().splitlines()) == 3
+    one = ask("run", slides / "s", "--out", tmp_path / "r.csv", "--one-slide")
+    assert "--one-slide" not in one.stderr
+    assert (tmp_path / "r.csv").read_text().splitlines()[1].startswith("s,2,0,2")
+
+
+@pytest.mark.usefixtures("_fake_nets")
+@pytest.mark.parametrize(("factor", "doubtful"), [(1.0, False), (1.2, False), (1.3, True), (0.5, True)])
+def test_a_given_scale_is_measured_all_the_same(
+    slides: Path, tmp_path: Path, factor: float, doubtful: bool
+) -> None:
+    done = ask("run", slides, "--out", tmp_path / "r.csv", "--um-per-px", fakes.UM_PER_PX * factor)
+    assert ("doubtful scale: s: " in " ".join(done.stderr.split())) == doubtful
+
+
+@pytest.mark.usefixtures("_fake_nets")
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+def test_a_stopped_run_keeps_what_is_read_and_says_how_to_go_on(
+    slides: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException], code: int
+) -> None:
+    from smearscan.scan.scanner import SmearScanner
+
+    shutil.copytree(slides / "s", slides / "t")
+    inner = SmearScanner.scan_slide
+
+    def stops(self: SmearScanner, slide: Any, *more: Any) -> Any:
+        if slide.slide_id == "t":
+            raise stop
+        return inner(self, slide, *more)
+
+    args = ("run", slides, "--out", tmp_path / "r.csv")
+    with monkeypatch.context() as patch:
+        patch.setattr(SmearScanner, "scan_slide", stops)
+        stopped = ask(*args)
+    assert stopped.exit_code == code
+    told = " ".join(stopped.stderr.split())
+    assert "1 of 2 slides are read" in told
+    assert "the same command with --resume goes on" in told
+    assert len((tmp_path / "r.csv").read_text().splitlines()) == 2
+    refused = ask(*args)
+    assert refused.exit_code == 2
+    assert "go on with --resume" in " ".join(refused.stderr.split())
+    assert ask(*args, "--resume").exit_code == 0
+    resumed = (tmp_path / "r.csv").read_bytes()
+    ask(*args)
+    assert resumed == (tmp_path / "r.csv").read_bytes()

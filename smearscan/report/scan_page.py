@@ -1,0 +1,65 @@
+"""A page of one screen a slide, to read and print in place of a table of eighty columns."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from smearscan.differential import SlideReport
+from smearscan.io.atomic import write_text
+from smearscan.report.page import plain_name, render
+from smearscan.report.slide_summary import blasts_mislead, printable, summarize
+from smearscan.taxonomy import BLAST, NOTICE
+
+_TEMPLATE = "report/scan_page.html.j2"
+
+
+def write_scan_page(reports: Iterable[SlideReport], path: Path) -> None:
+    """Write the page, one file that needs nothing beside it and runs no script.
+
+    Raises
+    ------
+    OutputError
+        If the place cannot be written to.
+    """
+    filters: dict[str, Callable[..., Any]] = {"percent": _percent, "shown": printable}
+    write_text(path, render(_TEMPLATE, filters, reports=[_slide(r) for r in reports], notice=NOTICE))
+
+
+def _slide(report: SlideReport) -> dict[str, Any]:
+    scale = report.scale
+    source = {"assumed": "assumed, nothing could be measured", "given": "as given"}
+    return {
+        "line": summarize(report),
+        "n_fields": report.tally.n_fields,
+        "n_unclassified": report.n_unclassified,
+        "level": f"{100 * report.level:.4g} %",
+        "classes": _classes(report),
+        "failures": [failure.reason for failure in report.tally.failures],
+        "reason": "" if blasts_mislead(report) else report.flag.reason,
+        "scale": f"{scale.um_per_px:.4g} um a pixel ({source.get(scale.source, 'by ' + scale.source)})",
+        "weights": " ".join(report.weights),
+    }
+
+
+def _classes(report: SlideReport) -> list[dict[str, Any]]:
+    """Rows of the differential; without a row of blasts where their percentage would mislead."""
+    count = report.differential
+    rows = []
+    for name, cells, percent in zip(count.classes, count.counts, count.percent, strict=True):
+        if name == BLAST and blasts_mislead(report):
+            continue
+        low, high = count.interval(name, report.level)
+        rows.append(
+            {
+                "name": plain_name(name),
+                "cells": int(cells),
+                "percent": round(float(percent), 1) if count.total else None,
+                "interval": f"{low:.1f} to {high:.1f}" if count.total else "-",
+                "is_blast": name == BLAST,
+            }
+        )
+    return rows
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} %"

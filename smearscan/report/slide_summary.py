@@ -1,0 +1,133 @@
+"""A slide in a line: what a person wants to know first, and why the flag is what it is."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+import pandas as pd
+
+from smearscan.differential import SlideReport
+from smearscan.differential.flag import POSSIBLE
+from smearscan.taxonomy import BLAST
+
+_SHOWN_CLASSES = ("neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil")
+
+
+@dataclass(frozen=True, slots=True)
+class SlideSummary:
+    """The twelve things that people look at; percentages are of counted leukocytes.
+
+    Attributes
+    ----------
+    slide : str
+    counted : int
+        Leukocytes with a name: the denominator.
+    no_name_percent : float or None
+        Share of the leukocytes that the networks gave no name; None where no leukocyte was found.
+    neutrophil_percent, lymphocyte_percent, ... : float or None
+        None where the class was not looked for, or nothing was counted.
+    blast_percent : float or None
+        None where it would mislead, too: of a slide of which too many leukocytes have no name.
+    blast_interval : str
+        Lower and upper limit of `blast_percent`, or a dash.
+    flag, why : str
+        The flag, and its reason in a sentence.
+    """
+
+    slide: str
+    counted: int
+    no_name_percent: float | None
+    neutrophil_percent: float | None
+    lymphocyte_percent: float | None
+    monocyte_percent: float | None
+    eosinophil_percent: float | None
+    basophil_percent: float | None
+    blast_percent: float | None
+    blast_interval: str
+    flag: str
+    why: str
+
+
+def summarize(report: SlideReport) -> SlideSummary:
+    """Say of a slide what a person wants to know first."""
+    count = report.differential
+    percent = dict(zip(count.classes, count.percent, strict=True)) if count.total else {}
+    shares = {
+        f"{name}_percent": round(float(percent[name]), 1) if name in percent else None
+        for name in _SHOWN_CLASSES
+    }
+    blasts = None if blasts_mislead(report) or BLAST not in percent else round(report.blast_percent, 1)
+    low, high = report.blast_interval
+    no_name = no_name_percent(report)
+    return SlideSummary(
+        slide=report.slide_id,
+        counted=count.total,
+        no_name_percent=None if no_name is None else round(no_name, 1),
+        **shares,
+        blast_percent=blasts,
+        blast_interval="-" if blasts is None else f"{low:.1f} to {high:.1f}",
+        flag=report.flag.state,
+        why=why(report),
+    )
+
+
+def summary_frame(reports: Iterable[SlideReport]) -> pd.DataFrame:
+    """Return one row of twelve columns a slide."""
+    names = [field.name for field in fields(SlideSummary)]
+    rows = [[getattr(row, name) for name in names] for row in map(summarize, reports)]
+    return pd.DataFrame(rows, columns=names)
+
+
+def no_name_percent(report: SlideReport) -> float | None:
+    """Share of the leukocytes without a name, of those with one and without; None where none was found."""
+    asked = report.differential.total + report.n_unclassified
+    return 100 * report.n_unclassified / asked if asked else None
+
+
+def blasts_mislead(report: SlideReport) -> bool:
+    """Whether so many leukocytes have no name that a blast percentage of the others says nothing."""
+    share = no_name_percent(report)
+    return share is not None and share > report.rule.most_unclassified_percent
+
+
+def why(report: SlideReport) -> str:
+    """Reason of the flag in one plain sentence: the number first, the cure last."""
+    count, rule, flag = report.differential, report.rule, report.flag
+    n, n_fields = count.total, report.tally.n_fields
+    if BLAST not in count.classes:
+        return "Blasts were not looked for: the blast network did not run."
+    if not n_fields:
+        return f"None of the {report.tally.n_failed} pictures could be read: see 'failures' in the report."
+    if flag.state == "flagged":
+        return _why_flagged(report)
+    if blasts_mislead(report):
+        return (
+            f"{no_name_percent(report):.0f} % of the leukocytes have no name: the networks do not know such "
+            "slides, read it by eye or calibrate."
+        )
+    if not n:
+        return f"No leukocyte was counted in {_fields(n_fields)}: check the scale and the pictures."
+    if n < rule.min_cells:
+        return f"{n} leukocytes are fewer than the {rule.min_cells} needed: photograph more fields."
+    if flag.state == "insufficient":
+        most = rule.must_find_percent
+        return f"{n} leukocytes do not exclude {most:g} % of blasts: photograph more fields."
+    return f"{count.count(BLAST)} of {n} leukocytes are called blast: no more than the networks' own errors."
+
+
+def _why_flagged(report: SlideReport) -> str:
+    seen, n = report.differential.count(BLAST), report.differential.total
+    if report.flag.tier == POSSIBLE:
+        asked = report.tally.n_counted + report.n_unclassified
+        return f"{report.tally.n_possible_blasts} of {asked} leukocytes may be blasts: have the slide read."
+    if report.test is None:
+        return f"{seen} of {n} leukocytes are called blast: have the slide read."
+    return f"{seen} of {n} leukocytes are called blast, more than the networks' errors explain: have it read."
+
+
+def _fields(n: int) -> str:
+    return "1 field" if n == 1 else f"{n} fields"
+
+
+def printable(text: str) -> str:
+    """Return text with what no screen can show escaped: control characters, a name that is no UTF-8."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

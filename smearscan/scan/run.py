@@ -1,0 +1,257 @@
+"""A run: many slides, each kept on disk as soon as it is read, to be gone on with whatever happens."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from smearscan import __version__
+from smearscan.differential import SlideReport
+from smearscan.errors import OutputError
+from smearscan.io import Slide, find_slides
+from smearscan.io.content import file_stamps, files_sha256
+from smearscan.io.naming import OutputNames
+from smearscan.results import FieldFailure, FieldResult
+from smearscan.rulers import measure_slide_scale
+from smearscan.runtime import usable_cores
+from smearscan.scan.pipeline import OnField
+from smearscan.scan.run_folder import RunFolder
+from smearscan.scan.scanner import OnProgress, SmearScanner
+from smearscan.scan.slide_file import FieldItems
+
+OnSlide = Callable[[SlideReport], None]
+
+_LOG = logging.getLogger(__name__)
+
+_CHANGE_NO_ANSWER = {"window", "workers", "read_ahead"}
+_MOST_APART = 1.25
+"""So many times may a given scale differ from the measured one: red cells differ by patient."""
+_KNOWN_BY_HASH = {"detector", "blast", "differential", "calibration"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a run did.
+
+    Attributes
+    ----------
+    n_slides, n_kept : int
+        Slides of the run, and those of them that an earlier run had read.
+    broken : tuple of str
+        Slides that could not be scanned at all; the next ``--resume`` tries them again.
+    doubts : tuple of str
+        Sentences about scales that were given and that the red cells contradict.
+    """
+
+    n_slides: int
+    n_kept: int
+    broken: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+def run_slides(
+    scanner: SmearScanner,
+    root: Path,
+    folder: Path,
+    *,
+    resume: bool | None = None,
+    on_field: OnField | None = None,
+    on_progress: OnProgress | None = None,
+    on_slide: OnSlide | None = None,
+) -> RunSummary:
+    """Scan every slide of a folder into a run folder; :func:`smearscan.scan.run_folder.read_run` reads it.
+
+    The same in two steps, with more to choose: :func:`open_run`, :func:`scan_into`.
+
+    Raises
+    ------
+    ImageError
+        If the folder is missing or holds no picture.
+    RunError
+        If another process uses the run folder, or an interrupted run is to be gone on with first.
+    OutputError
+        If the disk is full or the run folder closed.
+    """
+    slides, names = find_slides(root), OutputNames(root)
+    with open_run(scanner, slides, names, folder, resume) as state:
+        return scan_into(state, scanner, slides, names, on_field, on_progress, on_slide)
+
+
+def open_run(
+    scanner: SmearScanner, slides: Sequence[Slide], names: OutputNames, folder: Path, resume: bool | None
+) -> RunFolder:
+    """Make the run folder of these slides and this scanner; enter it (``with``) to hold it.
+
+    Parameters
+    ----------
+    scanner : SmearScanner
+    slides : sequence of Slide
+        In the order of the report.
+    names : OutputNames
+        How slides and fields are named in all that is written.
+    folder : Path
+    resume : bool or None
+        See :class:`smearscan.scan.run_folder.RunFolder`.
+    """
+    ids = [names.slide(slide.slide_id) for slide in slides]
+    return RunFolder(folder, answer_settings(scanner, names), ids, resume)
+
+
+def scan_into(
+    state: RunFolder,
+    scanner: SmearScanner,
+    slides: Sequence[Slide],
+    names: OutputNames,
+    on_field: OnField | None = None,
+    on_progress: OnProgress | None = None,
+    on_slide: OnSlide | None = None,
+) -> RunSummary:
+    """Scan into an open run folder the slides that it does not hold yet.
+
+    Memory holds one slide's cells at a time. Stopped at any moment, by the keyboard, a signal, a full disk or
+    the power, the folder keeps every slide that was read.
+
+    Parameters
+    ----------
+    state : RunFolder
+        Of :func:`open_run`, entered.
+    scanner, slides, names
+        As they were given there.
+    on_field, on_progress : callable, optional
+        See :meth:`smearscan.scan.scanner.SmearScanner.scan_slide`; of slides that are kept only progress is
+        told.
+    on_slide : callable, optional
+        Called with the report of each slide that was scanned.
+
+    Returns
+    -------
+    RunSummary
+
+    Raises
+    ------
+    OutputError
+        If the disk is full or the folder closed.
+    """
+    kept = {slide.slide_id for slide in slides if _is_kept(state, slide, names)}
+    broken, doubts = [], []
+    for slide in slides:
+        if slide.slide_id in kept:
+            for _ in slide.paths if on_progress else ():
+                on_progress(slide.slide_id)  # type: ignore[misc]
+            continue
+        report, is_whole = _scan_slide_into(state, scanner, slide, names, on_field, on_progress)
+        if not is_whole:
+            broken.append(report.slide_id)
+        if doubt := _doubt_of_scale(scanner, slide, report):
+            doubts.append(doubt)
+        if on_slide:
+            on_slide(report)
+    state.finish()
+    return RunSummary(len(slides), len(kept), tuple(broken), tuple(doubts))
+
+
+def answer_settings(scanner: SmearScanner, names: OutputNames | None = None) -> dict[str, Any]:
+    """All that changes a slide's report besides its pictures, as JSON values; names no path.
+
+    Weights, their cards and the calibration stand as hashes.
+    """
+    stages = {
+        "detector": scanner.detector,
+        "differential": scanner.classifier.differential,
+        "blast": scanner.classifier.blast,
+    }
+    settings = scanner.config.model_dump(mode="json", exclude=_CHANGE_NO_ANSWER | _KNOWN_BY_HASH)
+    hashes = {
+        f"{stage}_card": _sha256(net.card.model_dump_json()) if net is not None else None
+        for stage, net in stages.items()
+    }
+    calibration = scanner.classifier.calibration
+    pseudonyms = names.pseudonyms if names else None
+    return {
+        "version": __version__,
+        **settings,
+        **hashes,
+        "weights": list(scanner.weights),
+        "calibration": _sha256(calibration.model_dump_json()) if calibration else None,
+        "calibration_name": scanner.calibration_name,
+        "pseudonyms": pseudonyms.fingerprint if pseudonyms else None,
+    }
+
+
+def _scan_slide_into(
+    state: RunFolder,
+    scanner: SmearScanner,
+    slide: Slide,
+    names: OutputNames,
+    on_field: OnField | None,
+    on_progress: OnProgress | None,
+) -> tuple[SlideReport, bool]:
+    """Scan a slide and keep it; return its report, and whether it could be scanned."""
+    before = file_stamps(slide.paths)
+    key = _key(state, slide, names)
+    try:
+        report, fields = scanner.scan_slide(slide, on_field, on_progress)
+    except OutputError:
+        raise  # what stops one slide from being written would stop all
+    except Exception as error:
+        _LOG.warning("%s: the slide could not be scanned", slide.slide_id, exc_info=True)
+        told = f"the slide could not be scanned ({type(error).__name__}: {error})"
+        report, fields = scanner.report_unread(slide, told)
+        key = ""
+        whole = False
+    else:
+        whole = True
+    if file_stamps(slide.paths) != before:
+        _LOG.warning("%s: its pictures changed while they were read", slide.slide_id)
+        key = ""
+    report, fields = as_written(report, fields, names)
+    with scanner.timer("write"):
+        state.store(report, fields, key)
+    return report, whole
+
+
+def as_written(report: SlideReport, fields: FieldItems, names: OutputNames) -> tuple[SlideReport, FieldItems]:
+    """Give a slide's report and results the names that are written: its id, its pictures, its failures."""
+    slide_id = names.slide(report.slide_id)
+
+    def renamed(item: FieldResult | FieldFailure) -> FieldResult | FieldFailure:
+        path = names.field(item.path) if item.path is not None else None
+        if isinstance(item, FieldFailure):
+            return replace(item, slide_id=slide_id, path=path, reason=names.text(item.reason, item.path))
+        return replace(item, slide_id=slide_id, path=path)
+
+    failures = tuple(f for f in map(renamed, report.tally.failures) if isinstance(f, FieldFailure))
+    tally = replace(report.tally, slide_id=slide_id, failures=failures)
+    return replace(report, tally=tally), [renamed(item) for item in fields]
+
+
+def _doubt_of_scale(scanner: SmearScanner, slide: Slide, report: SlideReport) -> str:
+    """Measure a slide whose scale was given all the same; a sentence where its red cells contradict it."""
+    given = scanner.config.um_per_px
+    if given is None:
+        return ""
+    with scanner.timer("scale"):
+        measured = measure_slide_scale(scanner.detector, slide.paths, scanner.config.ruler_fields)
+    apart = max(given / measured.um_per_px, measured.um_per_px / given)
+    if measured.source != "red cells" or apart <= _MOST_APART:
+        return ""
+    return (
+        f"{report.slide_id}: {given:g} um a pixel were given, its red cells say {measured.um_per_px:.3g}; "
+        "leave --um-per-px out, or give the right value"
+    )
+
+
+def _is_kept(state: RunFolder, slide: Slide, names: OutputNames) -> bool:
+    name = names.slide(slide.slide_id)
+    return state.has_file(name) and state.holds(name, _key(state, slide, names))
+
+
+def _key(state: RunFolder, slide: Slide, names: OutputNames) -> str:
+    fields = [names.field(path).as_posix() for path in slide.paths]
+    return state.key(names.slide(slide.slide_id), fields, files_sha256(slide.paths, usable_cores()))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
