@@ -27,6 +27,27 @@ def list_() -> None:
     click.echo(f"{own.name:14s} calibration of {nets}")
 
 
+@command.command("show")
+@click.argument("pair", type=click.Path(path_type=Path))
+def show(pair: Path) -> None:
+    """Tell in words what PAIR (a shipped name, as 'blast', or a file) is: for what, how good, its limits."""
+    from smearscan.weights.card_summary import card_summary
+    from smearscan.weights.pairs import load_any_card, shipped
+
+    known = pair if pair.suffix or pair.parent != Path() else shipped(str(pair))
+    card = load_any_card(known)
+    for line in card_summary(card, threshold_in_force(card.sha256)):
+        click.echo(line)
+
+
+def threshold_in_force(sha256: str) -> float | None:
+    """Blast threshold that the shipped calibration card gives a network; None if it is not that card's."""
+    from smearscan.differential.calibration_card import load_calibration, shipped_calibration
+
+    own = load_calibration(shipped_calibration())
+    return own.threshold if own.networks.get("blast") == sha256 else None
+
+
 @command.command("verify")
 @click.argument("pairs", nargs=-1, type=click.Path(path_type=Path))
 def verify(pairs: tuple[Path, ...]) -> None:
@@ -71,6 +92,7 @@ def export_(pair: Path | None, task: str | None, shipped_detector: bool, form: s
     from smearscan.detection import detector
     from smearscan.errors import ConfigError
     from smearscan.runtime.export import export
+    from smearscan.weights.card_summary import card_summary
     from smearscan.weights.pairs import DetectorCard, load_any_card, save_card, shipped
 
     given = [pair, shipped(task) if task else None, shipped("detector") if shipped_detector else None]
@@ -82,4 +104,7 @@ def export_(pair: Path | None, task: str | None, shipped_detector: bool, form: s
     card, network = stage.network_spec(source)
     apart = export(network, form, out)
     save_card(beside := out.with_name(f"{out.name}.yaml"), card)
-    click.echo(f"written: {out} and {beside}; differs from torch in {apart}")
+    words = out.with_name(f"{out.name}.txt")
+    text = "\n".join(card_summary(card, threshold_in_force(card.sha256)))
+    words.write_text(f"{text}\n", encoding="utf-8")
+    click.echo(f"written: {out}, {beside} and, how it is used, {words}; differs from torch in {apart}")
