@@ -31,9 +31,9 @@ lint: $(VENV)/.installed
 types: $(VENV)/.installed
 	$(BIN)/mypy
 
-# The pages as a site, build/site/index.html; any warning ends it. (The variable silences the theme's note on its successor.)
+# The pages as a site, build/site/index.html; any warning ends it (--quiet would hide them from --strict). (The variable silences the theme's note on its successor.)
 docs: $(VENV)/.installed
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 unit: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/unit
