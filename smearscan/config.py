@@ -30,6 +30,10 @@ class ScanConfig(BaseModel):
     workers, read_ahead : int
         Threads that read, search and cut (None: one more than there are cores), and fields kept ready (at
         least one a thread); change no answer.
+    max_field_pixels : int
+        Most pixels of a picture; a larger one is refused by its header.
+    false_colors : str
+        ``refuse`` gray photographs and negatives, in which cells would be missed, or ``read`` them.
     ruler_fields : int
         Fields of a slide, evenly spread, on which its scale is measured.
     calibration : Path or None
@@ -58,6 +62,8 @@ class ScanConfig(BaseModel):
     window: Annotated[int, Field(ge=1, le=1024)] = 64
     workers: Annotated[int, Field(ge=1, le=64)] | None = None
     read_ahead: Annotated[int, Field(ge=1, le=1024)] = 8
+    max_field_pixels: Annotated[int, Field(ge=1024, le=4_000_000_000)] = 500_000_000
+    false_colors: Literal["refuse", "read"] = "refuse"
     ruler_fields: Annotated[int, Field(ge=1, le=100)] = 6
     calibration: Path | None = None
     flag_level: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
@@ -91,7 +97,7 @@ def scan_config(path: Path | None = None, **given: object) -> ScanConfig:
     values: dict[str, object] = {}
     if path is not None:
         try:
-            content = yaml.safe_load(path.read_text())
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(f"{path}: cannot be read as YAML ({error})") from error
         if content is not None and not isinstance(content, dict):

@@ -255,7 +255,13 @@ class SmearScanner:
         if given := self._given_scale():
             return given
         with self.timer("scale"):
-            return measure_slide_scale(self.detector, slide.paths, self.config.ruler_fields)
+            return measure_slide_scale(
+                self.detector,
+                slide.paths,
+                self.config.ruler_fields,
+                self.config.max_field_pixels,
+                self.config.false_colors == "read",
+            )
 
     def reduction(self, scale: Scale) -> int:
         """How far a field may be reduced while it is read: it keeps more pixels than any network is given."""
@@ -280,7 +286,14 @@ class SmearScanner:
     def _loader(self, slide_id: str, scale: Scale | None) -> Callable[[Picture], Field | FieldFailure]:
         """How pictures are read: with no more pixels than the networks ask for, where the scale is known."""
         reduction = self.reduction(scale) if scale else 1
-        return partial(load_field, slide_id=slide_id, scale=scale, reduction=reduction)
+        return partial(
+            load_field,
+            slide_id=slide_id,
+            scale=scale,
+            reduction=reduction,
+            max_pixels=self.config.max_field_pixels,
+            any_colors=self.config.false_colors == "read",
+        )
 
     def _scan(
         self,

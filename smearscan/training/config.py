@@ -256,7 +256,7 @@ def load_config(path: Path, kind: type[T]) -> T:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not YAML ({error})") from error
     try:
         return kind.model_validate(content)

@@ -156,7 +156,7 @@ def use_fake_nets(
 
 
 def scanner(**settings: object) -> SmearScanner:
-    return SmearScanner(**{"um_per_px": UM_PER_PX, **settings})
+    return SmearScanner(**{"um_per_px": UM_PER_PX, "false_colors": "read", **settings})
 
 
 def assert_same(a: list[FieldResult | FieldFailure], b: list[FieldResult | FieldFailure]) -> None:

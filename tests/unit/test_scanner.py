@@ -139,7 +139,7 @@ def test_memory_is_bounded(
     living: dict[int, weakref.ref[_Tracked]] = {}
     pattern = field(2)
 
-    def track(path: object, reduction: int) -> tuple[Picture, tuple[int, int], int]:
+    def track(path: object, reduction: int, max_pixels: int) -> tuple[Picture, tuple[int, int], int]:
         nonlocal total, most
         image = pattern.copy().view(_Tracked)
         total += 1
@@ -183,7 +183,7 @@ def test_settings_win_over_the_configuration_and_none_is_not_given() -> None:
 
 def test_stages_are_plain_arguments(pictures: list[Picture]) -> None:
     by_settings = scanner()
-    own = SmearScanner(fakes.detector(), by_settings.classifier, um_per_px=UM_PER_PX)
+    own = SmearScanner(fakes.detector(), by_settings.classifier, um_per_px=UM_PER_PX, false_colors="read")
     assert own.classifier is by_settings.classifier
     assert_same(list(own.stream(pictures)), list(by_settings.stream(pictures)))
 

@@ -1,0 +1,57 @@
+"""Colors that no stained smear has: of gray photographs and of negatives, in which cells are missed."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smearscan.errors import ImageError
+
+_SIDE = 256  # pixels looked at each way are at most so many
+_BLANK = 3.0
+"""Standard deviation, of 255 levels, below which a picture shows nothing whose colors could be judged."""
+
+_GRAY = 1.0
+"""Spread of colors beside the lightness, of 255 levels: rounding gives .4, the palest stain over 2."""
+
+_GREENISH = 25.0
+"""By how much what stands out is greener than the background, levels: a stain's negative is green."""
+
+_DARK = 0.25
+"""Where the background lies between the darkest and the brightest, in a negative; in a smear above .3."""
+
+
+def check_colors(image: NDArray[np.uint8], name: str) -> None:
+    """Refuse a field without colors, or in negative colors.
+
+    Every usual stain takes most out of the green light, so that cells are pink to blue before a bright
+    background. A negative has them greenish before a dark one; where neither is plain, it may pass. Channels
+    in a wrong order (BGR) are not noticed: of a single field no rule tells them from the blue-gray to pink
+    stains that smears have.
+
+    Parameters
+    ----------
+    image : ndarray, (H, W, 3) uint8 RGB
+    name : str
+        For the message.
+
+    Raises
+    ------
+    ImageError
+        With the reason and its cure. A blank picture passes.
+    """
+    step = max(1, -(-max(image.shape[:2]) // _SIDE))
+    pixels = image[::step, ::step].reshape(-1, 3).astype(np.float64)
+    spread = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(pixels.T)), 0))
+    if spread[2] < _BLANK:
+        return
+    cure = "photograph it in color, or set 'false_colors: read' to have it read all the same"
+    if spread[1] < _GRAY:
+        raise ImageError(f"{name}: is a gray photograph, in which leukocytes are missed; {cure}")
+    lightness = pixels.mean(axis=1)
+    low, middle, high = np.quantile(lightness, [0.01, 0.5, 0.99])
+    green = pixels[:, 1] - (pixels[:, 0] + pixels[:, 2]) / 2
+    brightest = green[lightness >= np.quantile(lightness, 0.97)].mean()
+    darkest = green[lightness <= np.quantile(lightness, 0.03)].mean()
+    greener = brightest + darkest - 2 * np.median(green)
+    dark_ground = (middle - low) / max(high - low, 1.0) < _DARK
+    if greener > _GREENISH or (dark_ground and greener > 0):
+        raise ImageError(f"{name}: has the colors of a negative, in which leukocytes are missed; {cure}")
