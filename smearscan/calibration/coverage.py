@@ -198,6 +198,6 @@ def _settled(
     """As the scanner decides: the flag decided, every interval narrow enough."""
     total = called[:, inside].sum(axis=1)
     low, high = clopper_pearson(called[:, inside], np.maximum(total, 1)[:, None], look_level(part))
-    found = (test.detectable_percent <= rule.must_find_percent) & (total >= rule.min_cells)
+    found = (test.detectable_percent <= rule.min_detectable_percent) & (total >= rule.min_cells)
     decided = (test.p_value <= rule.level * part) | (found & (test.p_value > rule.level))
     return np.asarray(decided & ((high - low).max(axis=1) <= width), np.bool_)

@@ -146,7 +146,7 @@ def recalibrated(
         update={"name": name, "scaling": scaling, "threshold": threshold, "made": date.today()}
     )
     new = count_errors(base.classes, rescaled(cells, fitted, cards), rule_of(fitted, cards))
-    return fitted.with_errors(base.errors.updated(new.counts, new.found))
+    return fitted.with_errors(base.errors.updated(new.counts, new.detector_recall))
 
 
 def fit_scalings(

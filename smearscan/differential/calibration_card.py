@@ -41,8 +41,10 @@ class Calibration(_Strict):
     """What ``smearscan calibrate`` writes and a scan reads.
 
     `networks` maps ``blast`` and ``differential`` to the SHA-256 of their weights. `confusion` has a row for
-    each of `classes` and a column for each of them and ``unclassified``. `spread`, `groups`, `pairs` and
-    `found` are as of :class:`smearscan.differential.statistics.misclassification.MisclassificationModel`.
+    each of `classes` and a column for each of them and ``unclassified``. `spread`, `groups`, `pairs`,
+    `found`, `variation` and `variation_high` are what
+    :class:`smearscan.differential.statistics.misclassification.MisclassificationModel` calls ``icc``,
+    ``groups``, ``group_concentration``, ``detector_recall``, ``overdispersion`` and ``overdispersion_high``.
     `threshold` and `unclassified_below` replace those of the nets' cards where given; `site_confusion`
     counts the labeled cells of one site; `scaling` comes on top of the nets' temperatures.
     """
@@ -107,12 +109,12 @@ class Calibration(_Strict):
         return self.model_copy(
             update={
                 "confusion": errors.counts.tolist(),
-                "spread": [round(float(v), 6) for v in errors.spread],
+                "spread": [round(float(v), 6) for v in errors.icc],
                 "groups": errors.groups.tolist(),
-                "pairs": [round(float(v), 6) for v in errors.pairs],
-                "found": [tuple(map(int, v)) for v in errors.found],
-                "variation": round(errors.variation, 6),
-                "variation_high": round(errors.variation_high, 6),
+                "pairs": [round(float(v), 6) for v in errors.group_concentration],
+                "found": [tuple(map(int, v)) for v in errors.detector_recall],
+                "variation": round(errors.overdispersion, 6),
+                "variation_high": round(errors.overdispersion_high, 6),
                 "site_confusion": errors.site.tolist() if errors.site.any() else [],
             }
         )

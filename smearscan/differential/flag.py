@@ -39,7 +39,7 @@ class FlagRule:
         Blast percentages that matter, ascending.
     tier_probability : float
         A flagged slide reaches a tier if its blast percentage is at or above it with this probability.
-    power, must_find_percent : float
+    power, min_detectable_percent : float
         A slide is cleared only if this blast percentage would have been found with this probability.
     min_cells : int
         Fewer counted leukocytes never clear a slide (100 is the smallest usual manual count).
@@ -55,7 +55,7 @@ class FlagRule:
     tiers: tuple[float, ...] = (10.0, 20.0)
     tier_probability: float = 0.5
     power: float = 0.95
-    must_find_percent: float = 20.0
+    min_detectable_percent: float = 20.0
     min_cells: int = 100
     blast_percent: float = 20.0
     most_unclassified_percent: float = 33.0
@@ -66,7 +66,7 @@ class FlagRule:
         return cls(**{level.name: getattr(config, f"flag_{level.name}") for level in fields(cls)})
 
     def look_power(self, share: float) -> float:
-        """Power of one look that may spend a share of the error of missing `must_find_percent`."""
+        """Power of one look that may spend a share of the error of missing `min_detectable_percent`."""
         return 1 - (1 - self.power) * share
 
 
@@ -129,8 +129,8 @@ def decide(
         return _by_percentage(count, rule, told, low)
     found = _by_test(count, rule, told, test, corrected, share)
     if found.state != "flagged":
-        found = _by_guide(found, rule, share, possible)
-    return _by_likeness(found, rule, count.total, possible[1])
+        found = _apply_possible_blast_rule(found, rule, share, possible)
+    return _withhold_if_unclassified(found, rule, count.total, possible[1])
 
 
 def _by_test(
@@ -159,12 +159,12 @@ def _by_test(
         )
     if p_value <= rule.level:
         return Flag("insufficient", f"{told}; an excess for one look, not yet for several", "", p_value)
-    if not found <= rule.must_find_percent:
-        return Flag("insufficient", f"{told}, but {rule.must_find_percent:g} % must be", "", p_value)
+    if not found <= rule.min_detectable_percent:
+        return Flag("insufficient", f"{told}, but {rule.min_detectable_percent:g} % must be", "", p_value)
     return Flag("not flagged", f"{told}: no excess", "", p_value)
 
 
-def _by_guide(found: Flag, rule: FlagRule, share: float, possible: tuple[int, int]) -> Flag:
+def _apply_possible_blast_rule(found: Flag, rule: FlagRule, share: float, possible: tuple[int, int]) -> Flag:
     """Flag a slide without an excess, of which the guide's share may be blasts: the net knows few patients.
 
     The blasts of some patients look to the net like other cells; on their slides hardly any reaches the
@@ -179,7 +179,7 @@ def _by_guide(found: Flag, rule: FlagRule, share: float, possible: tuple[int, in
     return Flag("flagged", found.reason + told, POSSIBLE, found.p_value)
 
 
-def _by_likeness(found: Flag, rule: FlagRule, named: int, asked: int) -> Flag:
+def _withhold_if_unclassified(found: Flag, rule: FlagRule, named: int, asked: int) -> Flag:
     """Clear no slide of which many cells have no name: what is known of the nets may not hold for it."""
     unnamed = 100 * (asked - named) / max(asked, 1)
     if unnamed <= rule.most_unclassified_percent:
@@ -194,7 +194,7 @@ def _by_likeness(found: Flag, rule: FlagRule, named: int, asked: int) -> Flag:
 
 def _tier(rule: FlagRule, corrected: CorrectedDifferential) -> tuple[str, str]:
     """Highest tier reached, and the probabilities in words."""
-    above = corrected.above[0]
+    above = corrected.exceedance_prob[0]
     if np.isnan(above).any():
         return ANY_EXCESS, "; the nets' errors do not allow to say how large"
     reached = [tier for tier, p in zip(rule.tiers, above, strict=True) if p >= rule.tier_probability]

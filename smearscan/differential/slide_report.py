@@ -235,7 +235,7 @@ def _certainty(report: SlideReport) -> dict[str, object]:
         low, high = count.interval(name, report.level) if name in count.classes else (np.nan, np.nan)
         row |= {f"{name}_low": _rounded(low), f"{name}_high": _rounded(high)}
     corrected = report.corrected
-    above = dict(zip(report.rule.tiers, corrected.above[0], strict=True)) if corrected else {}
+    above = dict(zip(report.rule.tiers, corrected.exceedance_prob[0], strict=True)) if corrected else {}
     return row | {
         "interval_level": round(report.level, 6),
         "detection_limit": report.detection_limit,

@@ -87,9 +87,9 @@ def calibration(own: MisclassificationModel | None = None, **more: object) -> Ca
     """Make a card of the made-up pair of nets."""
     own = own or errors()
     networks = {task: card.sha256 for task, card in cards().items()}
-    shapes = {"confusion": own.counts.tolist(), "spread": own.spread.tolist(), "groups": own.groups.tolist()}
-    shapes |= {"pairs": own.pairs.tolist(), "found": own.found.tolist()}
-    shapes |= {"variation": own.variation, "variation_high": own.variation_high}
+    shapes = {"confusion": own.counts.tolist(), "spread": own.icc.tolist(), "groups": own.groups.tolist()}
+    shapes |= {"pairs": own.group_concentration.tolist(), "found": own.detector_recall.tolist()}
+    shapes |= {"variation": own.overdispersion, "variation_high": own.overdispersion_high}
     shapes |= {"site_confusion": own.site.tolist() if own.site.any() else []}
     return Calibration(**{"name": "made-up", "networks": networks, "classes": own.classes, **shapes, **more})
 

@@ -64,7 +64,7 @@ def test_errors_are_counted_by_the_rule_of_a_scan() -> None:
                 t == truth and n == name for t, n in zip(cells.truth, names, strict=True)
             )
     assert made.counts.sum() == 300
-    assert not made.found.any()
+    assert not made.detector_recall.any()
 
 
 def test_classes_that_the_card_does_not_know_are_left_out() -> None:
@@ -81,8 +81,8 @@ def test_missed_cells_lower_found_and_change_no_row() -> None:
     lost = (cells.truth == "blast") & (np.arange(300) % 2 == 0)
     made = count_errors(CLASSES, missing(cells, lost), RULE)
     n = [int((cells.truth == name).sum()) for name in CLASSES]
-    assert made.found.tolist() == [[k, k] for k in n[:3]] + [[n[3] - int(lost.sum()), n[3]]]
-    assert made.mean_recall[3] == pytest.approx(made.found[3, 0] / n[3], abs=0.02)
+    assert made.detector_recall.tolist() == [[k, k] for k in n[:3]] + [[n[3] - int(lost.sum()), n[3]]]
+    assert made.mean_recall[3] == pytest.approx(made.detector_recall[3, 0] / n[3], abs=0.02)
     assert made.mean_recall[:3].min() > 0.95
     np.testing.assert_array_equal(made.counts, count_errors(CLASSES, cells.where(~lost), RULE).counts)
 
@@ -90,7 +90,7 @@ def test_missed_cells_lower_found_and_change_no_row() -> None:
 def test_cells_that_the_detector_was_not_asked_for_say_nothing_of_it() -> None:
     cells = missing(labeled(100), np.arange(100) < 10)
     half = replace(cells, asked=np.arange(100) < 50)
-    assert count_errors(CLASSES, half, RULE).found.sum(axis=0).tolist() == [40, 50]
+    assert count_errors(CLASSES, half, RULE).detector_recall.sum(axis=0).tolist() == [40, 50]
 
 
 # ---------------------------------------------------------------- from scratch
@@ -105,7 +105,7 @@ def test_a_card_from_scratch_keeps_the_rate_of_wrong_names() -> None:
     assert card.threshold == best_threshold(cells, CARDS)
     assert card.unclassified_below == named_limit(cells, CARDS, card.threshold, 0.1)
     assert card.errors.counts.sum() == 3000
-    assert card.errors.variation_high >= card.errors.variation >= 0
+    assert card.errors.overdispersion_high >= card.errors.overdispersion >= 0
     assert card.scaling == {}
     assert Calibration.model_validate(card.model_dump()) == card
     strict = new_calibration("new", cells, CARDS, 0.05)

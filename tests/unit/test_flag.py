@@ -156,7 +156,7 @@ def test_a_slide_is_cleared_only_where_blasts_would_have_been_found() -> None:
         found = decide(count, rule, replace(test, detectable_percent=np.array([share])), corrected)
         assert found.state == state
         assert words in found.reason
-    assert by_test(0, 200, must_find_percent=0.5).state == "insufficient"
+    assert by_test(0, 200, min_detectable_percent=0.5).state == "insufficient"
 
 
 def test_nets_too_uncertain_never_clear_a_slide() -> None:

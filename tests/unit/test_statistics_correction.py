@@ -109,8 +109,8 @@ def test_percentages_of_the_counted_classes_sum_to_100(slides: list[list[int]]) 
     assert (found.percent[known] <= found.high[known]).all()
     assert (found.low[known] >= 0).all()
     assert (found.high[known][:, INSIDE] <= 100 + 1e-4).all()
-    assert ((found.above[known] >= 0) & (found.above[known] <= 1)).all()
-    assert (found.above[known, 0] >= found.above[known, 1]).all()
+    assert ((found.exceedance_prob[known] >= 0) & (found.exceedance_prob[known] <= 1)).all()
+    assert (found.exceedance_prob[known, 0] >= found.exceedance_prob[known, 1]).all()
 
 
 SLIDES = np.array([[120, 40, 3, 40], [150, 50, 0, 2], [10, 180, 20, 10], [0, 0, 0, 90]])
@@ -121,14 +121,14 @@ def assert_alike(one: CorrectedDifferential, other: CorrectedDifferential, noise
     np.testing.assert_allclose(one.percent, other.percent, atol=1e-6)
     for name in ("low", "high"):
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=noise, rtol=0.05)
-    np.testing.assert_allclose(one.above, other.above, atol=0.05)
+    np.testing.assert_allclose(one.exceedance_prob, other.exceedance_prob, atol=0.05)
 
 
 def turned(
     found: CorrectedDifferential, slides: NDArray[np.int64], classes: NDArray[np.int64]
 ) -> CorrectedDifferential:
     parts = (getattr(found, name)[slides][:, classes] for name in ("percent", "low", "high"))
-    return CorrectedDifferential(found.classes, *parts, found.above[slides], found.reasons)
+    return CorrectedDifferential(found.classes, *parts, found.exceedance_prob[slides], found.reasons)
 
 
 def test_the_order_of_slides_and_of_classes_does_not_matter() -> None:
@@ -174,10 +174,10 @@ def test_uncertain_errors_and_higher_levels_widen_the_interval() -> None:
 def test_the_probability_of_a_limit_follows_the_blasts() -> None:
     slides = [[200 - k, 0, 0, k] for k in (0, 10, 20, 40, 60, 200)]
     found = corrected(slides, errors())
-    assert (np.diff(found.above, axis=0) >= -0.02).all()
-    assert found.above[0].max() < 0.01
-    assert found.above[-1].min() > 0.99
-    assert correct_differential(SLIDES, errors(), COUNTED).above.shape == (4, 0)
+    assert (np.diff(found.exceedance_prob, axis=0) >= -0.02).all()
+    assert found.exceedance_prob[0].max() < 0.01
+    assert found.exceedance_prob[-1].min() > 0.99
+    assert correct_differential(SLIDES, errors(), COUNTED).exceedance_prob.shape == (4, 0)
 
 
 # ---------------------------------------------------------------- what cannot be told
@@ -190,7 +190,7 @@ def test_a_class_of_few_labeled_cells_is_withheld_with_the_reason() -> None:
     for table in (found.percent, found.low, found.high):
         assert np.isnan(table[:, 3]).all()
         assert np.isfinite(table[:3, :3]).all()
-    assert np.isnan(found.above).all()
+    assert np.isnan(found.exceedance_prob).all()
     assert set(found.reasons) == {"class blast has only 19 labeled cells, 20 are needed"}
     own.counts[3, 3] = 19
     assert unidentified(own) == {}
@@ -202,7 +202,7 @@ def test_a_class_mostly_called_otherwise_is_withheld() -> None:
     found = corrected(SLIDES, errors(shares))
     assert np.isnan(found.percent[:, 1]).all()
     assert np.isfinite(found.percent[:, 0]).all()
-    assert np.isfinite(found.above).all()  # of blasts, which are known
+    assert np.isfinite(found.exceedance_prob).all()  # of blasts, which are known
     assert found.reasons[0] == "class monocyte is called by its name in 30 % only"
 
 
@@ -213,7 +213,7 @@ def test_the_reason_of_every_counted_class_is_told() -> None:
 
 def test_a_slide_without_counted_cells_says_so() -> None:
     found = corrected([[0, 0, 40, 0], [0, 0, 0, 0], [10, 0, 0, 0]], errors())
-    for table in (found.percent, found.low, found.high, found.above):
+    for table in (found.percent, found.low, found.high, found.exceedance_prob):
         assert np.isnan(table[:2]).all()
         assert np.isfinite(table[2]).all()
     assert found.reasons == ("no leukocyte was counted", "no leukocyte was counted", "")

@@ -44,8 +44,8 @@ def test_every_labeled_cell_is_counted_once_in_its_place(cells: list[tuple[str, 
         assert made.groups[i] == len({c[2] for c in cells if c[0] == truth})
     assert made.labeled.sum() == len(cells)
     assert made.names == (*TWO, "unclassified")
-    assert ((made.spread >= 0) & (made.spread <= 1)).all()
-    assert ((made.pairs >= 0) & (made.pairs <= 1 + 1e-12)).all()
+    assert ((made.icc >= 0) & (made.icc <= 1)).all()
+    assert ((made.group_concentration >= 0) & (made.group_concentration <= 1 + 1e-12)).all()
 
 
 @given(cells=labels, cut=st.integers(0, 60))
@@ -67,12 +67,14 @@ def test_the_order_of_cells_and_the_names_of_slides_do_not_matter(
 
 def test_pairs_is_one_over_the_groups_where_they_are_even() -> None:
     even = count([(TWO[0], TWO[0], g) for g in "abcd" * 5])
-    assert even.pairs[0] == pytest.approx(1 / 4)
+    assert even.group_concentration[0] == pytest.approx(1 / 4)
     uneven = count([(TWO[0], TWO[0], g) for g in "aaaaaaaaab"])
-    assert uneven.pairs[0] == pytest.approx((81 + 1) / 100)
+    assert uneven.group_concentration[0] == pytest.approx((81 + 1) / 100)
 
 
-@pytest.mark.parametrize("wrong", ["counts", "spread", "groups", "pairs", "found", "site"])
+@pytest.mark.parametrize(
+    "wrong", ["counts", "icc", "groups", "group_concentration", "detector_recall", "site"]
+)
 def test_shapes_that_do_not_fit_are_refused(wrong: str) -> None:
     made = errors()
     values = {name: getattr(made, name) for name in MisclassificationModel.__slots__}
@@ -85,44 +87,44 @@ def test_shapes_that_do_not_fit_are_refused(wrong: str) -> None:
 
 def test_independent_cells_have_no_spread() -> None:
     made = drawn(np.full(60, 0.8), 40)
-    assert made.spread[0] < 0.01
+    assert made.icc[0] < 0.01
 
 
 def test_slides_that_each_answer_alike_have_a_high_spread() -> None:
     made = drawn(np.array([1.0, 0.0] * 30), 40)
-    assert made.spread[0] == pytest.approx(0.9)  # the most that is believed
+    assert made.icc[0] == pytest.approx(0.9)  # the most that is believed
 
 
 @pytest.mark.parametrize("correlation", [0.05, 0.2, 0.5])
 def test_a_known_spread_is_recovered(correlation: float) -> None:
     size = 1 / correlation - 1
     rows = np.random.default_rng(1).beta(0.7 * size, 0.3 * size, 400)
-    assert drawn(rows, 30).spread[0] == pytest.approx(correlation, rel=0.15)
+    assert drawn(rows, 30).icc[0] == pytest.approx(correlation, rel=0.15)
 
 
 @pytest.mark.parametrize("groups", ["abcdefgh", "aaaaaaaa"])
 def test_groups_of_one_cell_and_one_group_tell_nothing(groups: str) -> None:
     names = (TWO[0], "unclassified") * 4
     made = count([(TWO[0], name, g) for name, g in zip(names, groups, strict=True)])
-    assert made.spread.tolist() == [0, 0]
+    assert made.icc.tolist() == [0, 0]
 
 
 def test_false_blasts_are_no_spread_of_the_row() -> None:
     """How slides differ in them is the variation's; the rest of the row is judged without them."""
     cells = [(TWO[0], TWO[k % 2], f"s{k % 2}") for k in range(100)]
     made = count(cells)
-    assert made.spread[0] == 0
-    assert made.variation > 0.5
+    assert made.icc[0] == 0
+    assert made.overdispersion > 0.5
 
 
 def test_a_class_of_few_cells_borrows_the_spread_of_the_others() -> None:
-    known = drawn(np.array([0.9, 0.5] * 30), 40).spread
+    known = drawn(np.array([0.9, 0.5] * 30), 40).icc
     assert known[1] == pytest.approx(known[0], abs=0.01)  # no blast was labeled
     assert known[0] > 0.1
 
 
 def test_cells_that_are_all_named_alike_have_no_spread() -> None:
-    assert count([(TWO[0], TWO[0], g) for g in "aabbcc"]).spread[0] == 0
+    assert count([(TWO[0], TWO[0], g) for g in "aabbcc"]).icc[0] == 0
 
 
 def false_blasts(
@@ -138,22 +140,22 @@ def false_blasts(
 
 
 def test_slides_alike_in_false_blasts_hardly_vary() -> None:
-    assert false_blasts(np.ones(300), 100).variation < 0.03
+    assert false_blasts(np.ones(300), 100).overdispersion < 0.03
 
 
 @pytest.mark.parametrize("variation", [0.1, 0.4])
 def test_a_known_variation_of_false_blasts_is_recovered(variation: float) -> None:
     factor = np.random.default_rng(2).gamma(1 / variation, variation, 500)
-    assert false_blasts(factor, 100).variation == pytest.approx(variation, rel=0.3)
+    assert false_blasts(factor, 100).overdispersion == pytest.approx(variation, rel=0.3)
 
 
 def test_where_no_class_is_a_blast_nothing_varies() -> None:
     without = misclassification_model(
         ("a", "b"), np.array(["a", "b"]), np.array(["a", "a"]), np.array(["x", "y"])
     )
-    assert without.variation == 0
-    assert false_blasts(np.ones(20), 100, 0.0).variation >= 0
-    assert np.isfinite(false_blasts(np.ones(1), 1).variation)
+    assert without.overdispersion == 0
+    assert false_blasts(np.ones(20), 100, 0.0).overdispersion >= 0
+    assert np.isfinite(false_blasts(np.ones(1), 1).overdispersion)
 
 
 # ---------------------------------------------------------------- rows
@@ -247,7 +249,7 @@ def test_no_cells_of_a_site_change_nothing(spread: float) -> None:
     np.testing.assert_array_equal(learned.mean, known.mean)
     np.testing.assert_array_equal(learned.concentration, known.concentration)
     np.testing.assert_array_equal(learned.labeled, known.labeled)
-    assert learned.variation == known.variation
+    assert learned.overdispersion == known.overdispersion
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.05, 0.3])
@@ -302,8 +304,8 @@ def test_cells_may_come_in_parts(data: st.DataObject) -> None:
 def test_a_site_tells_which_cells_its_detector_finds() -> None:
     known = errors(found=np.array([[9, 10], [0, 0], [0, 0], [0, 0]]))
     more = np.array([[90, 100], [5, 8], [0, 0], [0, 0]])
-    assert known.updated(NONE[0], more).found.tolist() == [[99, 110], [5, 8], [0, 0], [0, 0]]
-    assert known.found[0].tolist() == [9, 10]
+    assert known.updated(NONE[0], more).detector_recall.tolist() == [[99, 110], [5, 8], [0, 0], [0, 0]]
+    assert known.detector_recall[0].tolist() == [9, 10]
 
 
 def test_cells_that_agree_with_what_is_known_change_little() -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import betaln
 
 from smearscan.differential.statistics.misclassification import MisclassificationModel
+from smearscan.taxonomy import BLAST
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -67,9 +68,12 @@ class BlastExcessTest:
 
 
 def blast_excess(
-    counts: Counts, errors: MisclassificationModel, counted: tuple[str, ...], level: float = 0.01, power:
-    float = 0.95, of: str = "blast",
-) -> BlastExcessTest:  # fmt: skip
+    counts: Counts,
+    errors: MisclassificationModel,
+    counted: tuple[str, ...],
+    level: float = 0.01,
+    power: float = 0.95,
+) -> BlastExcessTest:
     """Test the blast counts of many slides.
 
     Parameters
@@ -78,7 +82,7 @@ def blast_excess(
         Cells by name, in the order of ``errors.classes``.
     errors : MisclassificationModel
     counted : tuple of str
-        Classes of the denominator, with `of`.
+        Classes of the denominator, with blasts.
     level : float
         Share of slides without blasts that may show an excess.
     power : float
@@ -95,8 +99,8 @@ def blast_excess(
     mean, see :func:`null_rate`. Given blasts in share s, a counted cell is called blast with probability
     ``s * sensitivity + (1 - s) * rate``, again with its variance.
     """
-    blast = errors.classes.index(of)
-    healthy = np.array([name in counted and name != of for name in errors.classes])
+    blast = errors.classes.index(BLAST)
+    healthy = np.array([name in counted and name != BLAST for name in errors.classes])
     n = counts[:, [name in counted for name in errors.classes]].sum(axis=1)
     mean, error, deviation = null_rate(counts, errors, healthy, blast)
     a, b = beta_of(mean + _UPPER * error, deviation**2)
@@ -148,7 +152,7 @@ def null_rate(
     misnamed = np.maximum(false**2 @ called.T - (false @ called.T) ** 2, 0) / (errors.concentration + 1)
     composition = ((seen * false**2).sum(axis=1) + (cells**2 * misnamed).sum(axis=1)) / whole**2
     unsure = cells**2 @ error / whole**2
-    return mean, np.sqrt(composition), np.sqrt(mean**2 * errors.variation_high + unsure + composition)
+    return mean, np.sqrt(composition), np.sqrt(mean**2 * errors.overdispersion_high + unsure + composition)
 
 
 def reference_shares(errors: MisclassificationModel, blast: int) -> Floats:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.differential.statistics.misclassification import MisclassificationModel
+from smearscan.taxonomy import BLAST
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -34,7 +35,7 @@ class CorrectedDifferential:
     percent, low, high : ndarray, (S, T) float64
         Of the classes in the denominator in percent of all those, of the others per 100 of them; NaN where
         not identifiable.
-    above : ndarray, (S, L) float64
+    exceedance_prob : ndarray, (S, L) float64
         Probability that the blast percentage is at or above each of L limits; NaN where not identifiable.
     reasons : tuple of str, (S,)
         Why a number is missing, in words; empty where none is.
@@ -44,7 +45,7 @@ class CorrectedDifferential:
     percent: Floats
     low: Floats
     high: Floats
-    above: Floats
+    exceedance_prob: Floats
     reasons: tuple[str, ...]
 
     def one(self, i: int) -> "CorrectedDifferential":
@@ -67,7 +68,7 @@ def unidentified(errors: MisclassificationModel) -> dict[str, str]:
 
 def correct_differential(
     counts: NDArray[np.int64], errors: MisclassificationModel, counted: tuple[str, ...], level: float = 0.95,
-    limits: tuple[float, ...] = (), of: str = "blast", draws: int = 1000, seed: int = 0,
+    limits: tuple[float, ...] = (), draws: int = 1000, seed: int = 0,
 ) -> CorrectedDifferential:  # fmt: skip
     """Correct the differentials of many slides.
 
@@ -81,7 +82,7 @@ def correct_differential(
     level : float
         Of the intervals.
     limits : tuple of float, (L,)
-        Percentages of class `of` whose exceedance is asked for.
+        Blast percentages whose exceedance is asked for.
     draws, seed : int
         Possible matrices and shares drawn.
 
@@ -109,15 +110,15 @@ def correct_differential(
     for begin in range(0, n_slides, _CHUNK):
         part = slice(begin, begin + _CHUNK)
         lower, upper = _bounds(counts[part], inverse, weight, inside, rng)
-        if limits and of in errors.classes:
-            k = errors.classes.index(of)
+        if limits and BLAST in errors.classes:
+            k = errors.classes.index(BLAST)
             reached = (lower[:, k, :, None] >= np.array(limits)).mean(axis=1)
             above[part] = (reached + (upper[:, k, :, None] >= np.array(limits)).mean(axis=1)) / 2
         lower.partition(ends[0], axis=2)
         upper.partition(ends[1], axis=2)
         low[part], high[part] = lower[:, :, ends[0]], upper[:, :, ends[1]]
     low, high = np.minimum(low, percent), np.maximum(high, percent)
-    reasons = _withhold(counts, errors, counted, percent, low, high, above, of)
+    reasons = _withhold(counts, errors, counted, percent, low, high, above)
     return CorrectedDifferential(errors.classes, percent, low, high, above, reasons)
 
 
@@ -227,7 +228,7 @@ def _shares(called: Floats, inverse: Floats, weight: Floats, inside: NDArray[np.
 
 def _withhold(
     counts: NDArray[np.int64], errors: MisclassificationModel, counted: tuple[str, ...], percent: Floats,
-    low: Floats, high: Floats, above: Floats, of: str,
+    low: Floats, high: Floats, above: Floats,
 ) -> tuple[str, ...]:  # fmt: skip
     """Blank in place what is not identifiable, and say why."""
     reasons = unidentified(errors)
@@ -235,7 +236,7 @@ def _withhold(
         column = errors.classes.index(name)
         for table in (percent, low, high):
             table[:, column] = np.nan
-        if name == of:
+        if name == BLAST:
             above[:] = np.nan
     empty = counts[:, [name in counted for name in errors.classes]].sum(axis=1) == 0
     for table in (percent, low, high, above):

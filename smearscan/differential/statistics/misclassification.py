@@ -33,39 +33,39 @@ class MisclassificationModel:
         True classes.
     counts : ndarray, (T, T + 1) int64
         Labeled cells by true class (row) and by name (column): `classes`, then ``unclassified``.
-    spread : ndarray, (T,) float64
+    icc : ndarray, (T,) float64
         Intraclass correlation of each row, 0 to 1: how much one slide's own row differs from the mean row,
         false blasts apart.
     groups : ndarray, (T,) int64
         Slides or patients that the cells of a row come from.
-    pairs : ndarray, (T,) float64
+    group_concentration : ndarray, (T,) float64
         Sum of squared cells a group, over the squared sum: how unevenly groups contribute, 1 / groups at
         best.
-    found : ndarray, (T, 2) int64
+    detector_recall : ndarray, (T, 2) int64
         Cells of the class that the detector found, and cells there were; (0, 0) where not measured.
-    variation : float
+    overdispersion : float
         Relative variance of a new slide's false-blast rate around what its composition lets expect: slides
         differ in stain and focus, and one with many false blasts among its lymphocytes has many among its
         monocytes.
-    variation_high : float
-        Upper 95 % limit of `variation`, which so few slides leave uncertain.
+    overdispersion_high : float
+        Upper 95 % limit of `overdispersion`, which so few slides leave uncertain.
     site : ndarray, (T, T + 1) int64
         Labeled cells of the site in use, counted as `counts`; zeros where none is labeled.
     """
 
     classes: tuple[str, ...]
     counts: Counts
-    spread: Floats
+    icc: Floats
     groups: Counts
-    pairs: Floats
-    found: Counts
-    variation: float
-    variation_high: float
+    group_concentration: Floats
+    detector_recall: Counts
+    overdispersion: float
+    overdispersion_high: float
     site: Counts
 
     def __post_init__(self) -> None:
         t = len(self.classes)
-        arrays = self.counts, self.site, self.spread, self.groups, self.pairs, self.found
+        arrays = self.counts, self.site, self.icc, self.groups, self.group_concentration, self.detector_recall
         shapes = tuple(a.shape for a in arrays)
         if shapes != ((t, t + 1), (t, t + 1), (t,), (t,), (t,), (t, 2)):
             raise ValueError(f"{t} classes do not fit naming errors of shapes {shapes}")
@@ -105,13 +105,13 @@ class MisclassificationModel:
     def concentration(self) -> Floats:
         """Dirichlet concentration, (T,), of one new slide's row around :attr:`mean`.
 
-        The variance of a share p is ``p (1 - p) / (concentration + 1)``: the slide's own deviation (`spread`)
+        The variance of a share p is ``p (1 - p) / (concentration + 1)``: the slide's own deviation (`icc`)
         plus the error of the mean, which falls with cells (first term) and with groups (second term).
         """
         return self._concentration(self.labeled)
 
     def _concentration(self, cells: Counts) -> Floats:
-        variance = self.spread + (1 - self.spread) / (cells + 1) + self.spread * self.pairs
+        variance = self.icc + (1 - self.icc) / (cells + 1) + self.icc * self.group_concentration
         return np.asarray(1 / np.clip(variance, _LEAST_SPREAD, 0.999) - 1, np.float64)
 
     def rows(self, draws: int, rng: np.random.Generator) -> Floats:
@@ -119,7 +119,7 @@ class MisclassificationModel:
 
         The share of false blasts among named cells is drawn apart from the other names: each row's rate as
         its labeled cells leave it uncertain, times one factor for the whole slide (gamma-distributed, mean
-        1, variance `variation`). What a cell is called else follows the row's Dirichlet distribution.
+        1, variance `overdispersion`). What a cell is called else follows the row's Dirichlet distribution.
         """
         shape = np.maximum(self.mean * self.concentration[:, None], 1e-6)
         gammas = rng.standard_gamma(shape, (draws, *shape.shape))
@@ -135,8 +135,8 @@ class MisclassificationModel:
         cells = self.labeled[others] + 1
         false = self.called_blast[others] * cells
         rate = rng.beta(false, cells - false, (len(gammas), len(others)))
-        if self.variation:
-            rate *= rng.gamma(1 / self.variation, self.variation, (len(gammas), 1))
+        if self.overdispersion:
+            rate *= rng.gamma(1 / self.overdispersion, self.overdispersion, (len(gammas), 1))
         rate = np.minimum(rate, _MOST_FALSE)
         rest = gammas[:, others, :-1].sum(axis=2) - gammas[:, others, blast]
         gammas[:, others, blast] = np.maximum(rest, 1e-300) * rate / (1 - rate)
@@ -144,7 +144,9 @@ class MisclassificationModel:
     @property
     def found_or_pooled(self) -> Counts:
         """Cells found and cells there were, (T, 2); of all classes where a class was not measured."""
-        return np.where(self.found[:, 1:] > 0, self.found, self.found.sum(axis=0))
+        return np.where(
+            self.detector_recall[:, 1:] > 0, self.detector_recall, self.detector_recall.sum(axis=0)
+        )
 
     def recall(self, draws: int, rng: np.random.Generator) -> Floats:
         """Draw the detector's recall of each class, (draws, T); 1 where no class was measured."""
@@ -160,7 +162,7 @@ class MisclassificationModel:
 
     def updated(self, counts: Counts, found: Counts) -> "MisclassificationModel":
         """Add labeled cells of one new site, (T, T + 1) and (T, 2); see :attr:`mean` for how they weigh."""
-        return replace(self, site=self.site + counts, found=self.found + found)
+        return replace(self, site=self.site + counts, detector_recall=self.detector_recall + found)
 
 
 def misclassification_model(
@@ -245,7 +247,7 @@ def _variations(classes: tuple[str, ...], table: Counts) -> tuple[float, float]:
 
 
 def _without_false(row: Counts, classes: tuple[str, ...], t: int) -> Counts:
-    """Leave out the false blasts of a row, (G, names); `variation` holds how these differ."""
+    """Leave out the false blasts of a row, (G, names); `overdispersion` holds how these differ."""
     if BLAST not in classes or classes[t] == BLAST:
         return row
     return np.delete(row, classes.index(BLAST), axis=1)
