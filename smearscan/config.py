@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from smearscan.errors import ConfigError
 
@@ -38,9 +38,13 @@ class ScanConfig(BaseModel):
         Fields of a slide, evenly spread, on which its scale is measured.
     calibration : Path or None
         Calibration card; None takes the shipped one if it belongs to the nets in use.
-    flag_level, flag_tiers, flag_tier_probability, flag_power, flag_must_find_percent, flag_min_cells,
+    flag_level, flag_tiers, flag_tier_probability, flag_power, flag_min_detectable_percent, flag_min_cells,
     flag_blast_percent, flag_most_unclassified_percent
         The flag's levels, see :class:`smearscan.differential.flag.FlagRule`.
+    reference_ranges : Path or None
+        Ranges that counts are tested against; None takes those of adults.
+    suspect_level : float
+        Share of slides inside every range that may get any suspicion.
     until_resolved : bool
         Read fields of a slide, in a random order, only until flag and intervals are settled.
     resolve_width_percent : float
@@ -70,10 +74,14 @@ class ScanConfig(BaseModel):
     flag_tiers: tuple[Percent, ...] = (10.0, 20.0)
     flag_tier_probability: Annotated[float, Field(gt=0, lt=1)] = 0.5
     flag_power: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    flag_must_find_percent: Percent = 20.0
+    flag_min_detectable_percent: Percent = Field(
+        20.0, validation_alias=AliasChoices("flag_min_detectable_percent", "flag_must_find_percent")
+    )
     flag_min_cells: Annotated[int, Field(ge=1)] = 100
     flag_blast_percent: Percent = 20.0
     flag_most_unclassified_percent: Percent = 33.0
+    reference_ranges: Path | None = None
+    suspect_level: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     until_resolved: bool = False
     resolve_width_percent: Annotated[float, Field(ge=1, le=100)] = 15.0
     first_look: Annotated[int, Field(ge=20)] = 100

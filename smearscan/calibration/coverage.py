@@ -1,19 +1,26 @@
 """Do intervals hold what they say? Simulated slides of known truth, named with a card's errors."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL
-from smearscan.differential.flag import FlagRule
-from smearscan.differential.statistics.blast_excess import REFERENCE_PERCENT, BlastExcessTest, blast_excess
-from smearscan.differential.statistics.correction import correct_differential, unidentified
+from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL, DifferentialCount
+from smearscan.differential.flag import FlagRule, decide, is_settled
+from smearscan.differential.statistics.blast_excess import REFERENCE_PERCENT, blast_excess
+from smearscan.differential.statistics.correction import (
+    CorrectedDifferential,
+    correct_differential,
+    unidentified,
+)
 from smearscan.differential.statistics.estimates import share
 from smearscan.differential.statistics.group_sequential import LookSchedule, look_level
 from smearscan.differential.statistics.intervals import clopper_pearson
 from smearscan.differential.statistics.misclassification import MisclassificationModel
+from smearscan.differential.suspects import SuspectRule, find_suspects
 from smearscan.taxonomy import BLAST
 
 
@@ -55,12 +62,16 @@ def _called(
 
 
 def _mix(
-    errors: MisclassificationModel, blast_share: float
+    errors: MisclassificationModel, blast_share: float, given: Mapping[str, float] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Percentages of the counted classes (the others per 100 of them), and shares of all that is found."""
     mix = np.array([REFERENCE_PERCENT.get(name, 0.0) for name in errors.classes])
-    mix *= (1 - blast_share) / mix[_inside(errors)].sum()
-    mix[errors.classes.index(BLAST)] = blast_share
+    fixed = {name: part for name, part in (given or {}).items() if part} | {BLAST: blast_share}
+    for name in fixed:
+        mix[errors.classes.index(name)] = 0
+    mix *= (1 - sum(fixed.values())) / mix[_inside(errors)].sum()
+    for name, part in fixed.items():
+        mix[errors.classes.index(name)] = part
     return 100 * mix, mix / mix.sum()
 
 
@@ -165,17 +176,18 @@ def _read_until(
         called += _called(fresh, own_rows, rng)
         looks = looks.next(0)
         part = looks.error(1.0)
-        test = blast_excess(called, errors, counted, rule.level, rule.look_power(part))
-        now = reading & (_settled(called, test, rule, part, width, inside) | (there >= most))
-        fixed = correct_differential(called[now], errors, counted, look_level(part))
+        open_ = np.flatnonzero(reading)
+        fixed, found, settled = _decide(drawn[open_], called[open_], errors, counted, rule, part, width)
+        done = settled | (there >= most)
+        now = open_[done]
         low, high = clopper_pearson(drawn[now, blast], drawn[now][:, inside].sum(axis=1), look_level(part))
         hit[now, 0] = (low <= percent[blast] + 1e-9) & (high >= percent[blast] - 1e-9)
-        hit[now, 1] = (fixed.low[:, blast] <= percent[blast] + 1e-9) & (
-            fixed.high[:, blast] >= percent[blast] - 1e-9
+        hit[now, 1] = (fixed.low[done, blast] <= percent[blast] + 1e-9) & (
+            fixed.high[done, blast] >= percent[blast] - 1e-9
         )
-        flagged[now] = test.p_value[now] <= level * part
+        flagged[now] = found[done]
         read[now] = there
-        reading &= ~now
+        reading[now] = False
     return {
         "blast_percent": 100 * blast_share,
         "slides": slides,
@@ -187,17 +199,107 @@ def _read_until(
     }
 
 
-def _settled(
-    called: NDArray[np.int64],
-    test: BlastExcessTest,
-    rule: FlagRule,
-    part: float,
-    width: float,
-    inside: NDArray[np.bool_],
-) -> NDArray[np.bool_]:
-    """As the scanner decides: the flag decided, every interval narrow enough."""
+def _decide(
+    drawn: NDArray[np.int64], called: NDArray[np.int64], errors: MisclassificationModel,
+    counted: tuple[str, ...], rule: FlagRule, part: float, width: float,
+) -> tuple[CorrectedDifferential, NDArray[np.bool_], NDArray[np.bool_]]:  # fmt: skip
+    """Say of slides what a scan would say at one look: the correction, flagged, settled.
+
+    The cells that may be blasts are not simulated: those called blast stand for them, the least there can be.
+    """
+    inside, blast = _inside(errors), errors.classes.index(BLAST)
+    test = blast_excess(called, errors, counted, rule.level, rule.look_power(part))
+    fixed = correct_differential(called, errors, counted, look_level(part), rule.tiers)
     total = called[:, inside].sum(axis=1)
-    low, high = clopper_pearson(called[:, inside], np.maximum(total, 1)[:, None], look_level(part))
-    found = (test.detectable_percent <= rule.min_detectable_percent) & (total >= rule.min_cells)
-    decided = (test.p_value <= rule.level * part) | (found & (test.p_value > rule.level))
-    return np.asarray(decided & ((high - low).max(axis=1) <= width), np.bool_)
+    low, high = clopper_pearson(called[:, inside], total[:, None], look_level(part))
+    asked = total + drawn.sum(axis=1) - called.sum(axis=1)
+    flagged, settled = np.zeros(len(called), bool), np.zeros(len(called), bool)
+    for i in range(len(called)):
+        count, possible = (
+            DifferentialCount(counted, called[i, inside]),
+            (int(called[i, blast]), int(asked[i])),
+        )
+        flag = decide(count, rule, test.one(i), fixed.one(i), part, possible)
+        flagged[i] = flag.state == "flagged"
+        settled[i] = is_settled(flag, float((high - low)[i].max()), width)
+    return fixed, flagged, settled
+
+
+HEALTHY_SLIDES: dict[str, dict[str, float]] = {
+    "middle of the ranges": dict(REFERENCE_PERCENT),
+    "many neutrophils": {"neutrophil": 78, "lymphocyte": 20, "monocyte": 2},
+    "few neutrophils": {"neutrophil": 43, "lymphocyte": 39, "monocyte": 10, "eosinophil": 6, "basophil": 2},
+}
+"""Blood inside every range, in its middle and at its edges: compositions of slides without a finding."""
+
+LEFT_SHIFT = "immature_granulocyte"
+
+
+def measure_left_shift(
+    errors: MisclassificationModel, n: int, shares: tuple[float, ...], slides: int, level: float, seed: int
+) -> list[dict[str, Any]]:
+    """How often slides without a blast show an excess, by their share of immature granulocytes.
+
+    Nothing where the nets do not know that class.
+    """
+    if LEFT_SHIFT not in errors.classes:
+        return []
+    rng = np.random.default_rng([seed, 3])
+    counted = tuple(np.array(errors.classes)[_inside(errors)].tolist())
+    rows = []
+    for part in shares:
+        _, mix = _mix(errors, 0.0, {LEFT_SHIFT: part})
+        drawn = rng.multinomial(n, mix, slides)
+        test = blast_excess(_called(drawn, errors.rows(slides, rng), rng), errors, counted, level)
+        found = share(int((test.p_value <= level).sum()), slides)
+        detectable = test.detectable_percent[~np.isnan(test.detectable_percent)]
+        rows.append(
+            {
+                "cells": n,
+                "immature_granulocyte_percent": 100 * part,
+                "slides": slides,
+                "excess_found": found,
+                "detectable_percent": round(float(np.median(detectable)), 1) if len(detectable) else None,
+            }
+        )
+    return rows
+
+
+def measure_suspects(
+    errors: MisclassificationModel, percent: Mapping[str, float], n: int, slides: int, rule: SuspectRule,
+    seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """How often slides of one composition get a suspicion, named with a card's errors.
+
+    Parameters
+    ----------
+    errors : MisclassificationModel
+    percent : mapping
+        Of the counted classes; brought to 100 together.
+    n, slides : int
+        Leukocytes of a slide, and slides.
+    rule : SuspectRule
+    seed : int
+
+    Returns
+    -------
+    dict
+        ``any``: share of slides with a suspicion of the tests; ``by_name``: share of each.
+    """
+    rng = np.random.default_rng([seed, 2])
+    mix = np.array([max(percent.get(name, 0.0), 0.0) for name in errors.classes])
+    rows, drawn = errors.rows(slides, rng), rng.multinomial(n, mix / mix.sum(), slides)
+    called = _called(drawn, rows, rng)
+    counted = tuple(np.array(errors.classes)[_inside(errors)].tolist())
+    found: Counter[str] = Counter()
+    suspected = 0
+    for one in called:
+        types = dict(zip(errors.classes, one.tolist(), strict=True))
+        count = DifferentialCount(counted, np.array([types[name] for name in counted], np.int64))
+        names = [s.name for s in find_suspects(count, types, rule, errors)]
+        found.update(names)
+        suspected += bool(names)
+    return {
+        "any": share(suspected, slides),
+        "by_name": {name: round(k / slides, 4) for name, k in sorted(found.items())},
+    }

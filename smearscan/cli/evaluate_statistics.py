@@ -57,16 +57,30 @@ def labeled(
 @JSON
 def coverage(calibration: Path | None, slides: int, seed: int, out: Path | None) -> None:
     """Simulate slides of known truth: how often intervals hold it, and how often a flag is false."""
-    from smearscan.calibration.coverage import measure_coverage, measure_sequential
+    from smearscan.calibration.coverage import (
+        HEALTHY_SLIDES,
+        measure_coverage,
+        measure_left_shift,
+        measure_sequential,
+        measure_suspects,
+    )
     from smearscan.differential.calibration_card import load_calibration, shipped_calibration
     from smearscan.differential.flag import FlagRule
+    from smearscan.differential.reference_ranges import load_ranges
+    from smearscan.differential.suspects import SuspectRule
 
     errors = load_calibration(calibration or shipped_calibration()).errors
+    rule = SuspectRule(load_ranges())
     shares, level = (0.0, 0.01, 0.05, 0.2, 0.6), FlagRule().level
     show(
         {
             "level": level,
             "fixed": measure_coverage(errors, (50, 100, 200, 1000), shares, slides, level, seed),
+            "left_shift": measure_left_shift(errors, 200, (0.0, 0.05, 0.1, 0.3), 2 * slides, level, seed),
+            "suspects": {
+                name: measure_suspects(errors, percent, 200, max(slides // 4, 1), rule, seed)
+                for name, percent in HEALTHY_SLIDES.items()
+            },
             "until_resolved": measure_sequential(errors, shares, slides, level, 15.0, 2000, seed),
         },
         out,

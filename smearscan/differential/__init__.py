@@ -5,6 +5,7 @@ from smearscan.differential.conclusions import report_slide
 from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL, DifferentialCount
 from smearscan.differential.flag import Flag, FlagRule
 from smearscan.differential.slide_report import SlideReport, StopInfo
+from smearscan.differential.suspects import Suspect, SuspectRule
 from smearscan.differential.tally import SlideTally
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "SlideReport",
     "SlideTally",
     "StopInfo",
+    "Suspect",
+    "SuspectRule",
     "load_calibration",
     "report_slide",
     "shipped_calibration",

@@ -3,12 +3,14 @@
 import numpy as np
 
 from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL, DifferentialCount
-from smearscan.differential.flag import FlagRule, decide
+from smearscan.differential.flag import Flag, FlagRule, decide, unlike_labeled
+from smearscan.differential.reference_ranges import load_ranges
 from smearscan.differential.slide_report import SlideReport, StopInfo
 from smearscan.differential.statistics.blast_excess import blast_excess
 from smearscan.differential.statistics.correction import correct_differential
 from smearscan.differential.statistics.group_sequential import look_level
 from smearscan.differential.statistics.misclassification import MisclassificationModel
+from smearscan.differential.suspects import BLASTS, UNKNOWN, Suspect, SuspectRule, find_suspects
 from smearscan.differential.tally import SlideTally
 from smearscan.results import Scale
 from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, HEALTHY, UNCLASSIFIED
@@ -17,7 +19,7 @@ from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, HEALTHY, UNCLASSIFIE
 def report_slide(
     tally: SlideTally, task: str, scale: Scale, rule: FlagRule, weights: tuple[str, ...],
     names: tuple[str, ...] = DIFFERENTIAL_CLASSES, errors: MisclassificationModel | None = None,
-    reading: StopInfo | None = None,
+    reading: StopInfo | None = None, suspect_rule: SuspectRule | None = None,
 ) -> SlideReport:  # fmt: skip
     """Make a slide's report from its tally.
 
@@ -34,18 +36,47 @@ def report_slide(
     errors : MisclassificationModel, optional
         How the two nets together misname cells; used where both ran.
     reading : StopInfo, optional
+    suspect_rule : SuspectRule, optional
+        By default the ranges of adults.
     """
     counted = tuple(name for name in names if name not in (*EXCLUDED_FROM_DIFFERENTIAL, BLAST))
     classes = {"both": (*counted, BLAST), "blast": (HEALTHY, BLAST), "differential": counted}[task]
     count = DifferentialCount.of(tally.types.elements(), classes)
     reading = reading or StopInfo()
     known = () if task == "blast" else names
+    suspects = suspect_rule or SuspectRule(
+        load_ranges(), most_unclassified_percent=rule.most_unclassified_percent
+    )
     if errors is None or task != "both":
         flag = decide(count, rule, share=reading.share)
-        return SlideReport(tally, count, flag, rule, scale, weights, known, reading)
+        found = _suspects(tally, count, flag, suspects, None, reading)
+        return SlideReport(tally, count, flag, rule, scale, weights, known, reading, suspects=found)
     seen = np.array([[tally.types[name] for name in errors.classes]], np.int64)
     test = blast_excess(seen, errors, classes, rule.level, rule.look_power(reading.share))
     corrected = correct_differential(seen, errors, classes, look_level(reading.share), rule.tiers)
     asked = tally.n_counted + tally.types[UNCLASSIFIED]
     flag = decide(count, rule, test, corrected, reading.share, (tally.n_possible_blasts, asked))
-    return SlideReport(tally, count, flag, rule, scale, weights, known, reading, corrected, test)
+    found = _suspects(tally, count, flag, suspects, errors, reading)
+    why = unlike_labeled(rule, count.total, asked)
+    corrected = corrected.withheld(why) if why else corrected
+    return SlideReport(
+        tally, count, flag, rule, scale, weights, known, reading, corrected, test, suspects=found
+    )
+
+
+def _suspects(
+    tally: SlideTally, count: DifferentialCount, flag: Flag, rule: SuspectRule,
+    errors: MisclassificationModel | None, reading: StopInfo,
+) -> tuple[Suspect, ...]:  # fmt: skip
+    """Suspicions of the counts, and of blasts where the flag is raised; unknown cells are said first."""
+    level = look_level(reading.share)
+    found = find_suspects(count, tally.types, rule, errors, reading.share, level)
+    if flag.state != "flagged":
+        return found
+    n = count.count(BLAST)
+    low, high = count.interval(BLAST, level)
+    interval = f"{100 * level:.5g} % interval {low:.1f} to {high:.1f}"
+    told = f"{100 * n / count.total:.1f} % blasts ({n} cells, {interval}): the leukemia flag is raised"
+    blasts = Suspect(BLASTS, f"{told} ({flag.tier})", flag.p_value)
+    first = [suspect for suspect in found if suspect.name == UNKNOWN]
+    return (*first, blasts, *(suspect for suspect in found if suspect.name != UNKNOWN))

@@ -123,7 +123,8 @@ def decide(
     low, high = count.interval(BLAST, look_level(share))
     told = (
         f"{count.count(BLAST)} of {count.total} leukocytes look like blasts: "
-        f"{100 * count.count(BLAST) / count.total:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"
+        f"{100 * count.count(BLAST) / count.total:.1f} % "
+        f"({100 * look_level(share):.6g} % interval {low:.1f} to {high:.1f} %)"
     )
     if test is None or corrected is None:
         return _by_percentage(count, rule, told, low)
@@ -131,6 +132,20 @@ def decide(
     if found.state != "flagged":
         found = _apply_possible_blast_rule(found, rule, share, possible)
     return _withhold_if_unclassified(found, rule, count.total, possible[1])
+
+
+def is_settled(flag: Flag, widest_interval: float, width: float, blasts_asked: bool = True) -> bool:
+    """Whether reading more of a slide would change nothing that matters: ``--until-resolved`` stops then.
+
+    Parameters
+    ----------
+    flag : Flag
+    widest_interval, width : float
+        Width of the widest interval of the differential, and the one asked for, in percentage points.
+    blasts_asked : bool
+        Whether the blast net ran; without it there is no flag to wait for.
+    """
+    return (flag.state != "insufficient" or not blasts_asked) and widest_interval <= width
 
 
 def _by_test(
@@ -150,9 +165,9 @@ def _by_test(
     found = float(test.detectable_percent[0])
     power = f"{100 * rule.power:g} of 100 slides"
     if np.isnan(found):
-        told += f"; no share of blasts would surely have been found in {power}"
+        told += f"; no share of blasts would be found in {power} like this one"
     else:
-        told += f"; a share of {found:.1f} % would have been found in {power}"
+        told += f"; {found:.1f} % blasts or more would be found in {power} like this one"
     if count.total < rule.min_cells:
         return Flag(
             "insufficient", f"{told}; {count.total} cells are fewer than {rule.min_cells}", "", p_value
@@ -160,7 +175,12 @@ def _by_test(
     if p_value <= rule.level:
         return Flag("insufficient", f"{told}; an excess for one look, not yet for several", "", p_value)
     if not found <= rule.min_detectable_percent:
-        return Flag("insufficient", f"{told}, but {rule.min_detectable_percent:g} % must be", "", p_value)
+        return Flag(
+            "insufficient",
+            f"{told}, too few cells to rule out {rule.min_detectable_percent:g} %: count more",
+            "",
+            p_value,
+        )
     return Flag("not flagged", f"{told}: no excess", "", p_value)
 
 
@@ -181,15 +201,21 @@ def _apply_possible_blast_rule(found: Flag, rule: FlagRule, share: float, possib
 
 def _withhold_if_unclassified(found: Flag, rule: FlagRule, named: int, asked: int) -> Flag:
     """Clear no slide of which many cells have no name: what is known of the nets may not hold for it."""
+    if not (why := unlike_labeled(rule, named, asked)):
+        return found
+    state: FlagState = "insufficient" if found.state == "not flagged" else found.state
+    return replace(found, state=state, reason=f"{found.reason}; {why}")
+
+
+def unlike_labeled(rule: FlagRule, named: int, asked: int) -> str:
+    """Why what is known of the nets may not hold for a slide: cells without a name; empty where it does."""
     unnamed = 100 * (asked - named) / max(asked, 1)
     if unnamed <= rule.most_unclassified_percent:
-        return found
-    told = (
-        f"; {unnamed:.0f} % of the leukocytes have no name: "
+        return ""
+    return (
+        f"{unnamed:.0f} % of the leukocytes have no name: "
         "the nets do not know such slides, calibrate to your site"
     )
-    state: FlagState = "insufficient" if found.state == "not flagged" else found.state
-    return replace(found, state=state, reason=found.reason + told)
 
 
 def _tier(rule: FlagRule, corrected: CorrectedDifferential) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from smearscan.differential.flag import Flag, FlagRule
 from smearscan.differential.statistics.blast_excess import BlastExcessTest
 from smearscan.differential.statistics.correction import CorrectedDifferential
 from smearscan.differential.statistics.group_sequential import look_level
+from smearscan.differential.suspects import Suspect
 from smearscan.differential.tally import SlideTally
 from smearscan.results import Scale, five_digits
 from smearscan.taxonomy import (
@@ -70,6 +71,8 @@ class SlideReport:
         The differential corrected for the nets' errors, of one slide; None where these are not known.
     test : BlastExcessTest or None
         Of the blast count against false blasts, of one slide; None where the nets' errors are not known.
+    suspects : tuple of Suspect
+        What of the counts lies outside the reference ranges; a slide of unknown cells says so first.
     notice : str
     """
 
@@ -83,6 +86,7 @@ class SlideReport:
     reading: StopInfo = StopInfo()
     corrected: CorrectedDifferential | None = None
     test: BlastExcessTest | None = None
+    suspects: tuple[Suspect, ...] = ()
     notice: str = NOTICE
 
     @property
@@ -109,6 +113,17 @@ class SlideReport:
     def level(self) -> float:
         """Confidence of each interval; above 95 % where the slide may be looked at several times."""
         return look_level(self.reading.share)
+
+    @property
+    def unclassified_percent(self) -> float:
+        """Leukocytes without a name in percent of those that were asked for one; NaN where none was."""
+        asked = self.differential.total + self.n_unclassified
+        return 100 * self.n_unclassified / asked if asked else float("nan")
+
+    @property
+    def is_like_labeled(self) -> bool:
+        """Whether so many cells have a name that a blast percentage means something."""
+        return not self.unclassified_percent > self.rule.most_unclassified_percent
 
     @property
     def blast_percent(self) -> float:
@@ -213,7 +228,10 @@ def _report_row(report: SlideReport) -> dict[str, object]:
     own = [name for name in count.classes if name not in (*DIFFERENTIAL_CLASSES, HEALTHY, BLAST)]
     row |= {name: count.count(name) for name in own}
     row |= {f"{name}_percent": _rounded(percent[name]) for name in own}
-    return row
+    return row | {
+        "suspect": ";".join(suspect.name for suspect in report.suspects),
+        "suspect_reasons": "; ".join(suspect.reason for suspect in report.suspects),
+    }
 
 
 def _outside(report: SlideReport) -> dict[str, object]:

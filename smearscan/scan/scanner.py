@@ -6,7 +6,8 @@ from pathlib import Path
 
 from smearscan.config import ScanConfig, scan_config
 from smearscan.detection import Detector
-from smearscan.differential import FlagRule, SlideReport, SlideTally, StopInfo, report_slide
+from smearscan.differential import FlagRule, SlideReport, SlideTally, StopInfo, SuspectRule, report_slide
+from smearscan.differential.flag import is_settled
 from smearscan.errors import ConfigError, ImageError
 from smearscan.io import REDUCTIONS, Picture, Slide, find_slides, load_field
 from smearscan.results import Field, FieldFailure, FieldResult, Scale
@@ -270,15 +271,16 @@ class SmearScanner:
 
     def _is_settled(self, report: SlideReport) -> bool:
         """Whether the flag is decided and every interval is as narrow as asked for."""
-        decided = report.flag.state != "insufficient" or self.classifier.blast is None
-        return decided and report.widest_interval <= self.config.resolve_width_percent
+        width, has_blasts = self.config.resolve_width_percent, self.classifier.blast is not None
+        return is_settled(report.flag, report.widest_interval, width, has_blasts)
 
     def _report(self, tally: SlideTally, scale: Scale, stop: StopInfo) -> SlideReport:
         rule, classes = FlagRule.of(self.config), self.classifier.classes
         with self.timer("report"):
             return report_slide(
-                tally, self.config.task, scale, rule, self.weights, classes, self._errors, stop
-            )
+                tally, self.config.task, scale, rule, self.weights, classes, self._errors, stop,
+                SuspectRule.of(self.config),
+            )  # fmt: skip
 
     def _given_scale(self) -> Scale | None:
         return Scale(self.config.um_per_px, "given") if self.config.um_per_px else None

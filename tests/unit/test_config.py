@@ -82,7 +82,7 @@ def test_settings_of_the_flag_and_of_reading_are_kept(tmp_path: Path) -> None:
         ("flag_tiers", []),
         ("flag_tier_probability", 1),
         ("flag_power", 0),
-        ("flag_must_find_percent", 0),
+        ("flag_min_detectable_percent", 0),
         ("first_look", 19),
         ("resolve_width_percent", 0.5),
         ("resolve_width_percent", 101),

@@ -144,14 +144,19 @@ def test_the_words_are_those_of_the_numbers() -> None:
 def test_a_slide_is_cleared_only_where_blasts_would_have_been_found() -> None:
     count, rule, test, corrected = judged(0, 200)
     for share, state, words in (
-        (5.0, "not flagged", "; a share of 5.0 % would have been found in 95 of 100 slides: no excess"),
+        (
+            5.0,
+            "not flagged",
+            "; 5.0 % blasts or more would be found in 95 of 100 slides like this one: no excess",
+        ),
         (20.0, "not flagged", ": no excess"),
         (
             20.1,
             "insufficient",
-            "; a share of 20.1 % would have been found in 95 of 100 slides, but 20 % must",
+            "; 20.1 % blasts or more would be found in 95 of 100 slides like this one, "
+            "too few cells to rule out 20 %: count more",
         ),
-        (np.nan, "insufficient", "; no share of blasts would surely have been found"),
+        (np.nan, "insufficient", "; no share of blasts would be found in"),
     ):
         found = decide(count, rule, replace(test, detectable_percent=np.array([share])), corrected)
         assert found.state == state
@@ -162,7 +167,7 @@ def test_a_slide_is_cleared_only_where_blasts_would_have_been_found() -> None:
 def test_nets_too_uncertain_never_clear_a_slide() -> None:
     found = by_test(0, 200, errors(variation=200.0))
     assert found.state == "insufficient"
-    assert "no share of blasts would surely have been found in 95 of 100 slides, but 20 %" in found.reason
+    assert "no share of blasts would be found in 95 of 100 slides like this one, too few" in found.reason
 
 
 def test_blasts_that_cannot_be_corrected_for_are_still_an_excess() -> None:

@@ -154,7 +154,7 @@ def test_a_slide_alone_is_the_slide_among_many() -> None:
 
 def test_the_same_seed_gives_the_same_answer() -> None:
     one, again, other = (corrected(SLIDES, errors(spread=0.01), seed=s) for s in (3, 3, 4))
-    for name in ("percent", "low", "high", "above"):
+    for name in ("percent", "low", "high", "exceedance_prob"):
         np.testing.assert_array_equal(getattr(one, name), getattr(again, name))
     assert not np.array_equal(one.low, other.low)
     np.testing.assert_array_equal(one.percent, other.percent)

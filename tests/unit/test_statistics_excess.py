@@ -79,7 +79,7 @@ def test_critical_is_the_least_count_that_rare(
     healthy = np.array([True, True, False, False])
     mean, error, deviation = null_rate(np.array([slide]), own, healthy, 3)
     assert found.rate_percent == pytest.approx(100 * mean)
-    a, b = beta_of(mean + 1.645 * error, deviation**2)
+    a, b = beta_of(mean + 2.326 * error, deviation**2)
     beyond = betabinom.sf(np.arange(n + 1) - 1, n, a, b)  # P(K >= k) of k = 0 to n
     rare = np.flatnonzero(beyond <= level * (1 + 1e-9))
     assert found.critical[0] == (rare[0] if len(rare) else n + 1)

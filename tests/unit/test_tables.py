@@ -63,7 +63,7 @@ def report(*items: FieldResult | FieldFailure, task: str = "both", **more: objec
 
 def test_report_columns() -> None:
     table = report_frame([report(field())])
-    assert list(table) == [*REPORT, *CORRECTED, "correction"]
+    assert list(table) == [*REPORT, *CORRECTED, "correction", "suspect", "suspect_reasons"]
     assert table.columns.is_unique
 
 

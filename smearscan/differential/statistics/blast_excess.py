@@ -18,10 +18,11 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
-_UPPER = 1.645
-"""Standard errors by which the mean is raised before the test: its upper limit, one-sided 95 %."""
-_PRIOR_CELLS = 100
-"""Weight of the reference composition, in cells, against the slide's own cells."""
+_UPPER = 2.326
+"""Standard errors by which the mean is raised before the test: its upper limit, one-sided 99 %."""
+_PRIOR_CELLS = 10
+"""Weight of the reference composition, in cells, against the slide's own: so few that a left shift is seen as
+one, and enough that a lone cell called immature granulocyte may be a misnamed neutrophil."""
 
 REFERENCE_PERCENT = {
     "neutrophil": 58.0,
@@ -94,7 +95,7 @@ def blast_excess(
     Notes
     -----
     Under the null hypothesis the count is beta-binomial: the false-blast rate of one slide follows a beta
-    distribution whose mean is the mixture of the types' rates, in the slide's own composition (its upper 95 %
+    distribution whose mean is the mixture of the types' rates, in the slide's own composition (its upper 99 %
     limit, because that composition is itself a count), and whose variance is that of slides around such a
     mean, see :func:`null_rate`. Given blasts in share s, a counted cell is called blast with probability
     ``s * sensitivity + (1 - s) * rate``, again with its variance.
@@ -133,33 +134,60 @@ def null_rate(
     slides around such a mean, one factor for all classes, and what the labeled cells leave uncertain of each
     class's rate.
     """
-    others = np.arange(len(errors.classes)) != blast
-    rate = np.where(others, errors.called_blast, 0.0)
+    target = np.arange(len(errors.classes)) == blast
+    rate = errors.called_blast
+    unsure = rate * (1 - rate) / (errors.labeled + 2)
+    return false_rate(counts, errors, healthy, target, rate, unsure, errors.overdispersion_high)
+
+
+def false_rate(
+    counts: Counts, errors: MisclassificationModel, healthy: NDArray[np.bool_], target: NDArray[np.bool_],
+    rate: Floats, rate_variance: Floats, factor_variance: float = 0.0,
+) -> tuple[Floats, Floats, Floats]:  # fmt: skip
+    """Share of the cells outside some classes that are called as one of these; see :func:`null_rate`.
+
+    Parameters
+    ----------
+    counts : ndarray, (S, T) int64
+    errors : MisclassificationModel
+    healthy : ndarray, (T,) bool
+        Classes of the denominator, without `target`.
+    target : ndarray, (T,) bool
+        Classes that the others are mistaken for.
+    rate, rate_variance : ndarray, (T,) float64
+        Share of each class that is called so, of its cells that get a name, and its variance.
+    factor_variance : float
+        Relative variance of one factor that all rates of a slide have in common.
+
+    Returns
+    -------
+    mean, error, deviation : ndarray, (S,) float64
+    """
+    rate = np.where(target, 0.0, rate)
     odds = rate / np.maximum(1 - rate, 0.05)
-    seen = np.where(others, counts, 0).astype(np.float64)
-    prior = _PRIOR_CELLS * reference_shares(errors, blast) + seen
-    joint = prior[:, :, None] * np.where(others, errors.mean[:, :-1], 0.0)  # (slide, true, called)
+    seen = np.where(target, 0, counts).astype(np.float64)
+    prior = _PRIOR_CELLS * reference_shares(errors, target) + seen
+    named = np.where(~target[:, None] & ~target, errors.mean[:, :-1], 0.0)
+    joint = prior[:, :, None] * named  # (slide, true, called)
     is_class = joint / np.maximum(joint.sum(axis=1, keepdims=True), 1e-12)
     none = (seen @ healthy) == 0
     seen[none] = np.where(healthy, errors.labeled + 1.0, 0.0)
     false = np.einsum("t,stc->sc", odds, is_class)
-    whole = seen @ healthy + (seen * false).sum(axis=1)
+    whole = np.maximum(seen @ healthy + (seen * false).sum(axis=1), 1e-12)
     mean = (seen * false).sum(axis=1) / whole
     cells = np.einsum("sc,stc->st", seen, is_class)  # likely true classes of the cells seen
-    error = rate * (1 - rate) / (errors.labeled + 2) / np.maximum(1 - rate, 0.05) ** 4
-    called = np.where(others, errors.mean[:, :-1], 0.0)
-    called /= np.maximum(called.sum(axis=1, keepdims=True), 1e-12)
+    called = named / np.maximum(named.sum(axis=1, keepdims=True), 1e-12)
     misnamed = np.maximum(false**2 @ called.T - (false @ called.T) ** 2, 0) / (errors.concentration + 1)
     composition = ((seen * false**2).sum(axis=1) + (cells**2 * misnamed).sum(axis=1)) / whole**2
-    unsure = cells**2 @ error / whole**2
-    return mean, np.sqrt(composition), np.sqrt(mean**2 * errors.overdispersion_high + unsure + composition)
+    unsure = cells**2 @ (np.where(target, 0, rate_variance) / np.maximum(1 - rate, 0.05) ** 4) / whole**2
+    return mean, np.sqrt(composition), np.sqrt(mean**2 * factor_variance + unsure + composition)
 
 
-def reference_shares(errors: MisclassificationModel, blast: int) -> Floats:
-    """Shares of the classes in healthy blood, (T,); a class that is not in the reference is rare."""
+def reference_shares(errors: MisclassificationModel, target: NDArray[np.bool_]) -> Floats:
+    """Shares of the classes but `target` in healthy blood, (T,); one that is not in the reference is rare."""
     share = np.array([REFERENCE_PERCENT.get(name, 0.5) for name in errors.classes])
-    share[blast] = 0
-    return np.asarray(share / share.sum(), np.float64)
+    share[target] = 0
+    return np.asarray(share / max(share.sum(), 1e-12), np.float64)
 
 
 def beta_of(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:

@@ -53,6 +53,12 @@ class CorrectedDifferential:
         parts = (getattr(self, name)[i : i + 1] for name in self.__slots__[1:])
         return CorrectedDifferential(self.classes, *parts)
 
+    def withheld(self, reason: str) -> "CorrectedDifferential":
+        """Return the correction without a number, where what is known of the nets does not hold."""
+        percent, low, high = (np.full_like(table, np.nan) for table in (self.percent, self.low, self.high))
+        nothing = np.full_like(self.exceedance_prob, np.nan)
+        return CorrectedDifferential(self.classes, percent, low, high, nothing, (reason,) * len(self.reasons))
+
 
 def unidentified(errors: MisclassificationModel) -> dict[str, str]:
     """Classes whose share cannot be corrected, each with the reason in words."""

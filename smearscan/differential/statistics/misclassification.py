@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 _LEAST_SPREAD = 1e-4
-_MOST_FALSE = 0.95
+_MOST_ODDS = 99.0
 _FEW = 100
 _WIDEST = 20.0
 
@@ -118,8 +118,10 @@ class MisclassificationModel:
         """Draw `draws` possible matrices of one slide, (draws, T, T + 1); rows sum to 1.
 
         The share of false blasts among named cells is drawn apart from the other names: each row's rate as
-        its labeled cells leave it uncertain, times one factor for the whole slide (gamma-distributed, mean
-        1, variance `overdispersion`). What a cell is called else follows the row's Dirichlet distribution.
+        its labeled cells leave it uncertain, its odds times one factor for the whole slide
+        (gamma-distributed, mean 1, variance `overdispersion`). On odds, because a rate times a factor may
+        pass one; where rates are small the two are the same. What a cell is called else follows the row's
+        Dirichlet distribution.
         """
         shape = np.maximum(self.mean * self.concentration[:, None], 1e-6)
         gammas = rng.standard_gamma(shape, (draws, *shape.shape))
@@ -135,11 +137,11 @@ class MisclassificationModel:
         cells = self.labeled[others] + 1
         false = self.called_blast[others] * cells
         rate = rng.beta(false, cells - false, (len(gammas), len(others)))
+        odds = rate / np.maximum(1 - rate, 1 / (1 + _MOST_ODDS))
         if self.overdispersion:
-            rate *= rng.gamma(1 / self.overdispersion, self.overdispersion, (len(gammas), 1))
-        rate = np.minimum(rate, _MOST_FALSE)
+            odds *= rng.gamma(1 / self.overdispersion, self.overdispersion, (len(gammas), 1))
         rest = gammas[:, others, :-1].sum(axis=2) - gammas[:, others, blast]
-        gammas[:, others, blast] = np.maximum(rest, 1e-300) * rate / (1 - rate)
+        gammas[:, others, blast] = np.maximum(rest, 1e-300) * np.minimum(odds, _MOST_ODDS)
 
     @property
     def found_or_pooled(self) -> Counts:

@@ -10,8 +10,8 @@ export interface Excess {
   detectable_percent: number;
 }
 
-const UPPER = 1.645;
-const PRIOR_CELLS = 100;
+const UPPER = 2.326;
+const PRIOR_CELLS = 10;
 
 /** Test the blast count of a slide; `counts` in the order of `errors.classes`. */
 export function excess(counts: number[], errors: NamingErrors, counted: string[], level: number, power: number): Excess {

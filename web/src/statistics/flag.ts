@@ -14,7 +14,7 @@ export interface FlagRule {
   tiers: number[];
   tier_probability: number;
   power: number;
-  must_find_percent: number;
+  min_detectable_percent: number;
   min_cells: number;
   blast_percent: number;
   most_unclassified_percent: number;
@@ -44,6 +44,7 @@ export function decide(
   const [low, high] = exactInterval(count.blasts, count.total, lookLevel(share));
   const told = say("flag.count", {
     blasts: count.blasts, total: count.total, percent: fixed((100 * count.blasts) / count.total, 1), low: fixed(low, 1), high: fixed(high, 1),
+    level: general(100 * lookLevel(share), 6),
   });
   if (test === null || own === null) return byPercentage(count, rule, told, low, say);
   let found = byTest(count, rule, told, test, own, share, say);
@@ -69,8 +70,8 @@ function byTest(count: Counted, rule: FlagRule, told: string, test: Excess, own:
   if (count.total < rule.min_cells)
     return flag("insufficient", told + say("flag.fewer", { total: count.total, least: rule.min_cells }), "", p);
   if (p <= rule.level) return flag("insufficient", told + say("flag.one_look"), "", p);
-  if (!(found <= rule.must_find_percent))
-    return flag("insufficient", told + say("flag.must_find", { percent: general(rule.must_find_percent) }), "", p);
+  if (!(found <= rule.min_detectable_percent))
+    return flag("insufficient", told + say("flag.must_find", { percent: general(rule.min_detectable_percent) }), "", p);
   return flag("not flagged", told + say("flag.no_excess"), "", p);
 }
 

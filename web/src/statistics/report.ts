@@ -56,6 +56,9 @@ export function reportSlide(tally: Tally, by: Judgement, say: Say): SlideReport 
     own = corrected(seen, errors, by.counted, level, by.rule.tiers);
   }
   const asked: [number, number] = usable ? [tally.possible, askedOf(tally)] : [0, 0];
+  const flag = decide({ knows_blasts: knowsBlasts, blasts, total }, by.rule, test, own, tally.share, asked, say);
+  const unnamed = (100 * (asked[1] - total)) / Math.max(asked[1], 1);
+  if (own !== null && unnamed > by.rule.most_unclassified_percent) own = withheld(own);
   const blastInterval: Interval = knowsBlasts ? exactInterval(blasts, total, level) : [NaN, NaN];
   return {
     total, counts, level, test,
@@ -67,7 +70,7 @@ export function reportSlide(tally: Tally, by: Judgement, say: Say): SlideReport 
     blast_percent: knowsBlasts && total ? (100 * blasts) / total : NaN,
     blast_interval: blastInterval,
     blast_limit: knowsBlasts ? (total ? upperLimit(blasts, total, level) : 100) : NaN,
-    flag: decide({ knows_blasts: knowsBlasts, blasts, total }, by.rule, test, own, tally.share, asked, say),
+    flag,
   };
 }
 
@@ -85,6 +88,12 @@ export function summarize(tally: Tally, by: Judgement, flag: { state: string; ti
     blast_interval: knows ? exactInterval(of("blast"), total, lookLevel(tally.share)) : [NaN, NaN],
     flag,
   };
+}
+
+/** The correction without a number, where what is known of the nets does not hold. */
+function withheld(own: Corrected): Corrected {
+  const nothing = (values: ArrayLike<number>): number[] => Array.from(values, () => NaN);
+  return { ...own, percent: nothing(own.percent), low: nothing(own.low), high: nothing(own.high), above: nothing(own.above) };
 }
 
 const OUTSIDE = ["erythroblast", "smudge_cell", "platelet", "other"];

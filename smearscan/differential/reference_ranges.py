@@ -1,0 +1,87 @@
+"""Reference ranges that a slide's counts are tested against: the shipped ones, or a laboratory's own."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
+
+from smearscan.errors import ConfigError
+
+SHIPPED = Path(__file__).with_name("reference_ranges.yaml")
+
+
+class Range(BaseModel):
+    """Percentages between which a class is usual; a side that is not given is not tested."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    low: Annotated[float, Field(gt=0, lt=100)] | None = None
+    high: Annotated[float, Field(gt=0, lt=100)] | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Range":
+        if self.low is None and self.high is None:
+            raise ValueError("needs low, high or both, in percent")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"low = {self.low:g} must be below high = {self.high:g}")
+        return self
+
+
+class _File(RootModel[dict[str, Range]]):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRanges:
+    """Ranges by class, and the two that are of no single class.
+
+    Attributes
+    ----------
+    of_class : dict of str to Range
+    """
+
+    of_class: dict[str, Range]
+
+    def get(self, name: str) -> Range | None:
+        """Range of a class; None where none is given, and it is not tested."""
+        return self.of_class.get(name)
+
+
+@lru_cache(maxsize=8)
+def load_ranges(path: Path = SHIPPED) -> ReferenceRanges:
+    """Read and check a file of ranges.
+
+    Raises
+    ------
+    ConfigError
+        If it is missing, not YAML, or a range is none; naming file, class, value and limit.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML ({error})") from error
+    try:
+        ranges = _File.model_validate(content).root
+    except ValidationError as error:
+        told = "; ".join(
+            f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors()
+        )
+        raise ConfigError(
+            f"{path}: {told}; write ranges as 'monocyte: {{low: 2, high: 10}}', in percent"
+        ) from error
+    if unknown := sorted(set(ranges) - KNOWN):
+        raise ConfigError(f"{path}: {unknown[0]} is no range; use {', '.join(sorted(KNOWN))}")
+    return ReferenceRanges(ranges)
+
+
+KNOWN = frozenset(
+    (
+        "neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil", "immature_granulocyte",
+        "promyelocyte", "abnormal_lymphocyte", "erythroblast", "smudge_cell", "one_type_alone",
+        "neutrophils_nearly_absent",
+    )
+)  # fmt: skip
+"""What a range can be given for."""
