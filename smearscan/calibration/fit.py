@@ -18,6 +18,7 @@ from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL
 from smearscan.differential.statistics.blast_excess import REFERENCE_PERCENT, blast_excess
 from smearscan.differential.statistics.conformal import unclassified_limit
 from smearscan.differential.statistics.estimates import over_groups
+from smearscan.differential.statistics.intervals import exact_interval
 from smearscan.differential.statistics.misclassification import (
     MisclassificationModel,
     misclassification_model,
@@ -244,12 +245,13 @@ def _judged(seen: LabeledCells, names: NDArray[np.str_], cards: dict[str, Classi
     own = np.isin(seen.truth, classes)
     sure, right = seen.probs.max(axis=1), classes[seen.probs.argmax(axis=1)] == seen.truth
     result: dict[str, Any] = {
-        "right_of_named": over_groups(lambda i: _share(names[i] == seen.truth[i], named[i]), group),
+        "right_of_all": over_groups(lambda i: float((names[i] == seen.truth[i]).mean()), group),
+        "right_of_named": _among(names == seen.truth, named, group),
         "unclassified": over_groups(lambda i: float((~named[i]).mean()), group),
-        "false_blasts": over_groups(lambda i: _share(names[i] == BLAST, ~blast[i]), group),
+        "false_blasts": _among(names == BLAST, ~blast, group),
     }
     if blast.any():
-        result["blasts_called"] = over_groups(lambda i: _share(names[i] == BLAST, blast[i]), group)
+        result["blasts_called"] = _among(names == BLAST, blast, group)
     for net, confidence, correct in (
         ("blast", seen.blast_probs, blast),
         ("differential", sure[own], right[own]),
@@ -270,6 +272,21 @@ def folds_of(cells: LabeledCells, folds: int) -> Iterator[tuple[NDArray[np.int64
 
 def _points(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> list[dict[str, float]]:
     return [{k: round(v, 4) for k, v in p.items()} for p in reliability(confidence, correct)]
+
+
+def _among(hit: NDArray[np.bool_], among: NDArray[np.bool_], group: NDArray[np.str_]) -> dict[str, Any]:
+    """Share of some of the cells, with these cells and their groups as its denominator.
+
+    Where each of them hits, or none, draws of groups leave no interval; the exact one of as many independent
+    groups stands in.
+    """
+    found: dict[str, Any] = dict(over_groups(lambda i: _share(hit[i], among[i]), group))
+    cells, groups = int(among.sum()), len(np.unique(group[among]))
+    hits = int(hit[among].sum())
+    if cells and hits in (0, cells):
+        low, high = exact_interval(groups if hits else 0, groups)
+        found["interval_95"] = [round(low / 100, 4), round(high / 100, 4)]
+    return found | {"cells": cells, "groups": groups}
 
 
 def _share(hit: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:

@@ -39,10 +39,11 @@ from smearscan.cli.options import stages
     help="Also re-fit the last layer of the differential net, and write the new pair to this folder.",
 )  # fmt: skip
 @click.option("--slides", type=_PATH, help="With --last-layer: the folder that was scanned.")
+@click.option("--force", is_flag=True, help="Write the card also where its figures are worse than before.")
 def command(
     table: Path, out: Path, pairs: tuple[Path, ...], base: Path | None, from_scratch: bool, error_rate: float,
     splits: tuple[str, ...], sites: tuple[str, ...], judged: tuple[str, ...], limits: tuple[str, ...],
-    written: Path | None, plot: Path | None, last_layer: Path | None, slides: Path | None,
+    written: Path | None, plot: Path | None, last_layer: Path | None, slides: Path | None, force: bool,
 ) -> None:  # fmt: skip
     """Fit probabilities, naming errors and the false-blast rate to labeled cells of your site.
 
@@ -54,7 +55,8 @@ def command(
 
     from smearscan.calibration.fit import cross_validated, figures, new_calibration, recalibrated
     from smearscan.calibration.labeled_cells import read_labeled
-    from smearscan.cli.console import err
+    from smearscan.calibration.verdict import weigh
+    from smearscan.cli.console import err, figures_table
     from smearscan.differential.calibration_card import (
         load_calibration,
         save_calibration,
@@ -105,8 +107,19 @@ def command(
             told |= cross_validated(start, cells, cards)
     data = {"cells": len(cells), "slides": len(set(cells.group.tolist())), "table": table.name}
     data |= {"sites": dict(sorted(Counter(cells.site.tolist()).items()))}
+    shown = {k: v for k, v in told.items() if isinstance(v, dict) and k != "last_layer"}
+    figures_table(shown)
+    if "after" in shown:
+        verdict = weigh(shown["before"], shown["after"])
+        err.print(f"the card is {verdict.state} than before: {verdict.reason}", markup=False)
+        if verdict.state == "worse" and not force:
+            raise ConfigError(
+                f"{out}: not written, its figures are worse than before ({verdict.reason}); label more cells "
+                "of more slides, keep the card you had, or give --force"
+            )
+        if verdict.state == "no better":
+            err.print("keep the card you had, or label more cells", markup=False)
     save_calibration(out, card.model_copy(update={"data": data, "metrics": told, "limits": list(limits)}))
-    click.echo(json.dumps({k: _short(v) for k, v in told.items()}, indent=1))
     if written:
         written.parent.mkdir(parents=True, exist_ok=True)
         written.write_text(json.dumps(told, indent=1) + "\n")
@@ -116,10 +129,3 @@ def command(
         draw_reliability(plot, {k: v for k, v in told.items() if isinstance(v, dict)})
     err.print(f"written: {out}", markup=False)
     err.print(NOTICE, style="dim")
-
-
-def _short(figures: object) -> object:
-    """Leave the points of the diagram to the file."""
-    if not isinstance(figures, dict):
-        return figures
-    return {k: v for k, v in figures.items() if not k.startswith("reliability")}

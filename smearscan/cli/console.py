@@ -3,8 +3,9 @@
 import logging
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import click
 from rich.cells import cell_len, set_cell_size
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from smearscan.differential.slide_report import SlideReport
+from smearscan.differential.suspects import BLASTS, UNKNOWN
 from smearscan.report.slide_summary import printable, summarize
 from smearscan.scan.timing import TimingReport
 
@@ -38,6 +40,18 @@ def training(epochs: int) -> Iterator[Callable[[dict[str, float]], None]]:
             advance(told) if err.is_terminal else err.print(told, markup=False, highlight=False)
 
         yield report
+
+
+def figures_table(told: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print figures of labeled cells, a column a card, with 95 % intervals over slides."""
+    from rich.table import Table
+
+    from smearscan.calibration.verdict import figure_rows
+
+    table = Table("", *told, box=None)
+    for row in figure_rows(told):
+        table.add_row(*row)
+    out.print(table)
 
 
 def account(taken: TimingReport) -> None:
@@ -97,8 +111,10 @@ def print_slides(reports: Iterable[SlideReport], to_stderr: bool = False) -> Non
             blasts = f"{line.blast_percent:.1f} % ({line.blast_interval})"
         name = _shortened(printable(line.slide), _WIDTHS[0])
         show(name, f"{line.counted:>8}", f"{no_name:>8}", blasts, line.flag)
-        for row in textwrap.wrap(line.why, 76):
-            click.echo(f"   {row}", err=to_stderr)
+        abnormal = [s.reason for s in report.suspects if s.name not in (UNKNOWN, BLASTS)]
+        for text in (line.why, *abnormal):
+            for row in textwrap.wrap(text, 76):
+                click.echo(f"   {row}", err=to_stderr)
 
 
 def _shortened(name: str, width: int) -> str:

@@ -109,7 +109,7 @@ def why(report: SlideReport) -> str:
     if n < rule.min_cells:
         return f"{n} leukocytes are fewer than the {rule.min_cells} needed: photograph more fields."
     if flag.state == "insufficient":
-        most = rule.must_find_percent
+        most = rule.min_detectable_percent
         return f"{n} leukocytes do not exclude {most:g} % of blasts: photograph more fields."
     return f"{count.count(BLAST)} of {n} leukocytes are called blast: no more than the networks' own errors."
 

@@ -92,10 +92,11 @@ def test_a_site_is_calibrated_with_its_labeled_cells(drawn: Path, scanned: Path,
     table = labeled(pd.read_csv(scanned / "cells.csv"), pd.read_csv(drawn / "truth.csv"))
     table.to_csv(tmp_path / "labeled.csv", index=False)
     card = tmp_path / "drawn_site.yaml"
-    done = smearscan(
-        "calibrate", "--cells", tmp_path / "labeled.csv", "--out", card, "--plot", tmp_path / "r.png"
-    )
-    told = json.loads(done.stdout)
+    smearscan(
+        "calibrate", "--cells", tmp_path / "labeled.csv", "--out", card, "--plot", tmp_path / "r.png",
+        "--json", tmp_path / "figures.json", "--force",
+    )  # fmt: skip
+    told = json.loads((tmp_path / "figures.json").read_text())
     assert told["after"]["false_blasts"]["value"] <= 1
     assert (tmp_path / "r.png").stat().st_size > 5000
     smearscan("run", drawn, "--out", tmp_path / "report.csv", "--calibration", card)
@@ -110,7 +111,7 @@ def test_the_last_layer_learns_from_labeled_cells(drawn: Path, scanned: Path, tm
     table.to_csv(tmp_path / "labeled.csv", index=False)
     card = tmp_path / "site.yaml"
     told = ["--last-layer", tmp_path / "net", "--slides", drawn]
-    smearscan("calibrate", "--cells", tmp_path / "labeled.csv", "--out", card, *told)
+    smearscan("calibrate", "--cells", tmp_path / "labeled.csv", "--out", card, *told, "--force")
     pair = tmp_path / "net" / "differential_refitted.safetensors"
     smearscan("run", drawn, "--out", tmp_path / "report.csv", "--weights", pair, "--calibration", card)
     assert pd.read_csv(tmp_path / "report.csv")["weights"].str.contains("differential_refitted").all()

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from made_up import CLASSES, KINDS, calibration, errors, labeled, saved_pairs, written
 
 from smearscan.calibration import last_layer
+from smearscan.calibration.verdict import weigh
 from smearscan.cli import main
 from smearscan.differential.calibration_card import load_calibration, save_calibration
 from smearscan.weights.pairs import ClassifierCard, load_card
@@ -57,12 +58,42 @@ def test_a_site_is_calibrated_from_table_to_card(
     assert {"before", "after", "judged"} <= set(written_figures)
     assert card.metrics == written_figures
     assert drawn.read_bytes().startswith(b"\x89PNG")
-    shown = json.loads(done.stdout)  # results on stdout, the rest on stderr
-    assert shown["after"]["false_blasts"] == written_figures["after"]["false_blasts"]
-    assert "reliability_blast" not in shown["after"]
+    right = written_figures["after"]["right_of_all"]
+    assert f"{right['value']:.3f}" in done.stdout  # results on stdout, the rest on stderr
+    assert "the card is" in done.stderr
+    assert right["cells"] == 150
+    blasts = written_figures["after"]["blasts_called"]
+    assert blasts["cells"] == int((labeled(150).truth == "blast").sum())
     assert "reliability_blast" in written_figures["after"]
     assert f"written: {out}" in done.stderr.replace("\n", "")
     assert "never a diagnosis" in " ".join(done.stderr.split())
+
+
+def test_a_worse_card_needs_force(
+    tmp_path: Path, table: Path, base: Path, pairs: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from smearscan.calibration import verdict
+
+    monkeypatch.setattr(verdict, "weigh", lambda *_: verdict.Verdict("worse", "cells named right fell"))
+    asked = ["--cells", table, "--base", base, "--out", tmp_path / "c.yaml", *pairs]
+    refused = ask(*asked)
+    assert refused.exit_code == 2
+    assert "or give --force" in " ".join(refused.output.split())
+    assert not (tmp_path / "c.yaml").exists()
+    assert ask(*asked, "--force").exit_code == 0
+    assert (tmp_path / "c.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("right", "error", "state"),
+    [(0.9, 0.05, "better"), (0.805, 0.05, "no better"), (0.7, 0.01, "worse"), (0.9, 0.2, "worse")],
+)
+def test_a_card_is_weighed_by_right_names_and_by_probabilities(
+    right: float, error: float, state: str
+) -> None:
+    before = {"right_of_all": {"value": 0.8}, "calibration_error_blast": 0.05}
+    found = weigh(before, {"right_of_all": {"value": right}, "calibration_error_blast": error})
+    assert found.state == state
 
 
 def test_a_card_from_scratch(tmp_path: Path, pairs: list[object], networks: dict[str, str]) -> None:
@@ -172,7 +203,7 @@ def test_the_last_layer_goes_with_its_new_pair(
     monkeypatch.setattr(last_layer, "refit_last_layer", refitted)
     out = tmp_path / "site.yaml"
     layer = ["--last-layer", tmp_path / "o", "--slides", tmp_path / "slides"]
-    done = ask("--cells", table, "--base", base, "--out", out, *pairs, *layer)
+    done = ask("--cells", table, "--base", base, "--out", out, *pairs, *layer, "--force")
     assert done.exit_code == 0, done.output
     card = load_calibration(out)
     assert card.networks["differential"] == "f" * 64
