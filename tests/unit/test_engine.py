@@ -186,7 +186,7 @@ def test_cores_are_counted() -> None:
 @pytest.mark.parametrize("name", ["torch", "tensorrt"])
 def test_a_gpu_agrees_with_the_cpu(name: str) -> None:
     if name == "tensorrt":
-        pytest.importorskip("tensorrt", reason="needs TensorRT: pip install 'smearscan[tensorrt]'")
+        pytest.importorskip("tensorrt", reason="needs TensorRT: pip install tensorrt-cu12")
     on_gpu = make_engine(logits(), "cuda", name)
     images = pictures(41)
     np.testing.assert_allclose(on_gpu.run(images), TorchEngine(network(), "cpu", 4).run(images), atol=1e-3)
