@@ -17,7 +17,7 @@ from smearscan.io.decode import write_image
 from smearscan.results import Cell
 from smearscan.scan.scanner import SmearScanner
 from smearscan.synthetic import BEIGE, SmearSpec, draw_slide
-from smearscan.taxonomy import LEUKOCYTE
+from smearscan.taxonomy import DIFFERENTIAL_SYNONYMS, LEUKOCYTE
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
 
@@ -124,6 +124,7 @@ def test_the_scale_of_real_crops_is_measured_together(
 def test_real_crops_are_named(scanner: SmearScanner, data_root: Path) -> None:
     cells = published_cells(data_root)
     cells = cells[(cells["site"] == "pbc") & (cells["split"] == "test")]
+    cells = cells.assign(**{"class": cells["class"].map(DIFFERENTIAL_SYNONYMS)})
     picked = cells.groupby("class").head(6)
     picked = picked[picked["class"].isin(["neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil"])]
     named = scanner.classify([data_root / name for name in picked["image"]]).to_frame()
