@@ -1,5 +1,6 @@
 """Fits a calibration card to labeled cells: probabilities, naming errors, limit of the unclassified."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -53,13 +54,15 @@ def new_calibration(
         If so few slides cannot promise that rate.
     """
     classes = (*cards["differential"].classes, BLAST)
-    threshold = best_threshold(cells, cards)
-    limit = named_limit(cells, cards, threshold, rate)
+    least = int(np.ceil(1 / rate - 1))
+    choosing, judging = split_groups(cells, least)
+    threshold = best_threshold(choosing, cards)
+    limit = named_limit(judging, cards, threshold, rate)
     if limit is None:
-        groups = len(np.unique(cells.group[cells.found]))
+        groups = len(np.unique(judging.group[judging.found]))
         raise DatasetError(
             f"the cells of {groups} slides cannot promise a rate of wrong names of {rate:g}: label at "
-            f"least {int(np.ceil(1 / rate - 1))} slides, or allow more"
+            f"least {least} slides, or allow more"
         )
     rule = NamingRule(cards["differential"].classes, threshold, limit)
     t = len(classes)
@@ -80,7 +83,39 @@ def new_calibration(
         variation=0.0,
         variation_high=0.0,
     )
-    return empty.with_errors(count_errors(classes, cells, rule))
+    return empty.with_errors(count_errors(classes, judging, rule))
+
+
+def split_groups(cells: LabeledCells, least: int) -> tuple[LabeledCells, LabeledCells]:
+    """Split labeled cells into those that choose the blast threshold and those that judge it, whole groups.
+
+    The conformal limit holds for a naming rule that was fixed without the cells it is computed from, and
+    errors counted on the cells that chose the threshold look too few. Every fourth group chooses, those with
+    blasts and those without apart, in an order that depends on their names alone.
+
+    Parameters
+    ----------
+    cells : LabeledCells
+    least : int
+        Groups that judging needs.
+
+    Returns
+    -------
+    choosing, judging : LabeledCells
+        All cells twice where there are too few groups: fewer than eight with blasts, or than `least` left.
+    """
+    with_blasts = np.unique(cells.group[cells.truth == BLAST])
+    without = np.setdiff1d(np.unique(cells.group), with_blasts)
+    chosen = np.concatenate([_in_hash_order(groups)[::4] for groups in (with_blasts, without)])
+    if len(with_blasts) < 8 or len(with_blasts) + len(without) - len(chosen) < least:
+        return cells, cells
+    chooses = np.isin(cells.group, chosen)
+    return cells.where(chooses), cells.where(~chooses)
+
+
+def _in_hash_order(groups: NDArray[np.str_]) -> NDArray[np.str_]:
+    ordered = sorted(groups, key=lambda name: hashlib.sha256(str(name).encode()).digest())
+    return np.array(ordered, groups.dtype)
 
 
 def best_threshold(cells: LabeledCells, cards: dict[str, ClassifierCard]) -> float:

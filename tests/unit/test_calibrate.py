@@ -21,6 +21,7 @@ from smearscan.calibration.fit import (
     recalibrated,
     rescaled,
     rule_of,
+    split_groups,
 )
 from smearscan.calibration.labeled_cells import LabeledCells
 from smearscan.classification.naming import NamingRule
@@ -102,9 +103,10 @@ def test_a_card_from_scratch_keeps_the_rate_of_wrong_names() -> None:
     assert card.classes == CLASSES
     assert card.networks == {task: own.sha256 for task, own in CARDS.items()}
     assert card.unclassified_rate == 0.1
-    assert card.threshold == best_threshold(cells, CARDS)
-    assert card.unclassified_below == named_limit(cells, CARDS, card.threshold, 0.1)
-    assert card.errors.counts.sum() == 3000
+    choosing, judging = split_groups(cells, 9)
+    assert card.threshold == best_threshold(choosing, CARDS)
+    assert card.unclassified_below == named_limit(judging, CARDS, card.threshold, 0.1)
+    assert card.errors.counts.sum() == len(judging)
     assert card.errors.overdispersion_high >= card.errors.overdispersion >= 0
     assert card.scaling == {}
     assert Calibration.model_validate(card.model_dump()) == card
@@ -113,6 +115,26 @@ def test_a_card_from_scratch_keeps_the_rate_of_wrong_names() -> None:
     assert card.unclassified_below is not None
     assert strict.unclassified_below > card.unclassified_below
     assert strict.errors.counts[:, -1].sum() > card.errors.counts[:, -1].sum()
+
+
+def test_the_cells_that_choose_the_threshold_do_not_judge_it() -> None:
+    cells = labeled(3000, slides=40)
+    choosing, judging = split_groups(cells, 9)
+    assert not set(choosing.group) & set(judging.group)
+    assert len(choosing) + len(judging) == len(cells)
+    assert len(set(choosing.group)) == 10
+    card = new_calibration("new", cells, CARDS, 0.1)
+    changed = np.isin(cells.group, choosing.group)
+    other = np.where(changed[:, None], cells.probs[:, ::-1], cells.probs)  # the blast probabilities stay
+    again = new_calibration("new", replace(cells, probs=other), CARDS, 0.1)
+    assert (again.threshold, again.unclassified_below) == (card.threshold, card.unclassified_below)
+    assert again.confusion == card.confusion
+
+
+@pytest.mark.parametrize(("slides", "least"), [(7, 1), (12, 10)])
+def test_few_slides_do_both(slides: int, least: int) -> None:
+    cells = labeled(600, slides=slides)
+    assert split_groups(cells, least) == (cells, cells)
 
 
 def test_a_card_from_few_slides_is_refused_with_the_number_needed() -> None:

@@ -102,7 +102,7 @@ def test_a_card_from_scratch(tmp_path: Path, pairs: list[object], networks: dict
     assert done.exit_code == 0, done.output
     card = load_calibration(out)
     assert (card.name, card.networks, card.unclassified_rate) == ("scratch", networks, 0.2)
-    assert np.array(card.confusion).sum() == 1500
+    assert 0.6 * 1500 < np.array(card.confusion).sum() < 0.9 * 1500  # one slide in four chose the threshold
     assert set(card.metrics) == {"fitted"}
 
 
