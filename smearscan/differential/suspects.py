@@ -55,7 +55,7 @@ _MEMBERS = {
 CAUTION = 5
 """The tests are made at the level over this. A few slides in a thousand misname a type far more often than
 others, beyond what the distribution of the tests holds: at the level itself, simulated healthy slides were
-suspected up to three times too often (``smearscan evaluate coverage``, ``suspects``)."""
+suspected up to four times too often (``smearscan evaluate coverage``, ``suspects``)."""
 MIN_ASKED = 20
 """Of fewer leukocytes the share without a name says nothing."""
 
