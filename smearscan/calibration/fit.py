@@ -83,6 +83,9 @@ def new_calibration(
         variation=0.0,
         variation_high=0.0,
     )
+    if choosing is cells:
+        told = "the blast threshold was chosen on the cells that judge it: too few slides to part them"
+        empty = empty.model_copy(update={"limits": [told]})
     return empty.with_errors(count_errors(classes, judging, rule))
 
 

@@ -119,7 +119,10 @@ def command(
             )
         if verdict.state == "no better":
             err.print("keep the card you had, or label more cells", markup=False)
-    save_calibration(out, card.model_copy(update={"data": data, "metrics": told, "limits": list(limits)}))
+    for limit in card.limits:
+        err.print(f"limit of the card: {limit}", markup=False)
+    known = [*card.limits, *(limit for limit in limits if limit not in card.limits)]
+    save_calibration(out, card.model_copy(update={"data": data, "metrics": told, "limits": known}))
     if written:
         written.parent.mkdir(parents=True, exist_ok=True)
         written.write_text(json.dumps(told, indent=1) + "\n")

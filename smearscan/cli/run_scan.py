@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from smearscan.cli.after_scan import facts_of, make_exports, make_review
 from smearscan.cli.console import print_slides, progress
-from smearscan.cli.run_targets import STDOUT, Targets
+from smearscan.cli.run_targets import Targets
 from smearscan.cli.stopping import STOPPED_BY_KEYBOARD, STOPPED_BY_SIGTERM, Terminated
 from smearscan.errors import OutputError, SmearscanError
 from smearscan.io import write_image
 from smearscan.io.folders import Slide
 from smearscan.io.naming import OutputNames
+from smearscan.report.tables import STDOUT
 from smearscan.results import Field, FieldResult
 from smearscan.scan.run import RunSummary, open_run, scan_into
 from smearscan.scan.run_folder import RunFolder, read_reports, read_run

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from smearscan.cli.options import writable
 from smearscan.errors import ConfigError
+from smearscan.io.atomic import is_special
+from smearscan.report.tables import STDOUT
 
 _NOT_CSV = {".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".html", ".json", ".parquet", ".pdf"}
-STDOUT = Path("-")
-"""Given for a file, it means the standard output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def find_targets(
         if folder is not None and folder.exists() and not folder.is_dir():
             raise ConfigError(f"{folder}: is a file; {option} is a folder")
     _check_overlays(overlays, root)
-    if run is None and report != STDOUT and not _is_special(report):
+    if run is None and report != STDOUT and not is_special(report):
         run = report.with_suffix(".run")
         if run.exists() and not run.is_dir():
             raise ConfigError(f"{run}: is a file; give a folder for the state of the run with --run")
@@ -109,12 +109,12 @@ def _check_files(files: dict[str, Path]) -> None:
                 f"{file}: {option} writes CSV, not {suffix}; give {file.with_suffix('.csv')} "
                 "(Excel opens it; --excel adds the mark that Excel needs for accents)"
             )
-        if file != STDOUT and not _is_special(file):
+        if file != STDOUT and not is_special(file):
             writable(file, option)
         if option == "--html" and file == STDOUT:
             raise ConfigError("--html: the page is a file; give its name, for example report.html")
         place = os.path.realpath(file)
-        if place in seen and not _is_special(file):
+        if place in seen and not is_special(file):
             raise ConfigError(f"{file}: is given for {seen[place]} and for {option}; give two files")
         seen[place] = option
 
@@ -128,7 +128,3 @@ def _check_overlays(overlays: Path | None, root: Path) -> None:
             f"{overlays}: lies in the scanned folder, where the next scan would read it as a slide; "
             f"give --overlays a folder outside {root}"
         )
-
-
-def _is_special(path: Path) -> bool:
-    return path.exists() and not path.is_file() and not path.is_dir()

@@ -4,7 +4,7 @@ import numpy as np
 
 from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL, DifferentialCount
 from smearscan.differential.flag import Flag, FlagRule, decide, unlike_labeled
-from smearscan.differential.reference_ranges import load_ranges
+from smearscan.differential.reference_ranges import shipped_ranges
 from smearscan.differential.slide_report import SlideReport, StopInfo
 from smearscan.differential.statistics.blast_excess import blast_excess
 from smearscan.differential.statistics.correction import correct_differential
@@ -45,7 +45,7 @@ def report_slide(
     reading = reading or StopInfo()
     known = () if task == "blast" else names
     suspects = suspect_rule or SuspectRule(
-        load_ranges(), most_unclassified_percent=rule.most_unclassified_percent
+        shipped_ranges(), most_unclassified_percent=rule.most_unclassified_percent
     )
     if errors is None or task != "both":
         flag = decide(count, rule, share=reading.share)

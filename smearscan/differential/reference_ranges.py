@@ -1,7 +1,7 @@
 """Reference ranges that a slide's counts are tested against: the shipped ones, or a laboratory's own."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, m
 from smearscan.errors import ConfigError
 
 SHIPPED = Path(__file__).with_name("reference_ranges.yaml")
+SHIPPED_SOURCE = (
+    "after Dacie and Lewis, Practical Haematology, 12th ed., not yet checked against the book; "
+    "the limit of immature granulocytes is smearscan's own"
+)
+"""Said wherever the shipped ranges are shown."""
 
 
 class Range(BaseModel):
@@ -49,8 +54,17 @@ class ReferenceRanges:
         """Range of a class; None where none is given, and it is not tested."""
         return self.of_class.get(name)
 
+    def as_json(self) -> dict[str, dict[str, float | None]]:
+        """Return the ranges as JSON values, percent."""
+        return {name: range_.model_dump() for name, range_ in self.of_class.items()}
 
-@lru_cache(maxsize=8)
+
+@cache
+def shipped_ranges() -> ReferenceRanges:
+    """Ranges of adults that are shipped; read once."""
+    return load_ranges(SHIPPED)
+
+
 def load_ranges(path: Path = SHIPPED) -> ReferenceRanges:
     """Read and check a file of ranges.
 

@@ -63,7 +63,7 @@ def atomic_binary(path: Path) -> Iterator[BinaryIO]:
 
     What exists and is no regular file, as a named pipe or ``/dev/stdout``, is written to as it is.
     """
-    if _is_special(path):
+    if is_special(path):
         with _named(path), path.open("wb") as file:
             yield file
         return
@@ -78,7 +78,7 @@ def atomic_text(path: Path, encoding: str = "utf-8") -> Iterator[TextIO]:
     A name that is no UTF-8 on disk is written with its bytes escaped (``\udcff``): nothing is lost to it.
     """
     text: dict[str, str] = {"encoding": encoding, "errors": "backslashreplace", "newline": ""}
-    if _is_special(path):
+    if is_special(path):
         with _named(path), path.open("w", **text) as file:  # type: ignore[call-overload]
             yield file
         return
@@ -122,7 +122,8 @@ def _named(path: Path) -> Iterator[None]:
         raise cannot_write(path, error) from error
 
 
-def _is_special(path: Path) -> bool:
+def is_special(path: Path) -> bool:
+    """Whether a path is there and is neither file nor folder: a pipe, a device."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 

@@ -3,16 +3,21 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from smearscan import __version__
+from smearscan.config import ScanConfig
 from smearscan.differential.calibration_card import Calibration
+from smearscan.differential.reference_ranges import (
+    SHIPPED_SOURCE,
+    ReferenceRanges,
+    load_ranges,
+    shipped_ranges,
+)
 from smearscan.differential.statistics.misclassification import MisclassificationModel
 from smearscan.weights.pairs import Card, ClassifierCard
 
@@ -53,6 +58,10 @@ class RunFacts:
         Versions of what computes.
     recalibrated_by : str
         Name of the calibration card that changed probabilities; empty where none did.
+    ranges : ReferenceRanges
+        That counts were tested against; :attr:`ranges_source` tells where they are from.
+    ranges_file : str
+        Name of the laboratory's own file of ranges; empty where the shipped ones are in use.
     """
 
     task: str
@@ -65,9 +74,21 @@ class RunFacts:
     version: str = __version__
     packages: Mapping[str, str] | None = None
     recalibrated_by: str = ""
+    ranges: ReferenceRanges = field(default_factory=shipped_ranges)
+    ranges_file: str = ""
+
+    @property
+    def ranges_source(self) -> str:
+        """Where the reference ranges are from, in words."""
+        return f"the laboratory's own ranges, {self.ranges_file}" if self.ranges_file else SHIPPED_SOURCE
+
+    def range_of(self, name: str) -> tuple[float, float] | None:
+        """Usual percentages of a class, 0 or 100 on a side without a limit; None where there is no range."""
+        found = self.ranges.get(name)
+        return None if found is None else (found.low or 0.0, found.high or 100.0)
 
     @classmethod
-    def of(cls, settings: BaseModel, cards: Sequence[Card], calibration: Calibration | None) -> "RunFacts":
+    def of(cls, settings: ScanConfig, cards: Sequence[Card], calibration: Calibration | None) -> "RunFacts":
         """Gather the facts of a scan.
 
         Parameters
@@ -78,9 +99,10 @@ class RunFacts:
         calibration : Calibration or None
         """
         nets = tuple(Network(card.name, _stage(card), card.sha256) for card in cards)
+        own = settings.reference_ranges
         named = (c.classes for c in cards if isinstance(c, ClassifierCard) and c.task != "blast")
         return cls(
-            task=str(getattr(settings, "task", "both")),
+            task=settings.task,
             classes=next(named, ()),
             networks=nets,
             calibration=calibration.name if calibration else "",
@@ -89,6 +111,8 @@ class RunFacts:
             made=now(),
             packages=package_versions(),
             recalibrated_by=calibration.name if calibration and calibration.scaling else "",
+            ranges=load_ranges(own) if own else shipped_ranges(),
+            ranges_file=own.name if own else "",
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from smearscan.differential import SlideReport
 from smearscan.io.atomic import write_text
 from smearscan.report.page import plain_name, render
-from smearscan.report.slide_summary import blasts_mislead, printable, summarize
+from smearscan.report.slide_summary import printable, summarize
 from smearscan.taxonomy import BLAST, NOTICE
 
 _TEMPLATE = "report/scan_page.html.j2"
@@ -35,7 +35,7 @@ def _slide(report: SlideReport) -> dict[str, Any]:
         "level": f"{100 * report.level:.4g} %",
         "classes": _classes(report),
         "failures": [failure.reason for failure in report.tally.failures],
-        "reason": "" if blasts_mislead(report) else report.flag.reason,
+        "reason": report.flag.reason if report.is_like_labeled else "",
         "scale": f"{scale.um_per_px:.4g} um a pixel ({source.get(scale.source, 'by ' + scale.source)})",
         "weights": " ".join(report.weights),
     }
@@ -46,7 +46,7 @@ def _classes(report: SlideReport) -> list[dict[str, Any]]:
     count = report.differential
     rows = []
     for name, cells, percent in zip(count.classes, count.counts, count.percent, strict=True):
-        if name == BLAST and blasts_mislead(report):
+        if name == BLAST and not report.is_like_labeled:
             continue
         low, high = count.interval(name, report.level)
         rows.append(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
+import numpy as np
 import pandas as pd
 
 from smearscan.differential import SlideReport
@@ -55,13 +56,13 @@ def summarize(report: SlideReport) -> SlideSummary:
         f"{name}_percent": round(float(percent[name]), 1) if name in percent else None
         for name in _SHOWN_CLASSES
     }
-    blasts = None if blasts_mislead(report) or BLAST not in percent else round(report.blast_percent, 1)
+    blasts = None if not report.is_like_labeled or BLAST not in percent else round(report.blast_percent, 1)
     low, high = report.blast_interval
-    no_name = no_name_percent(report)
+    no_name = report.unclassified_percent
     return SlideSummary(
         slide=report.slide_id,
         counted=count.total,
-        no_name_percent=None if no_name is None else round(no_name, 1),
+        no_name_percent=None if np.isnan(no_name) else round(no_name, 1),
         **shares,
         blast_percent=blasts,
         blast_interval="-" if blasts is None else f"{low:.1f} to {high:.1f}",
@@ -77,18 +78,6 @@ def summary_frame(reports: Iterable[SlideReport]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def no_name_percent(report: SlideReport) -> float | None:
-    """Share of the leukocytes without a name, of those with one and without; None where none was found."""
-    asked = report.differential.total + report.n_unclassified
-    return 100 * report.n_unclassified / asked if asked else None
-
-
-def blasts_mislead(report: SlideReport) -> bool:
-    """Whether so many leukocytes have no name that a blast percentage of the others says nothing."""
-    share = no_name_percent(report)
-    return share is not None and share > report.rule.most_unclassified_percent
-
-
 def why(report: SlideReport) -> str:
     """Reason of the flag in one plain sentence: the number first, the cure last."""
     count, rule, flag = report.differential, report.rule, report.flag
@@ -99,10 +88,10 @@ def why(report: SlideReport) -> str:
         return f"None of the {report.tally.n_failed} pictures could be read: see 'failures' in the report."
     if flag.state == "flagged":
         return _why_flagged(report)
-    if blasts_mislead(report):
+    if not report.is_like_labeled:
         return (
-            f"{no_name_percent(report):.0f} % of the leukocytes have no name: the networks do not know such "
-            "slides, read it by eye or calibrate."
+            f"{report.unclassified_percent:.0f} % of the leukocytes have no name: the networks do not know "
+            "such slides, read it by eye or calibrate."
         )
     if not n:
         return f"No leukocyte was counted in {_fields(n_fields)}: check the scale and the pictures."

@@ -4,6 +4,7 @@ Dyes absorb, so a deeper stain multiplies optical density (Beer and Lambert) and
 white. Sites differ in this more than in anything else that a crop shows.
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 import cv2
@@ -21,8 +22,8 @@ GAIN_LIMITS = (1 / 3, 3.0)
 
 _LEVELS = np.arange(256)
 _DENSITY = -np.log(np.maximum(_LEVELS, 1) / BACKGROUND)
-_MEASURED = -np.log(np.maximum(_LEVELS, 12) / BACKGROUND)
-"""Black pixels tell no density; below level 12, density 3, the camera's offset decides."""
+MEASURED_DENSITY = -np.log(np.maximum(_LEVELS, 12) / BACKGROUND)
+"""Of each level of a channel. Black pixels tell none: below 12, density 3, the camera's offset decides."""
 
 
 def center_optical_density(crops: NDArray[np.uint8], side_um: float) -> Density:
@@ -41,7 +42,7 @@ def center_optical_density(crops: NDArray[np.uint8], side_um: float) -> Density:
         Of red, green and blue; natural logarithm.
     """
     disc = _disc(crops.shape[1], side_um)
-    return np.array([_MEASURED[crop[disc]].mean(axis=0) for crop in crops]).reshape(-1, 3)
+    return np.array([MEASURED_DENSITY[crop[disc]].mean(axis=0) for crop in crops]).reshape(-1, 3)
 
 
 def match_optical_density(crop: NDArray[np.uint8], have: Density, want: Density) -> NDArray[np.uint8]:
@@ -58,9 +59,29 @@ def match_optical_density(crop: NDArray[np.uint8], have: Density, want: Density)
     ndarray, (S, S, 3) uint8 RGB
         A new array; the background's gray stays. No channel is multiplied beyond :data:`GAIN_LIMITS`.
     """
-    gain = np.clip(np.maximum(want, 0.02) / np.maximum(have, 0.02), *GAIN_LIMITS)
-    levels = np.clip(BACKGROUND * np.exp(-_DENSITY[:, None] * gain), 0, 255).round().astype(np.uint8)
-    return np.asarray(cv2.LUT(crop, levels[None]), np.uint8)
+    return multiply_density(crop, np.maximum(want, 0.02) / np.maximum(have, 0.02))
+
+
+def multiply_density(crops: NDArray[np.uint8], gain: Density | Sequence[float]) -> NDArray[np.uint8]:
+    """Multiply the optical density of each channel; white background stays white.
+
+    Parameters
+    ----------
+    crops : ndarray, (..., S, S, 3) uint8 RGB
+    gain : (3,)
+        No channel is multiplied beyond :data:`GAIN_LIMITS`.
+
+    Returns
+    -------
+    ndarray
+        As `crops`, a new array.
+    """
+    if not crops.size:
+        return crops.copy()
+    density = _DENSITY[:, None] * np.clip(gain, *GAIN_LIMITS)
+    levels = np.clip(BACKGROUND * np.exp(-density), 0, 255).round().astype(np.uint8)
+    flat = np.ascontiguousarray(crops).reshape(1, -1, 3)
+    return np.asarray(cv2.LUT(flat, levels[None]), np.uint8).reshape(crops.shape)
 
 
 @cache

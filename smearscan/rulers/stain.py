@@ -7,14 +7,12 @@ darkest part of a leukocyte's middle) and red cells (what lies around it). The m
 taken, so neither one cell nor a rare type decides.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smearscan.classification.crops import BACKGROUND
+from smearscan.rulers.optical_density import GAIN_LIMITS, MEASURED_DENSITY
 
 Floats = NDArray[np.float64]
 
@@ -26,18 +24,10 @@ WINDOW_UM: Final = 28.4
 """Width of the windows that are measured: a crop of 20 um with room around it."""
 FEWEST_CELLS: Final = 5
 """Fewer leukocytes tell no slide's stain: it is left as photographed."""
-GAIN_LIMITS: Final = (1 / 3, 3.0)
-"""What a channel may be multiplied by: beyond it only noise would be amplified."""
-
 _NUCLEUS_UM, _NUCLEUS_SHARE = 4.0, 0.4
 _AROUND_UM = (8.0, 14.0)
 _RED_CELL_WEIGHT = 0.5
 _FEWEST_PIXELS = 80
-
-_LEVELS = np.arange(256)
-_DENSITY = -np.log(np.maximum(_LEVELS, 1) / BACKGROUND)
-_MEASURED = -np.log(np.maximum(_LEVELS, 12) / BACKGROUND)
-"""Black pixels tell no density; below level 12, density 3, the camera's offset decides."""
 
 
 def measure_cells(windows: NDArray[np.uint8], side_um: float = WINDOW_UM) -> Floats:
@@ -62,7 +52,7 @@ def _measure(window: NDArray[np.uint8], side_um: float) -> Floats:
     side = window.shape[0]
     at = (np.arange(side) - (side - 1) / 2) * side_um / side
     radius = np.hypot(at[:, None], at)
-    density = _MEASURED[window]
+    density = MEASURED_DENSITY[window]
     depth = density.mean(axis=2)
     middle = radius < _NUCLEUS_UM
     dark = depth[middle] >= np.quantile(depth[middle], 1 - _NUCLEUS_SHARE)
@@ -89,7 +79,8 @@ def slide_gain(cells: Floats, site: Floats | None = None) -> Floats:
     Returns
     -------
     ndarray, (3,) float64
-        Within :data:`GAIN_LIMITS`; ones of fewer than :data:`FEWEST_CELLS` cells.
+        Within :data:`smearscan.rulers.optical_density.GAIN_LIMITS`; ones of fewer than
+        :data:`FEWEST_CELLS` cells.
     """
     if len(cells) < FEWEST_CELLS:
         return np.ones(3)
@@ -102,24 +93,3 @@ def slide_gain(cells: Floats, site: Floats | None = None) -> Floats:
             break
     gain = (nucleus + _RED_CELL_WEIGHT * red) / (nucleus**2 + _RED_CELL_WEIGHT * red**2)
     return np.asarray(np.clip(gain, *GAIN_LIMITS), np.float64)
-
-
-def restain(crops: NDArray[np.uint8], gain: Floats | Sequence[float]) -> NDArray[np.uint8]:
-    """Multiply the optical density of each channel by a slide's gain; white background stays white.
-
-    Parameters
-    ----------
-    crops : ndarray, (..., S, S, 3) uint8 RGB
-    gain : (3,)
-
-    Returns
-    -------
-    ndarray
-        As `crops`, a new array.
-    """
-    if not crops.size:
-        return crops.copy()
-    density = _DENSITY[:, None] * np.asarray(gain, np.float64)
-    levels = np.clip(BACKGROUND * np.exp(-density), 0, 255).round().astype(np.uint8)
-    flat = np.ascontiguousarray(crops).reshape(1, -1, 3)
-    return np.asarray(cv2.LUT(flat, levels[None]), np.uint8).reshape(crops.shape)

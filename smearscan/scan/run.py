@@ -28,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 _CHANGE_NO_ANSWER = {"window", "workers", "read_ahead"}
 _MOST_APART = 1.25
 """So many times may a given scale differ from the measured one: red cells differ by patient."""
-_KNOWN_BY_HASH = {"detector", "blast", "differential", "calibration"}
+_KNOWN_BY_CONTENT = {"detector", "blast", "differential", "calibration", "reference_ranges"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +155,14 @@ def scan_into(
 def answer_settings(scanner: SmearScanner, names: OutputNames | None = None) -> dict[str, Any]:
     """All that changes a slide's report besides its pictures, as JSON values; names no path.
 
-    Weights, their cards and the calibration stand as hashes.
+    Weights, their cards and the calibration stand as hashes, the reference ranges as they are.
     """
     stages = {
         "detector": scanner.detector,
         "differential": scanner.classifier.differential,
         "blast": scanner.classifier.blast,
     }
-    settings = scanner.config.model_dump(mode="json", exclude=_CHANGE_NO_ANSWER | _KNOWN_BY_HASH)
+    settings = scanner.config.model_dump(mode="json", exclude=_CHANGE_NO_ANSWER | _KNOWN_BY_CONTENT)
     hashes = {
         f"{stage}_card": _sha256(net.card.model_dump_json()) if net is not None else None
         for stage, net in stages.items()
@@ -174,6 +174,7 @@ def answer_settings(scanner: SmearScanner, names: OutputNames | None = None) -> 
         **settings,
         **hashes,
         "weights": list(scanner.weights),
+        "reference_ranges": scanner.suspect_rule.ranges.as_json(),
         "calibration": _sha256(calibration.model_dump_json()) if calibration else None,
         "calibration_name": scanner.calibration_name,
         "pseudonyms": pseudonyms.fingerprint if pseudonyms else None,

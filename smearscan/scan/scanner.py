@@ -73,6 +73,7 @@ class SmearScanner:
         self.config = scan_config(None, **{**(config.model_dump() if config else {}), **given})
         # weights that do not fit are refused before an engine is made of the detector
         own, self._is_custom = self.config, detector is not None or classifier is not None
+        self.suspect_rule = SuspectRule.of(own)  # a file of ranges that cannot be read is refused here
         self.classifier = classifier or CellClassifier.load(own)
         self.detector = detector or Detector.load(own.detector, own.device, own.engine)
         card = self.classifier.calibration
@@ -279,7 +280,7 @@ class SmearScanner:
         with self.timer("report"):
             return report_slide(
                 tally, self.config.task, scale, rule, self.weights, classes, self._errors, stop,
-                SuspectRule.of(self.config),
+                self.suspect_rule,
             )  # fmt: skip
 
     def _given_scale(self) -> Scale | None:

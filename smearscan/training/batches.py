@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from smearscan.rulers import stain
-from smearscan.rulers.optical_density import center_optical_density, match_optical_density
+from smearscan.rulers.optical_density import center_optical_density, match_optical_density, multiply_density
 from smearscan.training.augment import augmented, mixed
 from smearscan.training.config import ClassifierTraining
 from smearscan.training.stain import happens
@@ -53,7 +53,7 @@ class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
             for i in rng.choice(len(self._target), _AT_ONCE, p=self._share):
                 window = self._windows[i]
                 if happens(rng, self._config.reference_stain):
-                    window = stain.restain(window, self._gain[i])
+                    window = multiply_density(window, self._gain[i])
                 if happens(rng, how.exchange):
                     other = rng.integers(len(self._depths))
                     window = match_optical_density(window, self._depths[self._site[i]], self._depths[other])

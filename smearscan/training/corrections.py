@@ -19,6 +19,7 @@ from smearscan.errors import DatasetError
 from smearscan.io.atomic import write_text
 from smearscan.io.decode import read_image, write_image
 from smearscan.report.exports.names import FileNames
+from smearscan.report.tables import write_csv
 from smearscan.results import CELL_COLUMNS
 from smearscan.taxonomy import RED_CELL_UM
 from smearscan.training.corrections_file import CorrectionsFile, SettledSlide, class_counts, settle
@@ -64,10 +65,10 @@ def apply_corrections(file: CorrectionsFile, pictures: Path, to: Path, reader: s
         raise DatasetError(f"no cell was named, confirmed or signed{who}: there is nothing to learn from")
     fields = _copy_fields(slides, pictures, to)
     rows = _manifest(slides, fields, to)
-    rows.to_csv(to / "manifest.csv", index=False)
+    write_csv(rows, to / "manifest.csv")
     _write_crops(rows, to)
     _write_boxes(slides, fields, to)
-    _truth(file, slides).to_csv(to / "truth.csv", index=False)
+    write_csv(_truth(file, slides), to / "truth.csv")
     whole = sum(len(slide.whole_fields) for slide in slides)
     return Applied(dict(class_counts(slides)), whole, sum(slide.differing for slide in slides))
 

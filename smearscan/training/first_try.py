@@ -45,12 +45,9 @@ def from_start(config: DetectorTraining, start: Path | None) -> tuple[DetectorTr
     told : str
         What was taken over, in words; empty where nothing was.
     """
-    if start is None or start.suffix != ".safetensors":
-        return config, ""
-    try:
-        card = load_card(start, DetectorCard)
-    except WeightsError:  # weights without a card say nothing of a scale
-        return config, ""
+    if start is None or not start.with_suffix(".yaml").is_file():
+        return config, ""  # weights without a card say nothing of a scale
+    card = load_card(start, DetectorCard)
     own = {"working_red_cell_px": card.working_red_cell_px, "thresholds": card.thresholds}
     taken = {key: value for key, value in own.items() if key not in config.model_fields_set}
     told = ", ".join(f"{key} {value}" for key, value in taken.items())
@@ -59,12 +56,9 @@ def from_start(config: DetectorTraining, start: Path | None) -> tuple[DetectorTr
 
 def first_configuration(start: Path | None) -> ClassifierTraining:
     """Return the configuration of a classifier without one: architecture and crops of what it starts from."""
-    try:
-        card = load_card(start, ClassifierCard) if start else None
-    except WeightsError:  # a backbone without a card
-        card = None
-    if card is None:
+    if start is None or not start.with_suffix(".yaml").is_file():  # a backbone without a card
         return ClassifierTraining(name="classifier")
+    card = load_card(start, ClassifierCard)
     return ClassifierTraining(
         name="classifier", architecture=card.architecture, crop_um=card.crop_um, crop_px=card.crop_px,
         norm=card.norm,

@@ -211,8 +211,8 @@ def train(
         raise DatasetError("both the train and the val split need cells; see the manifest's column 'split'")
     config = classifier_schedule(config, len(train_cells))
     pair = out / f"{config.name}.safetensors"
-    sizes = [(root / name).stat().st_size for name in table["image"]]
-    mark = fingerprint(config.model_dump_json(), table.to_csv(index=False), sizes, start or "")
+    pictures = [root / name for name in table["image"].unique()]
+    mark = fingerprint(config.model_dump_json(), table.to_csv(index=False), *pictures, start or "")
     if done := finished(pair, ClassifierCard, mark):
         tell(f"already finished: {pair}; give another --out, or delete it to train again")
         return done

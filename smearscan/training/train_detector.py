@@ -119,8 +119,8 @@ def train(
     if taken:
         tell(taken)
     pair = out / f"{config.name}.safetensors"
-    rows = [(i.path, i.path.stat().st_size, i.xyxy.tolist(), i.labels.tolist(), i.red_cell_px) for i in items]
-    mark = fingerprint(config.model_dump_json(), rows, start or "")
+    rows = [(i.path.name, i.xyxy.tolist(), i.labels.tolist(), i.red_cell_px) for i in items]
+    mark = fingerprint(config.model_dump_json(), rows, *(i.path for i in items), start or "")
     if done := finished(pair, DetectorCard, mark):
         tell(f"already finished: {pair}; give another --out, or delete it to train again")
         return done

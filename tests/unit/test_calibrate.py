@@ -134,7 +134,14 @@ def test_the_cells_that_choose_the_threshold_do_not_judge_it() -> None:
 @pytest.mark.parametrize(("slides", "least"), [(7, 1), (12, 10)])
 def test_few_slides_do_both(slides: int, least: int) -> None:
     cells = labeled(600, slides=slides)
-    assert split_groups(cells, least) == (cells, cells)
+    choosing, judging = split_groups(cells, least)
+    assert choosing is judging is cells
+
+
+def test_a_card_says_where_the_same_cells_did_both() -> None:
+    assert not new_calibration("new", labeled(3000, slides=40), CARDS, 0.1).limits
+    (told,) = new_calibration("new", labeled(600, slides=7), CARDS, 0.2).limits
+    assert "too few slides" in told
 
 
 def test_a_card_from_few_slides_is_refused_with_the_number_needed() -> None:

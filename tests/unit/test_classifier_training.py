@@ -1,6 +1,7 @@
 """Training of stage two on tiny random data: sampling, augmentation, calibration, resuming."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from smearscan.classification import backbones
 from smearscan.classification.classifier import Classifier
 from smearscan.errors import ConfigError, DatasetError
+from smearscan.io import write_image
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.training import batches
 from smearscan.training import train_classifier as training
@@ -231,15 +233,16 @@ class Stopped(Exception):  # noqa: N818
 
 
 def fit(
-    out: Path, epochs_seen: list[float], stop_after: int = 0, start: Path | None = None, **more: object
-) -> nn.Module:
+    out: Path, epochs_seen: list[float], stop_after: int = 0, start: Path | None = None, first: int = 0,
+    classes: tuple[int, int] = (0, 1), **more: object,
+) -> nn.Module:  # fmt: skip
     def report(row: dict[str, float]) -> None:
         epochs_seen.append(row["epoch"])
         if row["epoch"] == stop_after:
             raise Stopped
 
-    table = cells(("a", 0, 4), ("a", 1, 4))
-    windows = np.stack([window(i) for i in range(8)])
+    table = cells(("a", classes[0], 4), ("a", classes[1], 4))
+    windows = np.stack([window(first + i) for i in range(8)])
     return training.fit(config(epochs=3, **more), table, 2, windows, start, out, report)
 
 
@@ -265,6 +268,32 @@ def test_a_run_of_another_configuration_is_not_gone_on_with(tmp_path: Path) -> N
         fit(tmp_path, [], stop_after=1)
     with pytest.raises(ConfigError, match="another configuration"):
         fit(tmp_path, [], learning_rate=0.5)
+
+
+@pytest.mark.usefixtures("_tiny")
+@pytest.mark.parametrize("other", [{"first": 8}, {"classes": (1, 0)}], ids=["pictures", "labels"])
+def test_a_run_on_other_data_is_not_gone_on_with(tmp_path: Path, other: dict[str, Any]) -> None:
+    with pytest.raises(Stopped):
+        fit(tmp_path, [], stop_after=1)
+    with pytest.raises(ConfigError, match="another configuration"):
+        fit(tmp_path, [], **other)
+
+
+def test_other_pictures_of_the_same_size_are_another_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks: list[str] = []
+    monkeypatch.setattr(training, "finished", lambda _, __, mark: marks.append(mark) or True)
+    table = pd.DataFrame(
+        {"image": ["a.bmp", "b.bmp"], "class": ["x", "y"], "group": ["1", "2"], "site": "s",
+         "split": ["train", "val"]}
+    )  # fmt: skip
+    pictures = [window(seed) for seed in range(2)]
+    for order in ((0, 1), (0, 1), (1, 0)):
+        for name, i in zip(table["image"], order, strict=True):
+            write_image(tmp_path / name, pictures[i])
+        training.train(config(task="custom", classes=()), table, tmp_path, None, tmp_path / "out", print)
+    assert marks[0] == marks[1] != marks[2]
 
 
 @pytest.mark.usefixtures("_tiny")

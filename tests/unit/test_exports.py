@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from shapely.geometry import box, shape
 
+from smearscan.config import scan_config
+from smearscan.differential import SuspectRule
 from smearscan.errors import ConfigError
 from smearscan.report.exports import KINDS, write_exports
 from smearscan.report.exports.names import FileNames
+from smearscan.report.run_facts import RunFacts
 from smearscan.results import FieldResult, cells_frame
 
 EVIL = '../../etc/<img onerror>"\u202e'
@@ -173,3 +176,16 @@ def test_two_names_never_become_one() -> None:
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="none of coco, yolo, geojson, parquet, fhir"):
         write_exports(tmp_path, ["dicom"], drawn_run.facts(), [], None)
+
+
+def test_pages_and_exports_tell_the_ranges_that_the_report_is_tested_against(tmp_path: Path) -> None:
+    own = tmp_path / "ranges.yaml"
+    own.write_text("neutrophil: {low: 33, high: 77}\n", encoding="utf-8")
+    facts = RunFacts.of(scan_config(reference_ranges=own), [], None)
+    assert facts.range_of("neutrophil") == (33, 77)
+    assert facts.range_of("lymphocyte") is None
+    assert facts.ranges_source.endswith("ranges.yaml")
+    shipped = RunFacts.of(scan_config(), [], None)
+    assert shipped.ranges == SuspectRule.of(scan_config()).ranges
+    assert shipped.range_of("eosinophil") == (0, 6)
+    assert shipped.range_of("blast") is None

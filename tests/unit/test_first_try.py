@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smearscan.errors import ConfigError
+from smearscan.errors import ConfigError, WeightsError
 from smearscan.io.decode import write_image
 from smearscan.training.annotated_fields import read_site
 from smearscan.training.config import ClassifierTraining, DetectorTraining
@@ -61,6 +61,15 @@ def test_fine_tuning_keeps_scale_and_thresholds_of_its_start(tmp_path: Path) -> 
     assert from_start(own, start) == (own, "")
     plain = DetectorTraining(name="d", sites=[])
     assert from_start(plain, None) == from_start(plain, tmp_path / "yolov8n.pt") == (plain, "")
+
+
+def test_a_start_with_a_broken_card_is_refused_and_one_without_a_card_is_not(tmp_path: Path) -> None:
+    start = tmp_path / "start.safetensors"
+    start.write_bytes(b"weights")
+    assert from_start(DetectorTraining(name="d", sites=[]), start)[1] == ""
+    start.with_suffix(".yaml").write_text("stage: detector\nsurprise: 1\n")
+    with pytest.raises(WeightsError, match="surprise"):
+        from_start(DetectorTraining(name="d", sites=[]), start)
 
 
 def test_a_classifier_keeps_the_crops_of_its_start(tmp_path: Path) -> None:

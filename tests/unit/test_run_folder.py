@@ -1,6 +1,7 @@
 """Runs that outlive their process: kept slide by slide, restored to the last bit, gone on with."""
 
 import gc
+import json
 import logging
 import math
 import os
@@ -277,6 +278,20 @@ def test_what_changes_no_answer_changes_no_key() -> None:
     a = answer_settings(scanner(window=1, workers=1, read_ahead=1))
     assert a == answer_settings(scanner(window=9, workers=2, read_ahead=7))
     assert a != answer_settings(scanner(flag_min_cells=7))
+
+
+def test_reference_ranges_count_by_what_they_say_and_not_by_their_place(slides: Path, tmp_path: Path) -> None:
+    own = tmp_path / "of_a_user" / "ranges.yaml"
+    own.parent.mkdir()
+    own.write_text("neutrophil: {low: 40, high: 80}\n")
+    a = answer_settings(scanner(reference_ranges=own))
+    moved = own.rename(tmp_path / "ranges.yaml")
+    assert answer_settings(scanner(reference_ranges=moved)) == a
+    assert "of_a_user" not in json.dumps(a)
+    run_slides(scanner(reference_ranges=moved), slides, tmp_path / "r.run")
+    moved.write_text("neutrophil: {low: 50, high: 80}\n")
+    again = run_slides(scanner(reference_ranges=moved), slides, tmp_path / "r.run", resume=True)
+    assert again.n_kept == 0
 
 
 def test_a_picture_that_changes_while_it_is_read_is_read_again(slides: Path, tmp_path: Path) -> None:

@@ -202,6 +202,12 @@ def test_a_configuration_in_place_of_the_detector_is_refused_with_the_cure() -> 
         SmearScanner(ScanConfig())  # type: ignore[arg-type]
 
 
+def test_ranges_that_cannot_be_read_are_refused_before_a_scan(tmp_path: Path) -> None:
+    (tmp_path / "ranges.yaml").write_text("neutrophil: {low: 90, high: 80}\n")
+    with pytest.raises(ConfigError, match=r"low = 90 must be below high = 80"):
+        scanner(reference_ranges=tmp_path / "ranges.yaml")
+
+
 def test_a_wrong_setting_is_named() -> None:
     with pytest.raises(ConfigError, match="windows"):
         scanner(windows=3)

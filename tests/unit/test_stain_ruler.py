@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from smearscan.classification.crops import BACKGROUND
 from smearscan.rulers import stain
+from smearscan.rulers.optical_density import multiply_density
 from smearscan.training.augment import Augmentation
 from smearscan.training.batches import Cells, slide_gains, with_gains
 from smearscan.training.config import ClassifierTraining
@@ -43,7 +44,7 @@ def test_a_deeper_or_paler_slide_is_brought_to_the_reference(depth: float) -> No
     windows = np.stack([window(NUCLEUS * depth, RED * depth)] * 6)
     gain = stain.slide_gain(stain.measure_cells(windows))
     np.testing.assert_allclose(gain, 1 / depth, rtol=0.03)
-    (after, *_) = stain.measure_cells(stain.restain(windows, gain))
+    (after, *_) = stain.measure_cells(multiply_density(windows, gain))
     np.testing.assert_allclose(after[0], NUCLEUS, rtol=0.06)
 
 
@@ -66,10 +67,10 @@ def test_few_cells_and_missing_red_cells_fall_back() -> None:
 
 def test_restaining_keeps_white_white_and_ones_change_nothing() -> None:
     crops = np.stack([window(NUCLEUS, RED)] * 2)
-    np.testing.assert_array_equal(stain.restain(crops, np.ones(3)), crops)
+    np.testing.assert_array_equal(multiply_density(crops, np.ones(3)), crops)
     white = np.full((1, 8, 8, 3), BACKGROUND, np.uint8)
-    np.testing.assert_array_equal(stain.restain(white, [0.5, 2.0, 3.0]), white)
-    assert stain.restain(crops[:0], [2.0, 2.0, 2.0]).shape == (0, SIDE, SIDE, 3)
+    np.testing.assert_array_equal(multiply_density(white, [0.5, 2.0, 3.0]), white)
+    assert multiply_density(crops[:0], [2.0, 2.0, 2.0]).shape == (0, SIDE, SIDE, 3)
 
 
 def test_each_slide_has_its_gain_and_small_ones_that_of_their_site() -> None:
@@ -93,5 +94,7 @@ def test_training_shows_cells_in_the_reference_stain() -> None:
     crop, _ = next(iter(Cells(windows, gained, always, 0)))
     middle = windows[0][17:97, 17:97]
     np.testing.assert_array_equal(next(iter(Cells(windows, table, plain, 0)))[0], middle)
-    np.testing.assert_array_equal(crop, stain.restain(middle, stain.slide_gain(stain.measure_cells(windows))))
+    np.testing.assert_array_equal(
+        crop, multiply_density(middle, stain.slide_gain(stain.measure_cells(windows)))
+    )
     assert crop.mean() < middle.mean()

@@ -14,7 +14,6 @@ from typing import Any
 from smearscan.differential.slide_report import SlideReport
 from smearscan.io.atomic import write_text
 from smearscan.report.exports.names import FileNames
-from smearscan.report.reference_ranges import REFERENCE_RANGES, SOURCE
 from smearscan.report.run_facts import RunFacts
 from smearscan.results import FieldFailure, FieldResult
 from smearscan.taxonomy import BLAST, NOTICE
@@ -112,9 +111,9 @@ def _observation(report: SlideReport, k: int, facts: RunFacts, device: Resource)
         {"code": {"text": f"{level}, lower limit"}, "valueQuantity": _percent(low)},
         {"code": {"text": f"{level}, upper limit"}, "valueQuantity": _percent(high)},
     ]
-    if name in REFERENCE_RANGES:
-        least, most = REFERENCE_RANGES[name]
-        told = {"low": _percent(least), "high": _percent(most), "text": f"healthy adults, {SOURCE}"}
+    if known := facts.range_of(name):
+        least, most = known
+        told = {"low": _percent(least), "high": _percent(most), "text": f"adults, {facts.ranges_source}"}
         observation["referenceRange"] = [told]
     return observation
 

@@ -13,7 +13,6 @@ import numpy as np
 from smearscan.differential.flag import FlagRule
 from smearscan.differential.slide_report import SlideReport
 from smearscan.report.palette import look
-from smearscan.report.reference_ranges import REFERENCE_RANGES, SOURCE
 from smearscan.report.review.judgement import judgement
 from smearscan.report.review.page import dictionaries, write_page
 from smearscan.report.review.parts import Doubtful, Spooled, spool
@@ -124,8 +123,8 @@ def _run(
         "by": judgement(facts.task, counted, rule, facts.errors if first and first.test else None),
         "classes": class_infos(counted, facts.classes, names, facts.task),
         "named": list(facts.classes),
-        "ranges": {name: list(REFERENCE_RANGES[name]) for name in counted if name in REFERENCE_RANGES},
-        "ranges_source": SOURCE,
+        "ranges": {name: list(known) for name in counted if (known := facts.range_of(name))},
+        "ranges_source": facts.ranges_source,
         "slides": [slide.entry for slide in spooled],
         "provenance": facts.as_json(),
         "words": dictionaries(),
