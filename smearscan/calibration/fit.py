@@ -13,6 +13,7 @@ from sklearn.model_selection import GroupKFold, KFold
 
 from smearscan import __version__
 from smearscan.calibration.labeled_cells import LabeledCells
+from smearscan.calibration.misclassification_fit import misclassification_model
 from smearscan.classification.naming import NamingRule, Recalibration
 from smearscan.differential.calibration_card import Calibration, RecalibrationParams, naming_rule
 from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL
@@ -20,10 +21,7 @@ from smearscan.differential.statistics.blast_excess import REFERENCE_PERCENT, bl
 from smearscan.differential.statistics.conformal import unclassified_limit
 from smearscan.differential.statistics.estimates import over_groups
 from smearscan.differential.statistics.intervals import exact_interval
-from smearscan.differential.statistics.misclassification import (
-    MisclassificationModel,
-    misclassification_model,
-)
+from smearscan.differential.statistics.misclassification import MisclassificationModel
 from smearscan.differential.statistics.scaling import calibration_error, fit_scaling, reliability
 from smearscan.errors import DatasetError
 from smearscan.taxonomy import BLAST, HEALTHY, UNCLASSIFIED

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from smearscan.classification.naming import NamingRule, Recalibration
+from smearscan.config import checked, read_yaml
 from smearscan.differential.statistics.misclassification import MisclassificationModel
 from smearscan.errors import WeightsError
 from smearscan.io.atomic import write_text
@@ -155,15 +156,8 @@ def load_calibration(path: Path) -> Calibration:
     WeightsError
         If it is missing, not YAML, or no calibration.
     """
-    try:
-        return Calibration.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise WeightsError(f"{path}: the calibration card cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WeightsError(f"{path}: is not YAML ({error})") from error
-    except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise WeightsError(f"{path}: is no calibration card ({told})") from error
+    content = read_yaml(path, WeightsError, "the calibration card cannot be read")
+    return checked(Calibration, content, path, WeightsError, "is no calibration card ({told})")
 
 
 def save_calibration(path: Path, card: Calibration) -> None:

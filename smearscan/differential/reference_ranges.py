@@ -5,9 +5,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
+from smearscan.config import checked, read_yaml
 from smearscan.errors import ConfigError
 
 SHIPPED = Path(__file__).with_name("reference_ranges.yaml")
@@ -73,19 +73,8 @@ def load_ranges(path: Path = SHIPPED) -> ReferenceRanges:
     ConfigError
         If it is missing, not YAML, or a range is none; naming file, class, value and limit.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML ({error})") from error
-    try:
-        ranges = _File.model_validate(content).root
-    except ValidationError as error:
-        told = "; ".join(
-            f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors()
-        )
-        raise ConfigError(
-            f"{path}: {told}; write ranges as 'monocyte: {{low: 2, high: 10}}', in percent"
-        ) from error
+    cure = "{told}; write ranges as 'monocyte: {low: 2, high: 10}', in percent"
+    ranges = checked(_File, read_yaml(path), path, refusal=cure).root
     if unknown := sorted(set(ranges) - KNOWN):
         raise ConfigError(f"{path}: {unknown[0]} is no range; use {', '.join(sorted(KNOWN))}")
     return ReferenceRanges(ranges)

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL, DifferentialCount
 from smearscan.differential.flag import Flag, FlagRule
@@ -24,6 +24,9 @@ from smearscan.taxonomy import (
     OTHER,
     UNCLASSIFIED,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COUNTED = tuple(name for name in DIFFERENTIAL_CLASSES if name not in EXCLUDED_FROM_DIFFERENTIAL)
 
@@ -171,6 +174,8 @@ class SlideReport:
 
     def _repr_html_(self) -> str:
         """Table of the differential, for notebooks."""
+        import pandas as pd  # a scan needs none of it, and does not wait for it
+
         count = self.differential
         limits = [self.differential.interval(name, self.level) for name in count.classes]
         shown = pd.DataFrame(
@@ -184,17 +189,20 @@ class SlideReport:
         told = f"<p>{escape(repr(self))}</p>{shown.to_html(index=False, na_rep='')}"
         return f"{told}<p>{escape(self.notice)}</p>"
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return one row with the columns of ``report.csv``."""
         return report_frame([self])
 
 
-def report_frame(reports: Iterable[SlideReport]) -> pd.DataFrame:
+def report_frame(reports: Iterable[SlideReport]) -> "pd.DataFrame":
     """Return one row a slide; percentages are of counted leukocytes."""
-    return pd.DataFrame([_report_row(report) for report in reports])
+    import pandas as pd
+
+    return pd.DataFrame([report_row(report) for report in reports])
 
 
-def _report_row(report: SlideReport) -> dict[str, object]:
+def report_row(report: SlideReport) -> dict[str, object]:
+    """Return the row of ``report.csv``, column by column; percentages are of counted leukocytes."""
     count = report.differential
     low, high = report.blast_interval
     percent = dict(zip(count.classes, count.percent, strict=True))

@@ -13,12 +13,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from smearscan.errors import DatasetError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _DELIMITERS = (",", ";", "\t")
 _MOST_TOLD = 10
@@ -126,8 +129,10 @@ class TextTable:
                     f"{', '.join(self.header) or 'none'}; {cure}"
                 )
 
-    def to_frame(self, numbers: Sequence[str] = ()) -> pd.DataFrame:
+    def to_frame(self, numbers: Sequence[str] = ()) -> "pd.DataFrame":
         """Return the table as text, empty where a cell is; the columns `numbers` are float64."""
+        import pandas as pd
+
         found: dict[str, object] = {
             name: self.numbers(name) if name in numbers else self.column(name) for name in self.header if name
         }

@@ -1,10 +1,8 @@
 """A slide in a line: what a person wants to know first, and why the flag is what it is."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from smearscan.differential import SlideReport
 from smearscan.differential.flag import POSSIBLE
@@ -69,13 +67,6 @@ def summarize(report: SlideReport) -> SlideSummary:
         flag=report.flag.state,
         why=why(report),
     )
-
-
-def summary_frame(reports: Iterable[SlideReport]) -> pd.DataFrame:
-    """Return one row of twelve columns a slide."""
-    names = [field.name for field in fields(SlideSummary)]
-    rows = [[getattr(row, name) for name in names] for row in map(summarize, reports)]
-    return pd.DataFrame(rows, columns=names)
 
 
 def why(report: SlideReport) -> str:

@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from smearscan.detection import boxes
@@ -20,6 +19,9 @@ from smearscan.io.decode import longest_side, some_images
 from smearscan.results import Cell, Detections, FieldFailure, FieldResult, Scale, cells_frame
 from smearscan.rulers.scale import measure_scale
 from smearscan.taxonomy import LEUKOCYTE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SAMPLE = 32
 """Pictures that a scale is measured on."""
@@ -168,7 +170,7 @@ class NamedCells:
         """The pictures that could not be read."""
         return tuple(r for r in self.results if isinstance(r, FieldFailure))
 
-    def to_frame(self, root: Path | None = None) -> pd.DataFrame:
+    def to_frame(self, root: Path | None = None) -> "pd.DataFrame":
         """Return one row a picture that could be read, indexed by its place in the sequence.
 
         Parameters
@@ -181,6 +183,8 @@ class NamedCells:
         DataFrame
             The columns of a scan's ``cells.csv``, then ``ruler``.
         """
+        import pandas as pd
+
         read = {i: r.scale.source for i, r in enumerate(self.results) if isinstance(r, FieldResult)}
         table = cells_frame(self.results, root, self.calibration).assign(ruler=list(read.values()))
         table = table.drop(columns="id")  # a picture has one cell

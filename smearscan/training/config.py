@@ -3,19 +3,18 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from smearscan.classification import backbones
-from smearscan.errors import ConfigError, WeightsError
+from smearscan.config import checked, read_yaml
+from smearscan.errors import WeightsError
 from smearscan.training import regimes
 from smearscan.training.augment import Augmentation
 from smearscan.weights.pairs import shipped_folder
@@ -250,16 +249,6 @@ def load_config(path: Path, kind: type[T]) -> T:
     Raises
     ------
     ConfigError
-        Naming the file, the key and what was wrong with it.
+        Naming the file, the key, the value and what was wrong with it.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not YAML ({error})") from error
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"{path}: {told}") from error
+    return checked(kind, read_yaml(path), path)

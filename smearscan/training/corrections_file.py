@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from smearscan.config import checked
 from smearscan.errors import DatasetError
 from smearscan.taxonomy import UNCLASSIFIED
 
@@ -151,12 +152,11 @@ def read_corrections(path: Path) -> CorrectionsFile:
         If it cannot be read or is no corrections file.
     """
     try:
-        return CorrectionsFile.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DatasetError(f"{path}: cannot be read as JSON ({error})") from error
-    except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
-        raise DatasetError(f"{path}: is no corrections file of the review page ({told})") from error
+    refusal = "is no corrections file of the review page ({told})"
+    return checked(CorrectionsFile, content, path, DatasetError, refusal)
 
 
 def settle(slide: FileSlide, reader: str | None = None) -> SettledSlide:

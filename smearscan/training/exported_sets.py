@@ -9,11 +9,10 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
+from smearscan.config import checked, read_yaml
 from smearscan.errors import ConfigError
 from smearscan.taxonomy import NOT_A_CELL, fold_name, standard_name
-from smearscan.training.config import DetectionDataset, DetectorTraining, load_config
+from smearscan.training.config import DetectionDataset, DetectorTraining
 
 Kind = Literal["leukocyte", "red_cell", "platelet"]
 
@@ -44,13 +43,10 @@ def load_detector_training(path: Path, data_root: Path) -> tuple[DetectorTrainin
     """
     if path.suffix.lower() == ".json":
         return _training(path, [_coco_set(path)]), path.parent
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        content = None  # told by the reader of configurations
+    content = read_yaml(path)
     if isinstance(content, dict) and "names" in content and "sites" not in content:
         return _training(path, _yolo_sets(path, content)), path.parent
-    return load_config(path, DetectorTraining), data_root
+    return checked(DetectorTraining, content, path), data_root
 
 
 def kind_of(name: str) -> Kind | None:

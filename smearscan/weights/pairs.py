@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors import SafetensorError
 from scipy.special import softmax
 
+from smearscan.config import checked, read_yaml
 from smearscan.errors import WeightsError
 from smearscan.io.atomic import write_bytes, write_text
 from smearscan.taxonomy import NOTICE, SUMS
@@ -231,18 +232,8 @@ def load_card(path: Path, kind: type[C]) -> C:
         If it is missing, not YAML, or of another stage.
     """
     source = _beside(path, ".yaml")
-    try:
-        content = yaml.safe_load(source.read_text(encoding="utf-8"))
-        return kind.model_validate(content)
-    except OSError as error:
-        raise WeightsError(
-            f"{source}: the card is missing; a pair is NAME.safetensors and NAME.yaml"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WeightsError(f"{source}: is not YAML ({error})") from error
-    except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise WeightsError(f"{source}: is no {kind.__name__} ({told})") from error
+    content = read_yaml(source, WeightsError, "the card is missing; a pair is NAME.safetensors and NAME.yaml")
+    return checked(kind, content, source, WeightsError, f"is no {kind.__name__} ({{told}})")
 
 
 def load_any_card(path: Path) -> DetectorCard | ClassifierCard:

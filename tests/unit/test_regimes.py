@@ -245,14 +245,14 @@ def test_architecture_and_regime_decide_what_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("architecture: vgg99", "architecture: .*'vgg99' is not one of"),
-        ("architecture: soto_ayala_32, crop_px: 64", "crop_px: .*takes crops of 32 px only; leave it out"),
-        ("architecture: inception_v3, crop_px: 64", "crop_px: .*takes crops of 75 px or more"),
-        ("regime: deep", "regime: .*'full'"),
-        ("regime: [full]", "regime: "),
-        ("architecture: 3", "architecture: "),
-        ("head: tail", "head: .*'linear'"),
-        ("optimizer: lion", "optimizer: .*'adamw'"),
+        ("architecture: vgg99", "architecture = .*'vgg99' is not one of"),
+        ("architecture: soto_ayala_32, crop_px: 64", "crop_px = .*takes crops of 32 px only; leave it out"),
+        ("architecture: inception_v3, crop_px: 64", "crop_px = .*takes crops of 75 px or more"),
+        ("regime: deep", "regime = .*'full'"),
+        ("regime: [full]", "regime = "),
+        ("architecture: 3", "architecture = 3: "),
+        ("head: tail", "head = .*'linear'"),
+        ("optimizer: lion", "optimizer = .*'adamw'"),
     ],
 )
 def test_what_cannot_be_is_refused_by_its_key(tmp_path: Path, text: str, told: str) -> None:

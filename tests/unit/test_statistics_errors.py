@@ -7,10 +7,8 @@ from hypothesis import strategies as st
 from made_up import CLASSES, SHARES, errors, perfect
 from numpy.typing import NDArray
 
-from smearscan.differential.statistics.misclassification import (
-    MisclassificationModel,
-    misclassification_model,
-)
+from smearscan.calibration.misclassification_fit import misclassification_model
+from smearscan.differential.statistics.misclassification import MisclassificationModel
 
 TWO = ("neutrophil", "blast")
 cell = st.tuples(

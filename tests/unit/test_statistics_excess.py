@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from made_up import CLASSES, COUNTED, SHARES, errors
 from scipy.stats import beta, betabinom
 
+from smearscan.calibration.misclassification_fit import misclassification_model
 from smearscan.differential.statistics.blast_excess import (
     BlastExcessTest,
     beta_of,
@@ -14,10 +15,7 @@ from smearscan.differential.statistics.blast_excess import (
     cumulative,
     null_rate,
 )
-from smearscan.differential.statistics.misclassification import (
-    MisclassificationModel,
-    misclassification_model,
-)
+from smearscan.differential.statistics.misclassification import MisclassificationModel
 
 HEALTHY = ("neutrophil", "monocyte")
 

@@ -190,7 +190,7 @@ def test_a_range_of_ones_own_is_used(tmp_path: Path) -> None:
         ("lymphocyte: 20", "write ranges as 'monocyte: {low: 2, high: 10}'"),
         ("limphocyte: {high: 20}", "limphocyte is no range; use abnormal_lymphocyte, "),
         ("- a", "write ranges as"),
-        ("a: [", "cannot be read as YAML"),
+        ("a: [", "is not YAML"),
     ],
 )
 def test_wrong_ranges_are_refused_with_the_cure(tmp_path: Path, text: str, told: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from smearscan.errors import DatasetError
@@ -43,11 +43,24 @@ def test_every_way_of_saving_reads_the_same(
     path = tmp_path_factory.mktemp("t") / "t.csv"
     numbers = [str(v).replace(".", ",") if comma else str(v) for v in values]
     rows = [[slide, number] for slide, number in zip(slides, numbers, strict=False)]
-    path.write_bytes(saved([["Slide ", "value"], *rows], delimiter, encoding))
+    data = saved([["Slide ", "value"], *rows], delimiter, encoding)
+    if (
+        encoding == "cp1252"
+    ):  # the bytes of an A-circumflex and an exclamation mark are also one letter of UTF-8
+        assume(data.isascii() or not is_utf8(data))
+    path.write_bytes(data)
     table = read_table(path, ["slide"])
     assert table.header == ["slide", "value"]
     assert table.column("slide") == slides
     np.testing.assert_array_equal(table.numbers("value"), values[: len(slides)])
+
+
+def is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def read(tmp_path: Path, data: bytes, complete: bool = False) -> TextTable:

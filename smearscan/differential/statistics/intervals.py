@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 Floats = NDArray[np.float64]
 
@@ -54,5 +54,5 @@ def upper_limit(counts: ArrayLike, totals: ArrayLike, level: float = 0.95) -> Fl
 
 def _quantile(share: float, a: Floats, b: Floats) -> Floats:
     """Beta quantile; parameters that are not positive mark limits the caller replaces."""
-    quantile: Any = beta.ppf(share, np.maximum(a, 1e-9), np.maximum(b, 1e-9))
+    quantile: Any = betaincinv(np.maximum(a, 1e-9), np.maximum(b, 1e-9), share)
     return np.asarray(quantile, np.float64)

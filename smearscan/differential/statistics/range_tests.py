@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import betabinom, binom
+from scipy.special import bdtr, bdtrc, betaln
 
 from smearscan.differential.statistics.blast_excess import beta_of, false_rate
 from smearscan.differential.statistics.misclassification import MisclassificationModel
@@ -35,7 +35,7 @@ def range_p_value(count: int, total: int, limit: float, side: Side) -> float:
     """
     if total == 0:
         return 1.0
-    return float(binom.sf(count - 1, total, limit) if side == "above" else binom.cdf(count, total, limit))
+    return float(bdtrc(count - 1, total, limit) if side == "above" else bdtr(count, total, limit))
 
 
 def misnamed_range_p_value(
@@ -87,7 +87,15 @@ def misnamed_range_p_value(
     k = int(counts[target].sum())
     tail = np.arange(k, total + 1) if side == "above" else np.arange(k + 1)
     # summed over the tail asked for: one minus the other side would have no digit left of a small chance
-    return float(min(betabinom.pmf(tail, total, a, b).sum(), 1.0))
+    return float(min(_beta_binomial(tail, total, a, b).sum(), 1.0))
+
+
+def _beta_binomial(
+    k: NDArray[np.int64], n: int, a: NDArray[np.float64], b: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Chance of each count k of n, where the rate has a beta distribution (a, b)."""
+    ways = -np.log(n + 1) - betaln(n - k + 1, k + 1)
+    return np.asarray(np.exp(ways + betaln(k + a, n - k + b) - betaln(a, b)), np.float64)
 
 
 def holm(p_values: list[float], level: float) -> list[bool]:
