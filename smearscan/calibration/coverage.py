@@ -12,8 +12,8 @@ from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL, Differentia
 from smearscan.differential.flag import FlagRule, decide, is_settled
 from smearscan.differential.statistics.blast_excess import REFERENCE_PERCENT, blast_excess
 from smearscan.differential.statistics.correction import (
-    CorrectedDifferential,
-    correct_differential,
+    CorrectedDifferentials,
+    Corrector,
     unidentified,
 )
 from smearscan.differential.statistics.estimates import share
@@ -92,21 +92,23 @@ def measure_coverage(
     Raw intervals are judged against the percentages that a reader without errors counts on many cells, with
     the counts of that reader (counting error alone); and with the nets' counts, to show what they leave out.
     """
+    corrector = Corrector(errors)
     rng = np.random.default_rng([seed, 1])  # another stream than the correction's own draws
     rows = []
     for n in sizes:
         for blast_share in shares:
             made = simulate(errors, n, blast_share, slides, rng)
             told = {"cells": n, "blast_percent": 100 * blast_share, "slides": slides}
-            rows.append(told | _judged(made, errors, level))
+            rows.append(told | _judged(made, corrector, level))
     return rows
 
 
-def _judged(made: Simulation, errors: MisclassificationModel, level: float) -> dict[str, Any]:
+def _judged(made: Simulation, corrector: Corrector, level: float) -> dict[str, Any]:
+    errors = corrector.errors
     inside, blast = _inside(errors), errors.classes.index(BLAST)
     counted = tuple(np.array(errors.classes)[inside])
     kept = [k for k, name in enumerate(errors.classes) if inside[k] and name not in unidentified(errors)]
-    fixed = correct_differential(made.called, errors, counted)
+    fixed = corrector.correct(made.called, counted)
     test = blast_excess(made.called, errors, counted, level)
     naive = 100 * made.called[:, blast] / np.maximum(made.called[:, inside].sum(axis=1), 1)
     by_class = {errors.classes[k]: _coverage(fixed.low, fixed.high, made.percent, k)["value"] for k in kept}
@@ -153,13 +155,15 @@ def measure_sequential(
     moment of stopping, and the cells read.
     """
     rng = np.random.default_rng(seed)
-    return [_read_until(errors, s, slides, level, width, most, rng) for s in shares]
+    corrector = Corrector(errors)
+    return [_read_until(corrector, s, slides, level, width, most, rng) for s in shares]
 
 
 def _read_until(
-    errors: MisclassificationModel, blast_share: float, slides: int, level: float, width: float, most: int,
+    corrector: Corrector, blast_share: float, slides: int, level: float, width: float, most: int,
     rng: np.random.Generator,
 ) -> dict[str, Any]:  # fmt: skip
+    errors = corrector.errors
     inside, blast = _inside(errors), errors.classes.index(BLAST)
     counted = tuple(np.array(errors.classes)[inside])
     percent, mix = _mix(errors, blast_share)
@@ -177,7 +181,7 @@ def _read_until(
         looks = looks.next(0)
         part = looks.error(1.0)
         open_ = np.flatnonzero(reading)
-        fixed, found, settled = _decide(drawn[open_], called[open_], errors, counted, rule, part, width)
+        fixed, found, settled = _decide(drawn[open_], called[open_], corrector, counted, rule, part, width)
         done = settled | (there >= most)
         now = open_[done]
         low, high = clopper_pearson(drawn[now, blast], drawn[now][:, inside].sum(axis=1), look_level(part))
@@ -200,16 +204,17 @@ def _read_until(
 
 
 def _decide(
-    drawn: NDArray[np.int64], called: NDArray[np.int64], errors: MisclassificationModel,
+    drawn: NDArray[np.int64], called: NDArray[np.int64], corrector: Corrector,
     counted: tuple[str, ...], rule: FlagRule, part: float, width: float,
-) -> tuple[CorrectedDifferential, NDArray[np.bool_], NDArray[np.bool_]]:  # fmt: skip
+) -> tuple[CorrectedDifferentials, NDArray[np.bool_], NDArray[np.bool_]]:  # fmt: skip
     """Say of slides what a scan would say at one look: the correction, flagged, settled.
 
     The cells that may be blasts are not simulated: those called blast stand for them, the least there can be.
     """
+    errors = corrector.errors
     inside, blast = _inside(errors), errors.classes.index(BLAST)
     test = blast_excess(called, errors, counted, rule.level, rule.look_power(part))
-    fixed = correct_differential(called, errors, counted, look_level(part), rule.tiers)
+    fixed = corrector.correct(called, counted, look_level(part), rule.tiers)
     total = called[:, inside].sum(axis=1)
     low, high = clopper_pearson(called[:, inside], total[:, None], look_level(part))
     asked = total + drawn.sum(axis=1) - called.sum(axis=1)
@@ -219,7 +224,7 @@ def _decide(
             DifferentialCount(counted, called[i, inside]),
             (int(called[i, blast]), int(asked[i])),
         )
-        flag = decide(count, rule, test.one(i), fixed.one(i), part, possible)
+        flag = decide(count, rule, test[i], fixed[i], part, possible)
         flagged[i] = flag.state == "flagged"
         settled[i] = is_settled(flag, float((high - low)[i].max()), width)
     return fixed, flagged, settled

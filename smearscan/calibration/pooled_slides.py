@@ -11,10 +11,9 @@ from smearscan.differential.calibration_card import Calibration
 from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL, DifferentialCount
 from smearscan.differential.flag import FlagRule, decide
 from smearscan.differential.statistics.blast_excess import REFERENCE_PERCENT, blast_excess
-from smearscan.differential.statistics.correction import correct_differential
+from smearscan.differential.statistics.correction import Corrector
 from smearscan.differential.statistics.estimates import over_groups
 from smearscan.differential.statistics.intervals import clopper_pearson
-from smearscan.differential.statistics.misclassification import MisclassificationModel
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
 from smearscan.weights.pairs import ClassifierCard
 
@@ -66,14 +65,14 @@ def measure_pooled(
     inside = np.array([name not in EXCLUDED_FROM_DIFFERENTIAL for name in card.classes])
     rows: dict[float, list[dict[str, Any]]] = {s: [] for s in shares}
     for k in range(folds):
-        errors = count_errors(card.classes, cells.where(member != k), rule)
+        corrector = Corrector(count_errors(card.classes, cells.where(member != k), rule))
         for group in (g for g in groups if part[g] == k):
             for blast_share in shares:
                 drawn = _pool(cells, member == k, group, blast_share, n, slides, inside, card, rng)
                 if drawn is not None:
                     called = np.stack([np.bincount(c, minlength=len(index)) for c in code[drawn]])
                     maybe = rule.may_be_blast(cells.blast_probs[drawn]).sum(axis=1)
-                    rows[blast_share] += _judge(called, maybe, 100 * blast_share, errors, inside, group)
+                    rows[blast_share] += _judge(called, maybe, 100 * blast_share, corrector, inside, group)
     return [{"cells": n, "blast_percent": 100 * s, **_summed(found)} for s, found in rows.items() if found]
 
 
@@ -111,14 +110,15 @@ def _as_in_blood(truth: NDArray[np.str_]) -> NDArray[np.float64]:
 
 
 def _judge(
-    named: NDArray[np.int64], maybe: NDArray[np.int64], truth: float, errors: MisclassificationModel,
+    named: NDArray[np.int64], maybe: NDArray[np.int64], truth: float, corrector: Corrector,
     inside: NDArray[np.bool_], group: str,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Judge slides, (S, T + 1) cells by name, with the numbers of possible blasts, (S,)."""
     called = named[:, :-1]
-    rule, blast = FlagRule(), errors.classes.index(BLAST)
+    errors, rule = corrector.errors, FlagRule()
+    blast = errors.classes.index(BLAST)
     counted = tuple(np.array(errors.classes)[inside])
-    fixed = correct_differential(called, errors, counted, limits=rule.tiers)
+    fixed = corrector.correct(called, counted, limits=rule.tiers)
     test = blast_excess(called, errors, counted, rule.level, rule.power)
     total = called[:, inside].sum(axis=1)
     low, high = clopper_pearson(called[:, blast], total)
@@ -127,7 +127,7 @@ def _judge(
     for i in range(len(total)):
         count = DifferentialCount(counted, called[i, inside])
         possible = int(maybe[i]), int(total[i] + named[i, -1])
-        flag = decide(count, rule, test.one(i), fixed.one(i), possible=possible)
+        flag = decide(count, rule, test[i], fixed[i], possible=possible)
         rows.append(
             {
                 "group": group,

@@ -7,7 +7,7 @@ from smearscan.differential.flag import Flag, FlagRule, decide, unlike_labeled
 from smearscan.differential.reference_ranges import shipped_ranges
 from smearscan.differential.slide_report import SlideReport, StopInfo
 from smearscan.differential.statistics.blast_excess import blast_excess
-from smearscan.differential.statistics.correction import correct_differential
+from smearscan.differential.statistics.correction import Corrector
 from smearscan.differential.statistics.group_sequential import look_level
 from smearscan.differential.statistics.misclassification import MisclassificationModel
 from smearscan.differential.suspects import BLASTS, UNKNOWN, Suspect, SuspectRule, find_suspects
@@ -18,7 +18,7 @@ from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, HEALTHY, UNCLASSIFIE
 
 def report_slide(
     tally: SlideTally, task: str, scale: Scale, rule: FlagRule, weights: tuple[str, ...],
-    names: tuple[str, ...] = DIFFERENTIAL_CLASSES, errors: MisclassificationModel | None = None,
+    names: tuple[str, ...] = DIFFERENTIAL_CLASSES, corrector: Corrector | None = None,
     reading: StopInfo | None = None, suspect_rule: SuspectRule | None = None,
 ) -> SlideReport:  # fmt: skip
     """Make a slide's report from its tally.
@@ -33,8 +33,8 @@ def report_slide(
     weights : tuple of str
     names : tuple of str
         Classes of the differential net that named the cells.
-    errors : MisclassificationModel, optional
-        How the two nets together misname cells; used where both ran.
+    corrector : Corrector, optional
+        Of how the two nets together misname cells; used where both ran.
     reading : StopInfo, optional
     suspect_rule : SuspectRule, optional
         By default the ranges of adults.
@@ -47,15 +47,16 @@ def report_slide(
     suspects = suspect_rule or SuspectRule(
         shipped_ranges(), most_unclassified_percent=rule.most_unclassified_percent
     )
-    if errors is None or task != "both":
-        flag = decide(count, rule, share=reading.share)
+    if corrector is None or task != "both":
+        flag = decide(count, rule, share=reading.alpha_share)
         found = _suspects(tally, count, flag, suspects, None, reading)
         return SlideReport(tally, count, flag, rule, scale, weights, known, reading, suspects=found)
+    errors = corrector.errors
     seen = np.array([[tally.types[name] for name in errors.classes]], np.int64)
-    test = blast_excess(seen, errors, classes, rule.level, rule.look_power(reading.share))
-    corrected = correct_differential(seen, errors, classes, look_level(reading.share), rule.tiers)
+    test = blast_excess(seen, errors, classes, rule.level, rule.look_power(reading.alpha_share))[0]
+    corrected = corrector.correct(seen, classes, look_level(reading.alpha_share), rule.tiers)[0]
     asked = tally.n_counted + tally.types[UNCLASSIFIED]
-    flag = decide(count, rule, test, corrected, reading.share, (tally.n_possible_blasts, asked))
+    flag = decide(count, rule, test, corrected, reading.alpha_share, (tally.n_possible_blasts, asked))
     found = _suspects(tally, count, flag, suspects, errors, reading)
     why = unlike_labeled(rule, count.total, asked)
     corrected = corrected.withheld(why) if why else corrected
@@ -69,8 +70,8 @@ def _suspects(
     errors: MisclassificationModel | None, reading: StopInfo,
 ) -> tuple[Suspect, ...]:  # fmt: skip
     """Suspicions of the counts, and of blasts where the flag is raised; unknown cells are said first."""
-    level = look_level(reading.share)
-    found = find_suspects(count, tally.types, rule, errors, reading.share, level)
+    level = look_level(reading.alpha_share)
+    found = find_suspects(count, tally.types, rule, errors, reading.alpha_share, level)
     if flag.state != "flagged":
         return found
     n = count.count(BLAST)

@@ -102,8 +102,8 @@ def decide(
     count : DifferentialCount
         Must count blasts; without that class the flag is ``insufficient``.
     rule : FlagRule
-    test, corrected : BlastExcessTest, Corrected, optional
-        Of this slide alone, with the levels and tiers of `rule`. Without them the rule by percentage decides.
+    test, corrected : BlastExcessTest, CorrectedDifferential, optional
+        With the levels and tiers of `rule`. Without them the rule by percentage decides.
     share : float
         Of the error that this look at the slide may spend; below 1 where a slide may be looked at several
         times, so that all looks together keep the level, the power and the 95 % of the interval. `test` is
@@ -156,13 +156,13 @@ def _by_test(
     corrected: CorrectedDifferential,
     share: float,
 ) -> Flag:
-    p_value = float(test.p_value[0])
-    told += f"; {test.expected[0]:.1f} are expected in such a slide without blasts ({_chance(p_value)})"
+    p_value = test.p_value
+    told += f"; {test.expected:.1f} are expected in such a slide without blasts ({_chance(p_value)})"
     if p_value <= rule.level * share:
         tier, words = _tier(rule, corrected)
         few = f"; only {count.total} cells, count more" if count.total < rule.min_cells else ""
         return Flag("flagged", f"{told}: an excess{words}{few}", tier, p_value)
-    found = float(test.detectable_percent[0])
+    found = test.detectable_percent
     power = f"{100 * rule.power:g} of 100 slides"
     if np.isnan(found):
         told += f"; no share of blasts would be found in {power} like this one"
@@ -220,13 +220,13 @@ def unlike_labeled(rule: FlagRule, named: int, asked: int) -> str:
 
 def _tier(rule: FlagRule, corrected: CorrectedDifferential) -> tuple[str, str]:
     """Highest tier reached, and the probabilities in words."""
-    above = corrected.exceedance_prob[0]
+    above = corrected.exceedance_prob
     if np.isnan(above).any():
         return ANY_EXCESS, "; the nets' errors do not allow to say how large"
     reached = [tier for tier, p in zip(rule.tiers, above, strict=True) if p >= rule.tier_probability]
     k = corrected.classes.index(BLAST)
-    low, high = corrected.low[0, k], corrected.high[0, k]
-    words = f"; corrected {corrected.percent[0, k]:.1f} % ({low:.1f} to {high:.1f} %)"
+    low, high = corrected.low[k], corrected.high[k]
+    words = f"; corrected {corrected.percent[k]:.1f} % ({low:.1f} to {high:.1f} %)"
     chances = [f"{tier:g} % or more: {_probability(p)}" for tier, p in zip(rule.tiers, above, strict=True)]
     return (f">= {reached[-1]:g} %" if reached else ANY_EXCESS), f"{words}; {', '.join(chances)}"
 

@@ -39,16 +39,16 @@ class StopInfo:
     ----------
     n_available : int
         Fields of the slide; 0 where not known.
-    why : str
+    reason : str
         Why reading stopped.
-    share : float
+    alpha_share : float
         Of the error that intervals and flag may make, the share that this look at the slide may spend: 1
         where the slide is looked at once.
     """
 
     n_available: int = 0
-    why: str = "every field was read"
-    share: float = 1.0
+    reason: str = "every field was read"
+    alpha_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,9 @@ class SlideReport:
         Classes the differential net knows; empty where it did not run.
     reading : StopInfo
     corrected : CorrectedDifferential or None
-        The differential corrected for the nets' errors, of one slide; None where these are not known.
+        The differential corrected for the nets' errors; None where these are not known.
     test : BlastExcessTest or None
-        Of the blast count against false blasts, of one slide; None where the nets' errors are not known.
+        Of the blast count against false blasts; None where the nets' errors are not known.
     suspects : tuple of Suspect
         What of the counts lies outside the reference ranges; a slide of unknown cells says so first.
     notice : str
@@ -115,7 +115,7 @@ class SlideReport:
     @property
     def level(self) -> float:
         """Confidence of each interval; above 95 % where the slide may be looked at several times."""
-        return look_level(self.reading.share)
+        return look_level(self.reading.alpha_share)
 
     @property
     def unclassified_percent(self) -> float:
@@ -261,18 +261,18 @@ def _certainty(report: SlideReport) -> dict[str, object]:
         low, high = count.interval(name, report.level) if name in count.classes else (np.nan, np.nan)
         row |= {f"{name}_low": _rounded(low), f"{name}_high": _rounded(high)}
     corrected = report.corrected
-    above = dict(zip(report.rule.tiers, corrected.exceedance_prob[0], strict=True)) if corrected else {}
+    above = dict(zip(report.rule.tiers, corrected.exceedance_prob, strict=True)) if corrected else {}
     return row | {
         "interval_level": round(report.level, 6),
         "detection_limit": report.detection_limit,
         "possible_blasts": report.tally.n_possible_blasts if BLAST in count.classes else None,
         "flag_tier": flag.tier,
         "flag_p_value": five_digits(flag.p_value),
-        "expected_false_blasts": _rounded(test.expected[0]) if test else None,
-        "detectable_blast_percent": _rounded(test.detectable_percent[0]) if test else None,
+        "expected_false_blasts": _rounded(test.expected) if test else None,
+        "detectable_blast_percent": _rounded(test.detectable_percent) if test else None,
         **{f"blast_at_least_{tier:g}": _rounded(above.get(tier, np.nan), 4) for tier in report.rule.tiers},
         "n_fields_available": report.reading.n_available or None,
-        "stopped": report.reading.why,
+        "stopped": report.reading.reason,
     }
 
 
@@ -283,9 +283,9 @@ def _corrections(report: SlideReport) -> dict[str, object]:
     for name in (*COUNTED, BLAST):
         k = own.classes.index(name) if own and name in own.classes else None
         for part in ("percent", "low", "high"):
-            value = getattr(own, part)[0, k] if k is not None else np.nan
+            value = getattr(own, part)[k] if k is not None else np.nan
             row[f"{name}_corrected_{part}"] = _rounded(value)
-    row["correction"] = own.reasons[0] if own else "not known how these nets err"
+    row["correction"] = own.reason if own else "not known how these nets err"
     return row
 
 

@@ -65,7 +65,7 @@ def read_until_settled(
         looks = looks.next(tally.n_counted)
     stop = StopInfo(n, "every field was read", looks.error(1.0))
     if not settled(tally, stop):
-        stop = replace(stop, why="every field was read, not settled")
+        stop = replace(stop, reason="every field was read, not settled")
     return _in_order(results), stop
 
 

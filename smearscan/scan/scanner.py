@@ -1,13 +1,14 @@
 """The scanner: detect, crop, classify, hand back."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from smearscan.config import ScanConfig, scan_config
 from smearscan.detection import Detector
 from smearscan.differential import FlagRule, SlideReport, SlideTally, StopInfo, SuspectRule, report_slide
 from smearscan.differential.flag import is_settled
+from smearscan.differential.statistics.correction import Corrector
 from smearscan.errors import ConfigError, ImageError
 from smearscan.io import REDUCTIONS, Picture, Slide, find_slides, load_field
 from smearscan.results import Field, FieldFailure, FieldResult, Scale
@@ -76,8 +77,6 @@ class SmearScanner:
         self.suspect_rule = SuspectRule.of(own)  # a file of ranges that cannot be read is refused here
         self.classifier = classifier or CellClassifier.load(own)
         self.detector = detector or Detector.load(own.detector, own.device, own.engine)
-        card = self.classifier.calibration
-        self._errors = card.errors if card else None  # one object: what is computed of it is kept
         self.timer = StageTimer()
 
     @classmethod
@@ -275,11 +274,17 @@ class SmearScanner:
         width, has_blasts = self.config.resolve_width_percent, self.classifier.blast is not None
         return is_settled(report.flag, report.widest_interval, width, has_blasts)
 
+    @cached_property
+    def _corrector(self) -> Corrector | None:
+        """Corrects every slide's report; made for the first of them."""
+        card = self.classifier.calibration
+        return Corrector(card.errors) if card else None
+
     def _report(self, tally: SlideTally, scale: Scale, stop: StopInfo) -> SlideReport:
         rule, classes = FlagRule.of(self.config), self.classifier.classes
         with self.timer("report"):
             return report_slide(
-                tally, self.config.task, scale, rule, self.weights, classes, self._errors, stop,
+                tally, self.config.task, scale, rule, self.weights, classes, self._corrector, stop,
                 self.suspect_rule,
             )  # fmt: skip
 

@@ -20,6 +20,7 @@ from smearscan.differential.conclusions import report_slide
 from smearscan.differential.flag import FlagRule
 from smearscan.differential.slide_report import StopInfo
 from smearscan.differential.statistics.blast_excess import blast_excess
+from smearscan.differential.statistics.correction import Corrector
 from smearscan.differential.statistics.intervals import clopper_pearson
 from smearscan.differential.tally import SlideTally
 from smearscan.report.review import write_review
@@ -211,6 +212,7 @@ def drawn_counts(n: int, seed: int = 1) -> list[dict[str, Any]]:
 def test_counts_intervals_and_flag_are_python_s(browser: Any, tmp_path: Path, run: Any, known: bool) -> None:
     """Whole reports, with the naming errors known and not."""
     errors = drawn_run.errors() if known else None
+    corrector = Corrector(errors) if errors else None
     results = run[1][0][1]
     report = drawn_run.report("healthy", results, errors)
     file = write_review(tmp_path, drawn_run.facts(), [(report, results)], run[0], with_fields=False).files[0]
@@ -230,7 +232,7 @@ def test_counts_intervals_and_flag_are_python_s(browser: Any, tmp_path: Path, ru
     for case, (intervals, state, tier, reason, p_value, corrected, limit) in zip(cases, there, strict=True):
         tally = SlideTally("s", 1, 0, Counter(case["types"]), 0, case["possible"])
         here = report_slide(
-            tally, "both", Scale(0.1, "given"), FlagRule(), (), drawn_run.errors().classes[:-1], errors,
+            tally, "both", Scale(0.1, "given"), FlagRule(), (), drawn_run.errors().classes[:-1], corrector,
             StopInfo(1, "", case["share"]),
         )  # fmt: skip
         count = here.differential
@@ -242,7 +244,7 @@ def test_counts_intervals_and_flag_are_python_s(browser: Any, tmp_path: Path, ru
         assert limit == pytest.approx(count.not_excluded("blast", here.level))
         if here.corrected is not None:
             own = here.corrected
-            want = np.concatenate([own.percent[0], own.low[0], own.high[0]])
+            want = np.concatenate([own.percent, own.low, own.high])
             np.testing.assert_allclose(np.array(corrected, np.float64), want, rtol=2e-5, atol=2e-5)
     watched.close()
     assert watched.troubles == []

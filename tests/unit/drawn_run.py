@@ -13,6 +13,7 @@ from smearscan.differential.calibration_card import load_calibration, shipped_ca
 from smearscan.differential.conclusions import report_slide
 from smearscan.differential.flag import FlagRule
 from smearscan.differential.slide_report import SlideReport, StopInfo
+from smearscan.differential.statistics.correction import Corrector
 from smearscan.differential.statistics.misclassification import MisclassificationModel
 from smearscan.differential.tally import SlideTally
 from smearscan.report.run_facts import Network, RunFacts
@@ -109,9 +110,10 @@ def report(
 ) -> SlideReport:
     tally = SlideTally.of(name, results)
     reading = StopInfo(len(results))
+    corrector = None if known is None else Corrector(known)
     classes = errors().classes[:-1]
     scale = Scale(0.09, "red cells", 300)
-    return report_slide(tally, "both", scale, FlagRule(), ("net:000",), classes, known, reading)
+    return report_slide(tally, "both", scale, FlagRule(), ("net:000",), classes, corrector, reading)
 
 
 def renamed(run_: Slides, slide: str, field: str) -> Slides:

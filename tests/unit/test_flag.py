@@ -99,8 +99,8 @@ def judged(
     levels = FlagRule(**rule)
     slide = np.array([[total - blasts, 0, 0, blasts]], np.int64)
     count = DifferentialCount(COUNTED, slide[0, [0, 1, 3]])
-    test = blast_excess(slide, own, COUNTED, levels.level, levels.power)
-    return count, levels, test, correct_differential(slide, own, COUNTED, limits=levels.tiers)
+    test = blast_excess(slide, own, COUNTED, levels.level, levels.power)[0]
+    return count, levels, test, correct_differential(slide, own, COUNTED, limits=levels.tiers)[0]
 
 
 def by_test(blasts: int, total: int, own: MisclassificationModel = OWN, **rule: object) -> Flag:
@@ -134,11 +134,11 @@ def test_the_words_are_those_of_the_numbers() -> None:
     count, rule, test, corrected = judged(30, 200)
     reason = decide(count, rule, test, corrected).reason
     assert "15.0 % (95 % interval 10.4 to 20.7 %)" in reason
-    assert f"; {test.expected[0]:.1f} are expected" in reason
-    low, high, percent = (table[0, 3] for table in (corrected.low, corrected.high, corrected.percent))
+    assert f"; {test.expected:.1f} are expected" in reason
+    low, high, percent = (values[3] for values in (corrected.low, corrected.high, corrected.percent))
     assert f": an excess; corrected {percent:.1f} % ({low:.1f} to {high:.1f} %); 10 % or more" in reason
-    assert "p < 0.0001" in decide(count, rule, replace(test, p_value=np.array([9e-5])), corrected).reason
-    assert "p = 0.0012" in decide(count, rule, replace(test, p_value=np.array([0.00123])), corrected).reason
+    assert "p < 0.0001" in decide(count, rule, replace(test, p_value=9e-5), corrected).reason
+    assert "p = 0.0012" in decide(count, rule, replace(test, p_value=0.00123), corrected).reason
 
 
 def test_a_slide_is_cleared_only_where_blasts_would_have_been_found() -> None:
@@ -158,7 +158,7 @@ def test_a_slide_is_cleared_only_where_blasts_would_have_been_found() -> None:
         ),
         (np.nan, "insufficient", "; no share of blasts would be found in"),
     ):
-        found = decide(count, rule, replace(test, detectable_percent=np.array([share])), corrected)
+        found = decide(count, rule, replace(test, detectable_percent=share), corrected)
         assert found.state == state
         assert words in found.reason
     assert by_test(0, 200, min_detectable_percent=0.5).state == "insufficient"
@@ -179,7 +179,7 @@ def test_blasts_that_cannot_be_corrected_for_are_still_an_excess() -> None:
 
 
 def test_the_levels_of_the_test_are_the_rules() -> None:
-    at = judged(9, 200)[2].p_value[0]
+    at = judged(9, 200)[2].p_value
     assert by_test(9, 200, level=at * 1.01).state == "flagged"
     assert by_test(9, 200, level=at * 0.99).state != "flagged"
     assert by_test(30, 200, tiers=(5.0, 30.0)).tier == ">= 5 %"
@@ -218,8 +218,8 @@ def test_a_slide_of_monocytes_is_judged_by_the_errors_of_monocytes() -> None:
 
     def found(slide: list[int]) -> Flag:
         counts = np.array([slide], np.int64)
-        test = blast_excess(counts, OWN, COUNTED)
-        corrected = correct_differential(counts, OWN, COUNTED, limits=FlagRule().tiers)
+        test = blast_excess(counts, OWN, COUNTED)[0]
+        corrected = correct_differential(counts, OWN, COUNTED, limits=FlagRule().tiers)[0]
         return decide(DifferentialCount(CLASSES, counts[0]), FlagRule(), test, corrected)
 
     assert found([191, 0, 0, 9]).state == "flagged"
@@ -243,8 +243,8 @@ def test_many_possible_blasts_flag_a_slide_without_an_excess(
     possible: int, asked: int, share: float, flagged: bool
 ) -> None:
     seen = np.array([[250, 30, 0, 0]])
-    test = blast_excess(seen, OWN, COUNTED, 0.01, 0.95)
-    corrected = correct_differential(seen, OWN, COUNTED, limits=(10.0, 20.0))
+    test = blast_excess(seen, OWN, COUNTED, 0.01, 0.95)[0]
+    corrected = correct_differential(seen, OWN, COUNTED, limits=(10.0, 20.0))[0]
     count = DifferentialCount(COUNTED, np.array([250, 30, 0]))
     without = decide(count, FlagRule(), test, corrected, share)
     found = decide(count, FlagRule(), test, corrected, share, (possible, asked))

@@ -50,7 +50,7 @@ def test_reading_stops_at_the_first_look_that_is_settled(slide: Path) -> None:
     report, results = read(slide)
     assert 20 <= report.differential.total < 23  # the first look comes with the field that reaches 20 cells
     assert len(results) < 12
-    assert report.reading.why == f"settled after {len(results)} of 40 fields"
+    assert report.reading.reason == f"settled after {len(results)} of 40 fields"
     assert report.reading.n_available == 40
     assert report.level == pytest.approx(0.975)
     assert report.flag.state != "insufficient"
@@ -69,8 +69,8 @@ def test_a_narrower_interval_takes_more_looks(slide: Path) -> None:
         looks = 1
         while 20 * 2**looks <= report.differential.total:
             looks += 1
-        if report.reading.why.startswith("settled"):
-            assert report.reading.share == 0.5**looks
+        if report.reading.reason.startswith("settled"):
+            assert report.reading.alpha_share == 0.5**looks
             for name in report.differential.classes:
                 low, high = report.differential.interval(name, report.level)
                 assert high - low <= width
@@ -129,9 +129,9 @@ def test_nobody_hears_of_a_field_beyond_the_last_one(slide: Path, window: int) -
 def test_a_slide_that_cannot_be_settled_is_read_whole_and_says_so(slide: Path) -> None:
     report, results = read(slide, resolve_width_percent=1.0)
     assert len(results) == 40
-    assert report.reading.why == "every field was read, not settled"
+    assert report.reading.reason == "every field was read, not settled"
     assert report.differential.total == 111
-    assert report.reading.share == 0.5**4  # looks at 20, 40 and 80 cells, and one at the end
+    assert report.reading.alpha_share == 0.5**4  # looks at 20, 40 and 80 cells, and one at the end
     assert report.tally.n_failed == 3
 
 
@@ -139,8 +139,8 @@ def test_a_slide_that_cannot_be_settled_is_read_whole_and_says_so(slide: Path) -
 def test_few_leukocytes_are_read_whole_before_the_first_look(slide: Path, width: float, told: str) -> None:
     report, results = read(slide, first_look=500, resolve_width_percent=width)
     assert len(results) == 40
-    assert report.reading.why == f"every field was read{told}"
-    assert report.reading.share == 0.5
+    assert report.reading.reason == f"every field was read{told}"
+    assert report.reading.alpha_share == 0.5
 
 
 def test_without_leukocytes_the_slide_is_read_whole(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_without_leukocytes_the_slide_is_read_whole(tmp_path: Path) -> None:
     report, results = read(tmp_path)
     assert len(results) == 3
     assert (report.flag.state, report.flag.reason) == ("insufficient", "no leukocyte was counted")
-    assert report.reading.why == "every field was read, not settled"
+    assert report.reading.reason == "every field was read, not settled"
 
 
 def test_an_undecided_flag_keeps_reading(slide: Path) -> None:
@@ -162,7 +162,7 @@ def test_an_undecided_flag_keeps_reading(slide: Path) -> None:
 def test_one_net_alone_settles_too(slide: Path, task: str) -> None:
     report, results = read(slide, task=task)
     assert len(results) < 20
-    assert report.reading.why.startswith("settled")
+    assert report.reading.reason.startswith("settled")
     assert (report.flag.state == "insufficient") == (task == "differential")
 
 
@@ -171,11 +171,15 @@ def test_a_failed_field_counts_as_failed_where_it_was_met(slide: Path) -> None:
     failed = [r for r in results if isinstance(r, FieldFailure)]
     assert 0 < report.tally.n_failed == len(failed)
     assert report.tally.n_fields == len(results) - len(failed)
-    assert report.reading.why == f"settled after {len(results)} of 40 fields"
+    assert report.reading.reason == f"settled after {len(results)} of 40 fields"
 
 
 def test_unless_asked_every_field_is_read_at_once(slide: Path) -> None:
     report, results = next(scanner().scan_slides(slide))
     assert len(results) == 40
-    assert (report.reading.why, report.reading.share, report.level) == ("every field was read", 1.0, 0.95)
+    assert (report.reading.reason, report.reading.alpha_share, report.level) == (
+        "every field was read",
+        1.0,
+        0.95,
+    )
     assert report.reading.n_available == 40

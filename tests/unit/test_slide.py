@@ -14,6 +14,7 @@ from smearscan.differential.conclusions import report_slide
 from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL
 from smearscan.differential.flag import FlagRule
 from smearscan.differential.slide_report import COUNTED, SlideReport, StopInfo
+from smearscan.differential.statistics.correction import Corrector
 from smearscan.differential.statistics.intervals import exact_interval, upper_limit
 from smearscan.differential.tally import SlideTally
 from smearscan.results import Detections, FieldFailure, FieldResult, Scale
@@ -174,7 +175,7 @@ def test_the_rule_is_passed_on() -> None:
 
 # ---------------------------------------------------------------- with the nets' errors known
 
-OWN = errors(variation=0.2)
+OWN = Corrector(errors(variation=0.2))
 
 
 def slide_of(*counts: int, share: float = 1.0, **rule: object) -> SlideReport:
@@ -198,9 +199,9 @@ def test_with_known_errors_the_flag_is_a_test() -> None:
     assert (made.flag.state, made.flag.tier) == ("flagged", ">= 20 %")
     assert made.test is not None
     assert made.corrected is not None
-    assert made.flag.p_value == made.test.p_value[0]
+    assert made.flag.p_value == made.test.p_value
     assert made.corrected.classes == CLASSES
-    assert made.corrected.low[0, 3] < made.corrected.percent[0, 3] < made.corrected.high[0, 3]
+    assert made.corrected.low[3] < made.corrected.percent[3] < made.corrected.high[3]
     assert slide_of(190, 10, 0, 0).flag.state == "not flagged"
     assert slide_of(0, 0, 9, 0).flag.reason == "no leukocyte was counted"
 
@@ -234,11 +235,11 @@ def test_each_look_may_err_less() -> None:
         assert later.blast_interval[1] > one.blast_interval[1]
         assert one.corrected is not None
         assert later.corrected is not None
-        assert later.corrected.high[0, 3] > one.corrected.high[0, 3]
+        assert later.corrected.high[3] > one.corrected.high[3]
         assert one.test is not None
         assert later.test is not None
-        assert later.test.critical[0] >= one.test.critical[0]
-        assert later.test.p_value[0] == one.test.p_value[0]
+        assert later.test.critical >= one.test.critical
+        assert later.test.p_value == one.test.p_value
     assert second.blast_interval == exact_interval(10, 200, 0.9875)
 
 

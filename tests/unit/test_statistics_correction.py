@@ -8,7 +8,8 @@ from made_up import CLASSES, COUNTED, SHARES, errors, perfect
 from numpy.typing import NDArray
 
 from smearscan.differential.statistics.correction import (
-    CorrectedDifferential,
+    CorrectedDifferentials,
+    Corrector,
     correct_differential,
     unidentified,
 )
@@ -22,7 +23,7 @@ counts = st.lists(st.integers(0, 200), min_size=4, max_size=4).filter(lambda c: 
 
 def corrected(
     slides: object, own: MisclassificationModel, counted: tuple[str, ...] = COUNTED, **more: int
-) -> CorrectedDifferential:
+) -> CorrectedDifferentials:
     return correct_differential(np.array(slides, np.int64), own, counted, limits=(10, 20), **more)
 
 
@@ -116,7 +117,7 @@ def test_percentages_of_the_counted_classes_sum_to_100(slides: list[list[int]]) 
 SLIDES = np.array([[120, 40, 3, 40], [150, 50, 0, 2], [10, 180, 20, 10], [0, 0, 0, 90]])
 
 
-def assert_alike(one: CorrectedDifferential, other: CorrectedDifferential, noise: float = 1.5) -> None:
+def assert_alike(one: CorrectedDifferentials, other: CorrectedDifferentials, noise: float = 1.5) -> None:
     """Percentages are the same; intervals and probabilities up to what drawing leaves open."""
     np.testing.assert_allclose(one.percent, other.percent, atol=1e-6)
     for name in ("low", "high"):
@@ -125,10 +126,10 @@ def assert_alike(one: CorrectedDifferential, other: CorrectedDifferential, noise
 
 
 def turned(
-    found: CorrectedDifferential, slides: NDArray[np.int64], classes: NDArray[np.int64]
-) -> CorrectedDifferential:
+    found: CorrectedDifferentials, slides: NDArray[np.int64], classes: NDArray[np.int64]
+) -> CorrectedDifferentials:
     parts = (getattr(found, name)[slides][:, classes] for name in ("percent", "low", "high"))
-    return CorrectedDifferential(found.classes, *parts, found.exceedance_prob[slides], found.reasons)
+    return CorrectedDifferentials(found.classes, *parts, found.exceedance_prob[slides], found.reasons)
 
 
 def test_the_order_of_slides_and_of_classes_does_not_matter() -> None:
@@ -238,3 +239,16 @@ def test_intervals_hold_the_truth_of_simulated_slides(n: int, blasts: float) -> 
     naive = 100 * called[:, 3] / called[:, INSIDE].sum(axis=1)
     error = np.abs(found.percent[:, 3].mean() - 100 * blasts), np.abs(naive.mean() - 100 * blasts)
     assert error[0] < max(error[1], 1)
+
+
+def test_a_corrector_gives_every_slide_the_answer_it_has_alone() -> None:
+    """Its draws are made once: a slide corrected first, later or with others has the same numbers."""
+    corrector = Corrector(errors())
+    alone, again = (corrector.correct(SLIDES[:1], COUNTED, limits=(10,))[0] for _ in range(2))
+    once = correct_differential(SLIDES[:1], errors(), COUNTED, limits=(10,))[0]
+    for name in ("percent", "low", "high", "exceedance_prob"):
+        np.testing.assert_array_equal(getattr(alone, name), getattr(again, name))
+        np.testing.assert_array_equal(getattr(alone, name), getattr(once, name))
+    assert alone.percent.shape == alone.low.shape == (len(CLASSES),)
+    assert np.isnan(alone.withheld("unlike").percent).all()
+    assert alone.withheld("unlike").reason == "unlike"

@@ -9,7 +9,7 @@ from scipy.stats import beta, betabinom
 
 from smearscan.calibration.misclassification_fit import misclassification_model
 from smearscan.differential.statistics.blast_excess import (
-    BlastExcessTest,
+    BlastExcessTests,
     beta_of,
     blast_excess,
     cumulative,
@@ -20,7 +20,7 @@ from smearscan.differential.statistics.misclassification import Misclassificatio
 HEALTHY = ("neutrophil", "monocyte")
 
 
-def judged(slides: object, own: MisclassificationModel | None = None, **more: float) -> BlastExcessTest:
+def judged(slides: object, own: MisclassificationModel | None = None, **more: float) -> BlastExcessTests:
     own = own or errors(variation=0.2)
     return blast_excess(np.array(slides, np.int64).reshape(-1, len(own.classes)), own, COUNTED, **more)
 
@@ -140,7 +140,7 @@ def test_the_order_of_classes_and_slides_does_not_matter() -> None:
     other = errors(SHARES[order][:, [*order, 4]], classes=tuple(CLASSES[k] for k in order), variation=0.2)
     one = judged(slides)
     two = blast_excess(slides[rows][:, order], other, COUNTED)
-    for name in BlastExcessTest.__slots__:
+    for name in BlastExcessTests.__slots__:
         np.testing.assert_allclose(getattr(two, name), getattr(one, name)[rows], rtol=1e-7, atol=1e-12)
 
 

@@ -16,6 +16,7 @@ from smearscan.differential.count import DifferentialCount
 from smearscan.differential.flag import FlagRule
 from smearscan.differential.reference_ranges import KNOWN, SHIPPED, Range, ReferenceRanges, load_ranges
 from smearscan.differential.slide_report import SlideReport
+from smearscan.differential.statistics.correction import Corrector
 from smearscan.differential.statistics.range_tests import holm, misnamed_range_p_value, range_p_value
 from smearscan.differential.suspects import Suspect, SuspectRule, find_suspects
 from smearscan.differential.tally import SlideTally
@@ -211,7 +212,7 @@ def test_a_missing_file_of_ranges_is_named(tmp_path: Path) -> None:
 
 def report(types: dict[str, int], own: bool = True, **rule: float) -> SlideReport:
     tally = SlideTally("s", 1, 0, Counter(types))
-    known = errors(variation=0.2) if own else None
+    known = Corrector(errors(variation=0.2)) if own else None
     return report_slide(tally, "both", Scale(0.07, "red cells", 30), FlagRule(**rule), (), KINDS, known)
 
 

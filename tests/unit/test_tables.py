@@ -13,6 +13,7 @@ from made_up import CLASSES, KINDS, errors
 from smearscan.differential.conclusions import report_slide
 from smearscan.differential.flag import FlagRule
 from smearscan.differential.slide_report import COUNTED, SlideReport, StopInfo, report_frame
+from smearscan.differential.statistics.correction import Corrector
 from smearscan.differential.statistics.intervals import exact_interval
 from smearscan.differential.tally import SlideTally
 from smearscan.errors import ConfigError
@@ -111,7 +112,7 @@ def test_what_was_not_looked_for_is_empty_not_zero(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------- what is known of the nets' errors
 
-OWN = errors(variation=0.2)
+OWN = Corrector(errors(variation=0.2))
 
 
 def judged(*counts: int, reading: StopInfo | None = None, task: str = "both", **rule: object) -> pd.Series:  # type: ignore[type-arg]

@@ -41,21 +41,32 @@ ed.), with a few cells outside the denominator."""
 
 @dataclass(frozen=True, slots=True)
 class BlastExcessTest:
-    """The test of S slides.
+    """The test of one slide.
 
     Attributes
     ----------
-    rate_percent : ndarray, (S,) float64
+    rate_percent : float
         False blasts expected of 100 healthy cells of the slide's own composition.
-    expected : ndarray, (S,) float64
+    expected : float
         False blasts expected among the counted cells.
-    p_value : ndarray, (S,) float64
+    p_value : float
         Probability of as many cells called blast, or more, without any blast.
-    critical : ndarray, (S,) int64
+    critical : int
         Least count that is an excess at the level asked for; counted cells + 1 where no count would be.
-    detectable_percent : ndarray, (S,) float64
+    detectable_percent : float
         Blast share that would have been found with the power asked for; NaN where none would.
     """
+
+    rate_percent: float
+    expected: float
+    p_value: float
+    critical: int
+    detectable_percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class BlastExcessTests:
+    """Those of S slides: each number of :class:`BlastExcessTest` as an array, (S,)."""
 
     rate_percent: Floats
     expected: Floats
@@ -63,9 +74,8 @@ class BlastExcessTest:
     critical: Counts
     detectable_percent: Floats
 
-    def one(self, i: int) -> "BlastExcessTest":
-        """Return the test of slide `i` alone."""
-        return BlastExcessTest(*(getattr(self, name)[i : i + 1] for name in self.__slots__))
+    def __getitem__(self, i: int) -> BlastExcessTest:
+        return BlastExcessTest(*(getattr(self, name)[i].item() for name in self.__slots__))
 
 
 def blast_excess(
@@ -74,7 +84,7 @@ def blast_excess(
     counted: tuple[str, ...],
     level: float = 0.01,
     power: float = 0.95,
-) -> BlastExcessTest:
+) -> BlastExcessTests:
     """Test the blast counts of many slides.
 
     Parameters
@@ -90,7 +100,7 @@ def blast_excess(
 
     Returns
     -------
-    BlastExcessTest
+    BlastExcessTests
 
     Notes
     -----
@@ -109,7 +119,7 @@ def blast_excess(
     below = cumulative(n, a, b, np.maximum(observed, 1).max(initial=1))
     p_value = 1 - np.where(observed > 0, np.take_along_axis(below, observed[:, None] - 1, 1)[:, 0], 0.0)
     critical = _critical(n, a, b, level)
-    return BlastExcessTest(
+    return BlastExcessTests(
         100 * mean,
         n * mean,
         np.clip(p_value, 0.0, 1.0),

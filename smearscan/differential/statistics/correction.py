@@ -6,7 +6,6 @@ With two classes the estimate is the one of Rogan and Gladen (Am. J. Epidemiol. 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,17 +26,17 @@ _CHUNK = 512
 
 @dataclass(frozen=True, slots=True)
 class CorrectedDifferential:
-    """Corrected percentages of S slides; of each of T classes.
+    """Corrected percentages of one slide; of each of T classes.
 
     Attributes
     ----------
     classes : tuple of str, (T,)
-    percent, low, high : ndarray, (S, T) float64
+    percent, low, high : ndarray, (T,) float64
         Of the classes in the denominator in percent of all those, of the others per 100 of them; NaN where
         not identifiable.
-    exceedance_prob : ndarray, (S, L) float64
+    exceedance_prob : ndarray, (L,) float64
         Probability that the blast percentage is at or above each of L limits; NaN where not identifiable.
-    reasons : tuple of str, (S,)
+    reason : str
         Why a number is missing, in words; empty where none is.
     """
 
@@ -46,18 +45,31 @@ class CorrectedDifferential:
     low: Floats
     high: Floats
     exceedance_prob: Floats
-    reasons: tuple[str, ...]
-
-    def one(self, i: int) -> "CorrectedDifferential":
-        """Return the correction of slide `i` alone."""
-        parts = (getattr(self, name)[i : i + 1] for name in self.__slots__[1:])
-        return CorrectedDifferential(self.classes, *parts)
+    reason: str
 
     def withheld(self, reason: str) -> "CorrectedDifferential":
         """Return the correction without a number, where what is known of the nets does not hold."""
-        percent, low, high = (np.full_like(table, np.nan) for table in (self.percent, self.low, self.high))
-        nothing = np.full_like(self.exceedance_prob, np.nan)
-        return CorrectedDifferential(self.classes, percent, low, high, nothing, (reason,) * len(self.reasons))
+        percent, low, high = (np.full_like(values, np.nan) for values in (self.percent, self.low, self.high))
+        return CorrectedDifferential(
+            self.classes, percent, low, high, np.full_like(self.exceedance_prob, np.nan), reason
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedDifferentials:
+    """Those of S slides: each array of :class:`CorrectedDifferential` with slides first; S reasons."""
+
+    classes: tuple[str, ...]
+    percent: Floats
+    low: Floats
+    high: Floats
+    exceedance_prob: Floats
+    reasons: tuple[str, ...]
+
+    def __getitem__(self, i: int) -> CorrectedDifferential:
+        return CorrectedDifferential(
+            self.classes, self.percent[i], self.low[i], self.high[i], self.exceedance_prob[i], self.reasons[i]
+        )
 
 
 def unidentified(errors: MisclassificationModel) -> dict[str, str]:
@@ -72,29 +84,27 @@ def unidentified(errors: MisclassificationModel) -> dict[str, str]:
     return told
 
 
-def correct_differential(
-    counts: NDArray[np.int64], errors: MisclassificationModel, counted: tuple[str, ...], level: float = 0.95,
-    limits: tuple[float, ...] = (), draws: int = 1000, seed: int = 0,
-) -> CorrectedDifferential:  # fmt: skip
-    """Correct the differentials of many slides.
+class Corrector:
+    """Corrects the differentials of slides that were named with the same errors.
+
+    It owns what is drawn before any count is known, so that every slide of a card is corrected with the same
+    possible matrices, drawn and inverted once.
 
     Parameters
     ----------
-    counts : ndarray, (S, T) int64
-        Cells by name, in the order of ``errors.classes``; cells left unclassified are not among them.
     errors : MisclassificationModel
-    counted : tuple of str
-        Classes of the denominator.
-    level : float
-        Of the intervals.
-    limits : tuple of float, (L,)
-        Blast percentages whose exceedance is asked for.
     draws, seed : int
         Possible matrices and shares drawn.
 
-    Returns
-    -------
-    CorrectedDifferential
+    Attributes
+    ----------
+    errors : MisclassificationModel
+    mean_inverse, mean_weight : ndarray, (T, T) and (T,) float64
+        Inverse of the mean matrix, and what a class weighs.
+    weighted_inverses : ndarray, (draws, T, T) float32
+        Possible inverse matrices, each column times what its class weighs.
+    generator_state : dict
+        Of the random generator when counts are drawn.
 
     Notes
     -----
@@ -103,73 +113,64 @@ def correct_differential(
     not known are taken as named. Negative solutions mean a class that is not there: they are set to 0, and
     shares sum to 100 again.
     """
-    inverse, weight, drawn = _possible(errors, draws, seed)
-    rng = np.random.default_rng()
-    rng.bit_generator.state = drawn
-    mean_inverse, mean_weight = _inverse(_as_named(errors.mean[None], errors), errors.mean_recall[None])
-    inside = np.array([name in counted for name in errors.classes])
-    n_slides = len(counts)
-    percent = _shares(_start(counts), mean_inverse[0], mean_weight[0], inside)
-    low, high = np.empty_like(percent), np.empty_like(percent)
-    above = np.full((n_slides, len(limits)), np.nan)
-    ends = [round((draws - 1) * tail) for tail in ((1 - level) / 2, (1 + level) / 2)]
-    for begin in range(0, n_slides, _CHUNK):
-        part = slice(begin, begin + _CHUNK)
-        lower, upper = _bounds(counts[part], inverse, weight, inside, rng)
-        if limits and BLAST in errors.classes:
-            k = errors.classes.index(BLAST)
-            reached = (lower[:, k, :, None] >= np.array(limits)).mean(axis=1)
-            above[part] = (reached + (upper[:, k, :, None] >= np.array(limits)).mean(axis=1)) / 2
-        lower.partition(ends[0], axis=2)
-        upper.partition(ends[1], axis=2)
-        low[part], high[part] = lower[:, :, ends[0]], upper[:, :, ends[1]]
-    low, high = np.minimum(low, percent), np.maximum(high, percent)
-    reasons = _withhold(counts, errors, counted, percent, low, high, above)
-    return CorrectedDifferential(errors.classes, percent, low, high, above, reasons)
+
+    def __init__(self, errors: MisclassificationModel, draws: int = 1000, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        rows, recall = _as_named(errors.rows(draws, rng), errors), errors.recall(draws, rng)
+        inverse, weight = _inverse(rows, recall)
+        mean_inverse, mean_weight = _inverse(_as_named(errors.mean[None], errors), errors.mean_recall[None])
+        self.errors = errors
+        self.mean_inverse, self.mean_weight = mean_inverse[0], mean_weight[0]
+        self.weighted_inverses: Singles = np.asarray(inverse * weight[:, None, :], np.float32)
+        self.generator_state: dict[str, Any] = dict(rng.bit_generator.state)
+
+    def correct(
+        self, counts: NDArray[np.int64], counted: tuple[str, ...], level: float = 0.95,
+        limits: tuple[float, ...] = (),
+    ) -> CorrectedDifferentials:  # fmt: skip
+        """Correct many slides; each is corrected as if it were the only one, but for the shares drawn.
+
+        Parameters
+        ----------
+        counts : ndarray, (S, T) int64
+            Cells by name, in the order of ``errors.classes``; cells left unclassified are not among them.
+        counted : tuple of str
+            Classes of the denominator.
+        level : float
+            Of the intervals.
+        limits : tuple of float, (L,)
+            Blast percentages whose exceedance is asked for.
+        """
+        rng = np.random.default_rng()
+        rng.bit_generator.state = self.generator_state
+        classes, draws = self.errors.classes, len(self.weighted_inverses)
+        inside = np.array([name in counted for name in classes])
+        n_slides = len(counts)
+        percent = _shares(_start(counts), self.mean_inverse, self.mean_weight, inside)
+        low, high = np.empty_like(percent), np.empty_like(percent)
+        above = np.full((n_slides, len(limits)), np.nan)
+        ends = [round((draws - 1) * tail) for tail in ((1 - level) / 2, (1 + level) / 2)]
+        for begin in range(0, n_slides, _CHUNK):
+            part = slice(begin, begin + _CHUNK)
+            lower, upper = _bounds(counts[part], self.weighted_inverses, inside, rng)
+            if limits and BLAST in classes:
+                k = classes.index(BLAST)
+                reached = (lower[:, k, :, None] >= np.array(limits)).mean(axis=1)
+                above[part] = (reached + (upper[:, k, :, None] >= np.array(limits)).mean(axis=1)) / 2
+            lower.partition(ends[0], axis=2)
+            upper.partition(ends[1], axis=2)
+            low[part], high[part] = lower[:, :, ends[0]], upper[:, :, ends[1]]
+        low, high = np.minimum(low, percent), np.maximum(high, percent)
+        reasons = _withhold(counts, self.errors, counted, percent, low, high, above)
+        return CorrectedDifferentials(classes, percent, low, high, above, reasons)
 
 
-@dataclass(frozen=True, slots=True)
-class CorrectionDraws:
-    """What :func:`correct_differential` draws of a model before it knows any count, for who repeats it.
-
-    Attributes
-    ----------
-    mean_inverse, mean_weight : ndarray, (T, T) and (T,) float64
-        Of the mean matrix.
-    ways : ndarray, (draws, T, T) float32
-        Possible inverse matrices, each column times what its class weighs.
-    state : dict
-        Of the random generator when counts are drawn.
-    """
-
-    mean_inverse: Floats
-    mean_weight: Floats
-    ways: Singles
-    state: dict[str, Any]
-
-
-def correction_draws(errors: MisclassificationModel, draws: int = 1000, seed: int = 0) -> CorrectionDraws:
-    """Draw as :func:`correct_differential` does; see there."""
-    inverse, weight, state = _possible(errors, draws, seed)
-    mean_inverse, mean_weight = _inverse(_as_named(errors.mean[None], errors), errors.mean_recall[None])
-    ways = np.asarray(inverse * weight[:, None, :], np.float32)
-    return CorrectionDraws(mean_inverse[0], mean_weight[0], ways, state)
-
-
-@lru_cache(maxsize=4)
-def _possible(errors: MisclassificationModel, draws: int, seed: int) -> tuple[Floats, Floats, dict[str, Any]]:
-    """Draw possible matrices and invert them; kept, as they are the same for all slides of one card.
-
-    Returns
-    -------
-    inverse, weight : ndarray
-        See :func:`_inverse`.
-    state : dict
-        Of the random generator afterwards.
-    """
-    rng = np.random.default_rng(seed)
-    rows, recall = _as_named(errors.rows(draws, rng), errors), errors.recall(draws, rng)
-    return *_inverse(rows, recall), dict(rng.bit_generator.state)
+def correct_differential(
+    counts: NDArray[np.int64], errors: MisclassificationModel, counted: tuple[str, ...], level: float = 0.95,
+    limits: tuple[float, ...] = (), draws: int = 1000, seed: int = 0,
+) -> CorrectedDifferentials:  # fmt: skip
+    """Correct slides once, by a :class:`Corrector` that is not kept; see there."""
+    return Corrector(errors, draws, seed).correct(counts, counted, level, limits)
 
 
 def _as_named(rows: Floats, errors: MisclassificationModel) -> Floats:
@@ -194,26 +195,20 @@ def _start(counts: NDArray[np.int64]) -> Floats:
 
 
 def _bounds(
-    counts: NDArray[np.int64],
-    inverse: Floats,
-    weight: Floats,
-    inside: NDArray[np.bool_],
-    rng: np.random.Generator,
+    counts: NDArray[np.int64], weighted: Singles, inside: NDArray[np.bool_], rng: np.random.Generator
 ) -> tuple[Singles, Singles]:
     """Draws of each slide's percentages, (S, T, draws), for the lower and for the upper limit.
 
     As in the exact interval of a binomial, whose limits are beta quantiles with one more cell outside the
     class (lower) or inside it (upper): the cell that counting might have seen next.
     """
-    draws = len(inverse)
-    shape = np.broadcast_to(np.asarray(counts + 0.01, np.float32), (draws, *counts.shape))
+    shape = np.broadcast_to(np.asarray(counts + 0.01, np.float32), (len(weighted), *counts.shape))
     gammas = rng.standard_gamma(shape, dtype=np.float32)
     more = rng.standard_exponential(gammas.shape[:2], dtype=np.float32)[:, :, None]
-    whole_way = np.asarray(inverse * weight[:, None, :], np.float32)
-    solved = gammas @ whole_way
+    solved = gammas @ weighted
     within = inside.astype(np.float32)
     whole = (np.maximum(solved, 0) @ within)[:, :, None]
-    own = np.maximum(np.diagonal(whole_way, axis1=1, axis2=2), 0)[:, None, :]
+    own = np.maximum(np.diagonal(weighted, axis1=1, axis2=2), 0)[:, None, :]
     lower = _percent(solved, whole + more * own)
     upper = _percent(solved + more * own, whole + more * own * within)
     return lower, upper

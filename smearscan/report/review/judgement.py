@@ -12,7 +12,7 @@ import numpy as np
 
 from smearscan.differential.flag import FlagRule
 from smearscan.differential.statistics.blast_excess import reference_shares
-from smearscan.differential.statistics.correction import correction_draws, unidentified
+from smearscan.differential.statistics.correction import Corrector, unidentified
 from smearscan.differential.statistics.misclassification import MisclassificationModel
 from smearscan.taxonomy import BLAST
 
@@ -37,7 +37,7 @@ def judgement(
 
 
 def _errors(errors: MisclassificationModel) -> dict[str, Any]:
-    drawn = correction_draws(errors)
+    corrector = Corrector(errors)
     return {
         "classes": list(errors.classes),
         "labeled": errors.labeled.tolist(),
@@ -47,11 +47,11 @@ def _errors(errors: MisclassificationModel) -> dict[str, Any]:
         "variation_high": errors.overdispersion_high,
         "reference": reference_shares(errors, np.array(errors.classes) == BLAST).tolist(),
         "unidentified": unidentified(errors),
-        "mean_inverse": drawn.mean_inverse.tolist(),
-        "mean_weight": drawn.mean_weight.tolist(),
-        "draws": len(drawn.ways),
-        "ways": base64.b64encode(np.asarray(drawn.ways, "<f4").tobytes()).decode(),
-        "generator": _generator(drawn.state),
+        "mean_inverse": corrector.mean_inverse.tolist(),
+        "mean_weight": corrector.mean_weight.tolist(),
+        "draws": len(corrector.weighted_inverses),
+        "ways": base64.b64encode(np.asarray(corrector.weighted_inverses, "<f4").tobytes()).decode(),
+        "generator": _generator(corrector.generator_state),
     }
 
 
