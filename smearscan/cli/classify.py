@@ -43,11 +43,15 @@ def command(
     diagnosis. Exit code 0: done; 1: some pictures could not be read; 2: wrong usage.
     """
     from smearscan.config import scan_config
-    from smearscan.io.folders import find_slides
+    from smearscan.errors import ImageError
+    from smearscan.io.folders import survey
     from smearscan.report.tables import write_csv
 
     writable(out, "--out")
-    paths = [path for slide in find_slides(crops) for path in slide.paths]
+    found = survey(crops, with_copies=True)
+    paths = [path for slide in found.slides for path in slide.paths]
+    if not paths:
+        raise ImageError(found.slides[0].failures[0].reason)
     config = scan_config(config_file, **settings, **stages(pairs))
 
     from smearscan.cli.console import err
@@ -62,6 +66,9 @@ def command(
     table, failures = _named(scanner, sets, crops, len(paths))
     write_csv(table, out)
     _summary(table, meanings)
+    failures += [failure.reason for slide in found.slides for failure in slide.failures]
+    for told in found.passed_over:
+        err.print(f"passed over: {told}", markup=False)
     for reason in failures:
         err.print(f"failed: {reason}", style="red", markup=False)
     err.print(f"written: {out}", markup=False)

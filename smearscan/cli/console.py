@@ -112,7 +112,8 @@ def print_slides(reports: Iterable[SlideReport], to_stderr: bool = False) -> Non
         name = _shortened(printable(line.slide), _WIDTHS[0])
         show(name, f"{line.counted:>8}", f"{no_name:>8}", blasts, line.flag)
         abnormal = [s.reason for s in report.suspects if s.name not in (UNKNOWN, BLASTS)]
-        for text in (line.why, *abnormal):
+        doubts = [f"doubt: {doubt.reason}" for doubt in report.doubts]
+        for text in (line.why, *abnormal, *doubts):
             for row in textwrap.wrap(text, 76):
                 click.echo(f"   {row}", err=to_stderr)
 

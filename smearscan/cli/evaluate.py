@@ -55,7 +55,7 @@ def detector(
     """Measure the detector: fields of every data set, scale given and measured, and what else is asked."""
     from smearscan.detection.detector import Detector
     from smearscan.experiments import measure_detector as measure
-    from smearscan.io.decode import SUFFIXES
+    from smearscan.io.kinds import SUFFIXES
     from smearscan.training.annotated_fields import read_site
     from smearscan.training.exported_sets import load_detector_training
 

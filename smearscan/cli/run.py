@@ -1,7 +1,7 @@
 """``smearscan run``."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,7 +86,7 @@ def command(
     from smearscan.cli.after_scan import export_kinds
     from smearscan.cli.console import account, logging_to_terminal, voice
     from smearscan.config import scan_config
-    from smearscan.io.folders import find_slides
+    from smearscan.io.folders import survey
     from smearscan.io.naming import OutputNames, Pseudonyms
 
     wanted = export_kinds(kinds)
@@ -99,12 +99,15 @@ def command(
     if resume and targets.run is None:
         raise ConfigError("--resume: with the report on a pipe, give the run folder with --run")
     names = OutputNames(slides, Pseudonyms.read(keyfile) if keyfile else None)
-    found = find_slides(slides)
+    found = survey(slides, one_slide)
     config = scan_config(config_file, **settings, **stages(pairs))
 
     with logging_to_terminal(quiet, verbose), stop_on_sigterm():
         say = voice(quiet)
-        found = _as_one_slide(slides, found) if one_slide else _told_if_flat(slides, found, say)
+        for told in found.passed_over:
+            say(f"passed over: {told}")
+        if not one_slide:
+            _tell_if_flat(slides, found.slides, say)
 
         from smearscan.cli.run_scan import scan_and_write
         from smearscan.runtime.batches import usable_cores
@@ -114,7 +117,7 @@ def command(
         scanner = SmearScanner.load(config)
         watch = Stopwatch()
         outcome = scan_and_write(
-            scanner, found, names, targets, root=slides, resume=resume, for_excel=excel, say=say,
+            scanner, found.slides, names, targets, root=slides, resume=resume, for_excel=excel, say=say,
             show=not quiet,
         )  # fmt: skip
         say(NOTICE)
@@ -123,14 +126,7 @@ def command(
     sys.exit(outcome.exit_code)
 
 
-def _as_one_slide(root: Path, found: list["Slide"]) -> list["Slide"]:
-    """Take all pictures as fields of one slide, named as the folder."""
-    from smearscan.io.folders import Slide
-
-    return [Slide(root.absolute().name or "slide", tuple(path for slide in found for path in slide.paths))]
-
-
-def _told_if_flat(root: Path, found: list["Slide"], say: Callable[[str], None]) -> list["Slide"]:
+def _tell_if_flat(root: Path, found: Sequence["Slide"], say: Callable[[str], None]) -> None:
     """Say that loose pictures are slides of their own: a patient's folder is easily given for SLIDES."""
     loose = [slide for slide in found if len(slide.paths) == 1 and slide.paths[0].parent == root]
     if len(loose) > 1:
@@ -138,4 +134,3 @@ def _told_if_flat(root: Path, found: list["Slide"], say: Callable[[str], None]) 
             f"{len(loose)} pictures lie in {root.name or root} itself: each is read as a slide of one field. "
             "Are they fields of one slide? Then add --one-slide."
         )
-    return found

@@ -11,6 +11,7 @@ from smearscan.cli.after_scan import facts_of, make_exports, make_review
 from smearscan.cli.console import print_slides, progress
 from smearscan.cli.run_targets import Targets
 from smearscan.cli.stopping import STOPPED_BY_KEYBOARD, STOPPED_BY_SIGTERM, Terminated
+from smearscan.doubts import counted
 from smearscan.errors import OutputError, SmearscanError
 from smearscan.io import write_image
 from smearscan.io.folders import Slide
@@ -79,8 +80,6 @@ def scan_and_write(
         stop = _write(scanner, targets, folder, root, for_excel, say) or stop
         if show:
             print_slides(read_reports(folder), to_stderr=targets.report == STDOUT)
-        for doubt in done.doubts if done else ():
-            say(f"doubtful scale: {doubt}")
         if stop:
             return _ended(stop, folder, stored, len(slides), say, kept=targets.run is not None)
         return _judged(folder, done, say)
@@ -152,19 +151,24 @@ def _ended(stop: Stop | None, folder: Path, stored: int, n: int, say: Say, kept:
 
 def _judged(folder: Path, done: RunSummary | None, say: Say) -> Outcome:
     """Exit code of a run that went through, in words."""
-    n_failed = n_fields = n_cells = 0
+    n_failed = n_fields = n_cells = n_in_doubt = 0
     for report in read_reports(folder):
         for failure in report.tally.failures:
             say(f"failed: {failure.reason}")
         n_failed += report.tally.n_failed
         n_fields += report.tally.n_fields
         n_cells += report.n_leukocytes
+        n_in_doubt += bool(report.doubts)
     if n_failed:
         reason = f"{n_failed} of {n_failed + n_fields} fields could not be read"
         if done and done.broken:
             reason += f", {_several(done.broken)} not at all: --resume tries again"
     else:
         reason = "every field was read"
+    if n_in_doubt:
+        reason += (
+            f"; {counted(n_in_doubt, 'slide has', 'slides have')} doubts ('doubt_reasons' in the report)"
+        )
     say(f"exit code {int(n_failed > 0)}: {reason}")
     return Outcome(int(n_failed > 0), reason, n_failed + n_fields, n_cells)
 

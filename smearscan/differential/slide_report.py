@@ -14,6 +14,7 @@ from smearscan.differential.statistics.correction import CorrectedDifferential
 from smearscan.differential.statistics.group_sequential import look_level
 from smearscan.differential.suspects import Suspect
 from smearscan.differential.tally import SlideTally
+from smearscan.doubts import Doubt
 from smearscan.results import Scale, five_digits
 from smearscan.taxonomy import (
     BLAST,
@@ -76,6 +77,8 @@ class SlideReport:
         Of the blast count against false blasts; None where the nets' errors are not known.
     suspects : tuple of Suspect
         What of the counts lies outside the reference ranges; a slide of unknown cells says so first.
+    doubts : tuple of Doubt
+        What was read and should not be believed unlooked.
     notice : str
     """
 
@@ -90,6 +93,7 @@ class SlideReport:
     corrected: CorrectedDifferential | None = None
     test: BlastExcessTest | None = None
     suspects: tuple[Suspect, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
     notice: str = NOTICE
 
     @property
@@ -239,6 +243,8 @@ def report_row(report: SlideReport) -> dict[str, object]:
     return row | {
         "suspect": ";".join(suspect.name for suspect in report.suspects),
         "suspect_reasons": "; ".join(suspect.reason for suspect in report.suspects),
+        "doubt": ";".join(doubt.name for doubt in report.doubts),
+        "doubt_reasons": "; ".join(doubt.reason for doubt in report.doubts),
     }
 
 

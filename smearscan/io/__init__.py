@@ -2,7 +2,6 @@
 
 from smearscan.io.decode import (
     REDUCTIONS,
-    SUFFIXES,
     as_rgb,
     longest_side,
     read_image,
@@ -12,6 +11,7 @@ from smearscan.io.decode import (
 )
 from smearscan.io.fields import Picture, load_field
 from smearscan.io.folders import Slide, find_slides
+from smearscan.io.kinds import SUFFIXES
 from smearscan.io.streams import read_ahead, windows
 
 __all__ = [

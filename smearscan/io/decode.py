@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 from smearscan.errors import ImageError
 from smearscan.io.icc import to_srgb
 from smearscan.io.jpeg import decode_jpeg
+from smearscan.io.kinds import SUFFIXES, told_kind
 from smearscan.io.limits import MAX_PIXELS, MIN_SIDE_PX, check_size
 from smearscan.io.samples import to_rgb8, turned_upright
 
@@ -22,7 +23,6 @@ __all__ = [
     "MAX_PIXELS",
     "MIN_SIDE_PX",
     "REDUCTIONS",
-    "SUFFIXES",
     "Rgb",
     "as_rgb",
     "checked",
@@ -36,8 +36,6 @@ __all__ = [
 Rgb = NDArray[np.uint8]
 S = TypeVar("S")
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
-
 REDUCTIONS = (1, 2, 4, 8)
 """By how much a JPEG's sides can be reduced while it is decoded."""
 
@@ -45,17 +43,6 @@ _FORMATS = ("BMP", "JPEG", "PNG", "TIFF")
 """All that Pillow is let look at: some of its other readers start programs."""
 
 _ORIENTATION = 0x0112  # EXIF tag
-_UNREAD = {
-    b"RIFF": "WebP",
-    b"GIF8": "GIF",
-    b"\x00\x00\x00\x0cjP": "JPEG-2000",
-    b"\xff\x4f\xff\x51": "JPEG-2000",
-    b"\xff\x0a": "JPEG XL",
-    b"%PDF": "PDF",
-    b"8BPS": "Photoshop",
-    b"PK\x03\x04": "archive",
-}
-"""How files begin that users take for pictures that are read."""
 
 
 def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Rgb:
@@ -233,9 +220,7 @@ def _decode_whole(data: bytes, name: str, max_pixels: int) -> Rgb:
         return decode_tiff(data, name, max_pixels)
     if data[:2] == b"BM":
         return _decode_bmp(data, name, max_pixels)
-    kind = next((kind for start, kind in _UNREAD.items() if data.startswith(start)), None)
-    if data[4:8] == b"ftyp":
-        kind = "HEIC or AVIF"
+    kind = told_kind(data)
     told = f"a {kind} file is not read" if kind else "neither JPEG, PNG, TIFF nor BMP"
     raise ImageError(f"{name}: is no readable picture ({told}); save it as one of {', '.join(SUFFIXES)}")
 

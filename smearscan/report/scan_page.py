@@ -34,6 +34,7 @@ def _slide(report: SlideReport) -> dict[str, Any]:
         "n_unclassified": report.n_unclassified,
         "level": f"{100 * report.level:.4g} %",
         "classes": _classes(report),
+        "doubts": [doubt.reason for doubt in report.doubts],
         "failures": [failure.reason for failure in report.tally.failures],
         "reason": report.flag.reason if report.is_like_labeled else "",
         "scale": f"{scale.um_per_px:.4g} um a pixel ({source.get(scale.source, 'by ' + scale.source)})",

@@ -9,16 +9,17 @@ from typing import Any
 
 from smearscan import __version__
 from smearscan.differential import SlideReport
+from smearscan.doubts import Doubt
 from smearscan.errors import OutputError
 from smearscan.io import Slide, find_slides
 from smearscan.io.content import file_stamps, files_sha256
 from smearscan.io.naming import OutputNames
 from smearscan.results import FieldFailure, FieldResult
-from smearscan.rulers import measure_slide_scale
 from smearscan.runtime import usable_cores
 from smearscan.scan.pipeline import OnField
 from smearscan.scan.run_folder import RunFolder
 from smearscan.scan.scanner import OnProgress, SmearScanner
+from smearscan.scan.slide_doubts import doubts_of_given_scale
 from smearscan.scan.slide_file import FieldItems
 
 OnSlide = Callable[[SlideReport], None]
@@ -26,8 +27,6 @@ OnSlide = Callable[[SlideReport], None]
 _LOG = logging.getLogger(__name__)
 
 _CHANGE_NO_ANSWER = {"window", "workers", "read_ahead"}
-_MOST_APART = 1.25
-"""So many times may a given scale differ from the measured one: red cells differ by patient."""
 _KNOWN_BY_CONTENT = {"detector", "blast", "differential", "calibration", "reference_ranges"}
 
 
@@ -41,14 +40,11 @@ class RunSummary:
         Slides of the run, and those of them that an earlier run had read.
     broken : tuple of str
         Slides that could not be scanned at all; the next ``--resume`` tries them again.
-    doubts : tuple of str
-        Sentences about scales that were given and that the red cells contradict.
     """
 
     n_slides: int
     n_kept: int
     broken: tuple[str, ...] = ()
-    doubts: tuple[str, ...] = ()
 
 
 def run_slides(
@@ -135,7 +131,7 @@ def scan_into(
         If the disk is full or the folder closed.
     """
     kept = {slide.slide_id for slide in slides if _is_kept(state, slide, names)}
-    broken, doubts = [], []
+    broken = []
     for slide in slides:
         if slide.slide_id in kept:
             for _ in slide.paths if on_progress else ():
@@ -144,12 +140,10 @@ def scan_into(
         report, is_whole = _scan_slide_into(state, scanner, slide, names, on_field, on_progress)
         if not is_whole:
             broken.append(report.slide_id)
-        if doubt := _doubt_of_scale(scanner, slide, report):
-            doubts.append(doubt)
         if on_slide:
             on_slide(report)
     state.finish()
-    return RunSummary(len(slides), len(kept), tuple(broken), tuple(doubts))
+    return RunSummary(len(slides), len(kept), tuple(broken))
 
 
 def answer_settings(scanner: SmearScanner, names: OutputNames | None = None) -> dict[str, Any]:
@@ -204,6 +198,7 @@ def _scan_slide_into(
         whole = False
     else:
         whole = True
+        report = replace(report, doubts=(*report.doubts, *_doubts_of_scale(scanner, slide)))
     if file_stamps(slide.paths) != before:
         _LOG.warning("%s: its pictures changed while they were read", slide.slide_id)
         key = ""
@@ -225,23 +220,23 @@ def as_written(report: SlideReport, fields: FieldItems, names: OutputNames) -> t
 
     failures = tuple(f for f in map(renamed, report.tally.failures) if isinstance(f, FieldFailure))
     tally = replace(report.tally, slide_id=slide_id, failures=failures)
-    return replace(report, tally=tally), [renamed(item) for item in fields]
+    doubts = tuple(_renamed_doubt(doubt, names) for doubt in report.doubts)
+    return replace(report, tally=tally, doubts=doubts), [renamed(item) for item in fields]
 
 
-def _doubt_of_scale(scanner: SmearScanner, slide: Slide, report: SlideReport) -> str:
-    """Measure a slide whose scale was given all the same; a sentence where its red cells contradict it."""
+def _renamed_doubt(doubt: Doubt, names: OutputNames) -> Doubt:
+    reason = doubt.reason
+    for path in sorted(doubt.paths, key=lambda path: -len(str(path))):  # of two, one may begin with the other
+        reason = names.text(reason, path)
+    return replace(doubt, reason=reason, paths=tuple(map(names.field, doubt.paths)))
+
+
+def _doubts_of_scale(scanner: SmearScanner, slide: Slide) -> tuple[Doubt, ...]:
     given = scanner.config.um_per_px
     if given is None:
-        return ""
+        return ()
     with scanner.timer("scale"):
-        measured = measure_slide_scale(scanner.detector, slide.paths, scanner.config.ruler_fields)
-    apart = max(given / measured.um_per_px, measured.um_per_px / given)
-    if measured.source != "red cells" or apart <= _MOST_APART:
-        return ""
-    return (
-        f"{report.slide_id}: {given:g} um a pixel were given, its red cells say {measured.um_per_px:.3g}; "
-        "leave --um-per-px out, or give the right value"
-    )
+        return doubts_of_given_scale(scanner.detector, slide, given, scanner.config.ruler_fields)
 
 
 def _is_kept(state: RunFolder, slide: Slide, names: OutputNames) -> bool:
@@ -251,7 +246,10 @@ def _is_kept(state: RunFolder, slide: Slide, names: OutputNames) -> bool:
 
 def _key(state: RunFolder, slide: Slide, names: OutputNames) -> str:
     fields = [names.field(path).as_posix() for path in slide.paths]
-    return state.key(names.slide(slide.slide_id), fields, files_sha256(slide.paths, usable_cores()))
+    beside = [_renamed_doubt(doubt, names).reason for doubt in slide.doubts]
+    beside += [names.text(failure.reason, failure.path) for failure in slide.failures]
+    digests = files_sha256(slide.paths, usable_cores())
+    return state.key(names.slide(slide.slide_id), fields, digests, beside)
 
 
 def _sha256(text: str) -> str:

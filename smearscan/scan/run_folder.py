@@ -130,7 +130,9 @@ class RunFolder:
                 part.unlink()
         self._write(finished=False)
 
-    def key(self, slide_id: str, names: Sequence[str], digests: Sequence[str]) -> str:
+    def key(
+        self, slide_id: str, names: Sequence[str], digests: Sequence[str], beside: Sequence[str] = ()
+    ) -> str:
         """Hash of all that a slide's result depends on; empty where a picture cannot be read.
 
         Parameters
@@ -138,10 +140,12 @@ class RunFolder:
         slide_id : str
         names, digests : sequence of str
             Of its pictures: the paths relative to the scanned folder, and the SHA-256 of each.
+        beside : sequence of str
+            What else its report says of its folder.
         """
         if not all(digests):
             return ""
-        told = [self._record.settings, slide_id, list(zip(names, digests, strict=True))]
+        told = [self._record.settings, slide_id, list(zip(names, digests, strict=True)), list(beside)]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode("ascii")).hexdigest()
 
     def has_file(self, slide_id: str) -> bool:

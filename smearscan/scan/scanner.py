@@ -1,6 +1,7 @@
 """The scanner: detect, crop, classify, hand back."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -224,7 +225,8 @@ class SmearScanner:
         Returns
         -------
         SlideReport, list of FieldResult or FieldFailure
-            The report, and the results of its fields, those that were read, in the order of their names.
+            The report, and the results of its fields, those that were read, in the order of their names;
+            what lies in its folder and is not read follows as failures.
         """
         scale = self.measure_scale(slide)
         one_by_one = self.config.until_resolved
@@ -240,16 +242,20 @@ class SmearScanner:
             results, stop = read_until_settled(slide, scan, settled, self.config.first_look)
         else:
             results, stop = read_all(slide, scan)
-        return self._report(SlideTally.of(slide.slide_id, results), scale, stop), results
+        results += slide.failures
+        report = self._report(SlideTally.of(slide.slide_id, results), scale, stop)
+        return replace(report, doubts=slide.doubts), results
 
     def report_unread(
         self, slide: Slide, reason: str
     ) -> tuple[SlideReport, list[FieldResult | FieldFailure]]:
         """Report of a slide that could not be scanned: each of its fields failed, for the reason given."""
         failures = [FieldFailure(slide.slide_id, path, f"{path}: {reason}") for path in slide.paths]
+        failures += slide.failures
         tally = SlideTally.of(slide.slide_id, failures)
         stop = StopInfo(len(slide.paths), "the slide could not be scanned")
-        return self._report(tally, Scale(1.0, "assumed"), stop), list(failures)
+        report = self._report(tally, Scale(1.0, "assumed"), stop)
+        return replace(report, doubts=slide.doubts), list(failures)
 
     def measure_scale(self, slide: Slide) -> Scale:
         """Scale of a slide: as given, or measured on a few of its fields, evenly spread."""

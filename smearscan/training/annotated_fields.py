@@ -13,10 +13,9 @@ from PIL import Image
 
 from smearscan.detection import boxes
 from smearscan.errors import DatasetError
+from smearscan.io.kinds import SUFFIXES
 from smearscan.taxonomy import DETECTOR_CLASSES, RED_CELL
 from smearscan.training.config import DetectionDataset, resolve_list
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def _listed_images(site: DetectionDataset, data_root: Path, split: str) -> list[
     folder = data_root / site.images
     if not folder.is_dir():
         raise DatasetError(f"{site.name}: the image folder {folder} is not there; is the data root right?")
-    on_disk = {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES}
+    on_disk = {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES}
     listing = {str(name): files for name, files in site.splits.items()}.get(split)
     if listing is None:
         return []

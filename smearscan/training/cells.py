@@ -12,7 +12,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from smearscan.classification.crops import cut_crops
 from smearscan.detection.detector import Detector
 from smearscan.errors import DatasetError
-from smearscan.io.decode import SUFFIXES, read_image
+from smearscan.io.decode import read_image
+from smearscan.io.kinds import SUFFIXES
 from smearscan.io.tables import read_table
 from smearscan.results import Scale
 from smearscan.rulers.scale import measure_scale

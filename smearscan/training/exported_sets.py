@@ -70,7 +70,8 @@ def _with_scale(own: DetectionDataset, root: Path) -> DetectionDataset:
     if own.red_cell_px or "red_cell" in own.classes.values():
         return own
     from smearscan.detection.detector import Detector
-    from smearscan.io.decode import SUFFIXES, read_image, some_images
+    from smearscan.io.decode import read_image, some_images
+    from smearscan.io.kinds import SUFFIXES
     from smearscan.rulers.scale import measure_scale
 
     paths = sorted(p for p in (root / own.images).iterdir() if p.suffix.lower() in SUFFIXES)

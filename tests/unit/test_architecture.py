@@ -26,6 +26,7 @@ ROOMS = (
     "io",
     "synthetic",
     "results",
+    "doubts",
     "config",
     "taxonomy",
     "errors",

@@ -1,5 +1,6 @@
 """The command line: help is quick, wrong usage ends with 2 and one sentence."""
 
+import csv
 import re
 import shutil
 import subprocess
@@ -45,6 +46,7 @@ def slides(tmp_path: Path) -> Path:
     image, _ = fakes.draw(200, 260, [(0, 100, 100, 60), *((1, 30 + 40 * i, 30, 32) for i in range(6))])
     (tmp_path / "slides" / "s").mkdir(parents=True)
     for i in range(2):
+        image[0, 0] += np.uint8(i)  # two files, not a file and its copy
         write_image(tmp_path / "slides" / "s" / f"{i}.png", image)
     return tmp_path / "slides"
 
@@ -386,12 +388,36 @@ def test_loose_pictures_are_told_of_and_taken_as_one_slide_when_asked(slides: Pa
 
 
 @pytest.mark.usefixtures("_fake_nets")
+def test_every_folder_has_a_row_and_every_file_a_word(slides: Path, tmp_path: Path) -> None:
+    (slides / "nobody").mkdir()
+    (slides / "phone").mkdir()
+    (slides / "phone" / "1.heic").write_bytes(b"x")
+    (slides / "s" / "notes.txt").write_text("x")
+    shutil.copy(slides / "s" / "1.png", slides / "s" / "1 - Copy.png")
+    done = ask("run", slides, "--out", tmp_path / "r.csv", "--html", tmp_path / "r.html")
+    assert done.exit_code == 1
+    told = " ".join(done.output.split())
+    assert "passed over: 1 file that is no picture (1 .txt)" in told
+    assert "doubt: 1 copy of its own fields left out" in told
+    assert "failed: nobody: holds no picture (it is empty)" in told
+    assert "failed: phone/1.heic: HEIC or AVIF pictures are not read" in told
+    assert "2 of 4 fields could not be read; 1 slide has doubts" in told
+    rows = {row["slide"]: row for row in csv.DictReader((tmp_path / "r.csv").open())}
+    assert {name: (row["n_fields"], row["n_failed_fields"], row["doubt"]) for name, row in rows.items()} == {
+        "nobody": ("0", "1", ""),
+        "phone": ("0", "1", ""),
+        "s": ("2", "0", "copies"),
+    }
+    assert "1 copy of its own fields left out" in (tmp_path / "r.html").read_text()
+
+
+@pytest.mark.usefixtures("_fake_nets")
 @pytest.mark.parametrize(("factor", "doubtful"), [(1.0, False), (1.2, False), (1.3, True), (0.5, True)])
 def test_a_given_scale_is_measured_all_the_same(
     slides: Path, tmp_path: Path, factor: float, doubtful: bool
 ) -> None:
     done = ask("run", slides, "--out", tmp_path / "r.csv", "--um-per-px", fakes.UM_PER_PX * factor)
-    assert ("doubtful scale: s: " in " ".join(done.stderr.split())) == doubtful
+    assert ("um a pixel were given" in done.stdout) == doubtful
 
 
 @pytest.mark.usefixtures("_fake_nets")

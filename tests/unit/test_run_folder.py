@@ -431,7 +431,7 @@ def test_memory_holds_one_slide_at_a_time(tmp_path: Path, monkeypatch: pytest.Mo
         return scan._report(SlideTally.of(slide.slide_id, [result]), result.scale, StopInfo(1)), [result]
 
     monkeypatch.setattr(scan, "scan_slide", made_up)
-    monkeypatch.setattr(run_module, "_doubt_of_scale", lambda *_: "")
+    monkeypatch.setattr(run_module, "doubts_of_given_scale", lambda *_: ())
     tracemalloc.start()
     sizes: list[int] = []
 
@@ -485,3 +485,39 @@ def test_keys_of_pseudonyms_that_keep_no_secret_are_refused(tmp_path: Path) -> N
             Pseudonyms.read(path)
         assert "token_hex(32)" in str(caught.value)
         assert str(path) in str(caught.value)
+
+
+# ---------------------------------------------------------------------------------- doubts
+
+
+def doubts(folder: Path) -> dict[str, list[str]]:
+    return {r.slide_id: [d.name for d in r.doubts] for r in read_reports(folder) if r.doubts}
+
+
+def test_doubts_stay_when_a_run_is_gone_on_with_and_a_new_one_reads_the_slide_again(
+    slides: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "r.run"
+    far_off = {"um_per_px": 2 * fakes.UM_PER_PX}
+    assert kept(slides, folder, **far_off) == 0
+    known = doubts(folder)
+    assert known["one"] == ["scale"]
+    assert kept(slides, folder, **far_off) == 3
+    assert doubts(folder) == known
+    shutil.copy(slides / "one" / "1.png", slides / "one" / "1 (1).png")
+    assert kept(slides, folder, **far_off) == 2
+    assert doubts(folder)["one"] == ["copies", "scale"]
+
+
+def test_a_doubt_names_pictures_as_they_are_named_elsewhere(slides: Path, tmp_path: Path) -> None:
+    shutil.copy(slides / "one" / "1.png", slides / "one" / "1 (1).png")
+    shutil.copy(slides / "one" / "1.png", slides / "two" / "secret.png")
+    scan, found = scanner(), find_slides(slides)
+    for names in (OutputNames(slides), OutputNames(slides, Pseudonyms(b"a secret of sixteen bytes"))):
+        with open_run(scan, found, names, tmp_path / "r.run", False) as state:
+            scan_into(state, scan, found, names)
+        reasons = " ".join(d.reason for r in read_reports(tmp_path / "r.run") for d in r.doubts)
+        assert str(tmp_path) not in reasons
+        assert ("one/1 (1).png is one/1.png" in reasons) == (names.pseudonyms is None)
+        assert ("secret" in reasons) == (names.pseudonyms is None)
+        assert names.field(slides / "two" / "secret.png").as_posix() in reasons

@@ -128,7 +128,7 @@ def test_a_given_scale_is_not_measured(slides: Path, monkeypatch: pytest.MonkeyP
 
 def test_the_ruler_passes_over_broken_fields(tmp_path: Path, pictures: list[Picture]) -> None:
     for name in ("0.png", "1.png", "9.png"):
-        (tmp_path / name).write_text("broken")
+        (tmp_path / name).write_text(f"broken {name}")
     write_image(tmp_path / "5.png", pictures[2])
     (tmp_path / "s").mkdir()
     for path in tmp_path.glob("*.png"):

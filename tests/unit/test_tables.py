@@ -64,7 +64,15 @@ def report(*items: FieldResult | FieldFailure, task: str = "both", **more: objec
 
 def test_report_columns() -> None:
     table = report_frame([report(field())])
-    assert list(table) == [*REPORT, *CORRECTED, "correction", "suspect", "suspect_reasons"]
+    assert list(table) == [
+        *REPORT,
+        *CORRECTED,
+        "correction",
+        "suspect",
+        "suspect_reasons",
+        "doubt",
+        "doubt_reasons",
+    ]
     assert table.columns.is_unique
 
 

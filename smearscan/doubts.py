@@ -1,0 +1,47 @@
+"""What was read and counted, and should not be believed unlooked: one word for each kind, everywhere.
+
+A *failure* (:class:`smearscan.results.FieldFailure`) was not read: it ends a run with exit code 1. A *doubt*
+was read: it changes no exit code, and stands on the screen, in the report and in the run folder.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+COPIES: Final = "copies"
+SHARED_FIELDS: Final = "shared fields"
+SCALE: Final = "scale"
+
+MOST_TOLD: Final = 3
+"""Of many files or pairs of files, so many are named in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One doubt about a slide.
+
+    Attributes
+    ----------
+    name : str
+        Stable, as in ``report.csv``.
+    reason : str
+        A plain sentence, with what to do.
+    paths : tuple of Path
+        Pictures that `reason` names by their paths; where names are replaced, so are these.
+    """
+
+    name: str
+    reason: str
+    paths: tuple[Path, ...] = ()
+
+
+def counted(n: int, one: str, many: str) -> str:
+    """Name a number of things: ``1 field``, ``2 fields``."""
+    return f"{n} {one if n == 1 else many}"
+
+
+def first_of(told: Sequence[str]) -> str:
+    """Join the first of many words, and tell how many more there are."""
+    more = len(told) - MOST_TOLD
+    return ", ".join(told[:MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
