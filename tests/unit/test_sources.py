@@ -109,7 +109,7 @@ NAMES = st.text("ab1 .-_é=+@", min_size=1, max_size=8)
 FOLDERS = st.lists(st.sampled_from(["p", "q", "9", "10"]), max_size=3).map("/".join)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sets(st.tuples(FOLDERS, NAMES, ENDINGS), min_size=1, max_size=12), st.sets(FOLDERS, max_size=4))
 def test_each_file_is_a_field_a_failure_a_doubt_or_passed_over(
     files: set[tuple[str, str, str]], empty: set[str]
