@@ -7,12 +7,13 @@ that two sets share (the PBC half of TXL and PBC itself) fall on the same side.
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from smearscan.errors import DatasetError
-from smearscan.taxonomy import LEUKOCYTE, RED_CELL_UM
+from smearscan.taxonomy import DETECTOR_CLASSES, LEUKOCYTE, RED_CELL_UM
 from smearscan.training.annotated_fields import read_site
 from smearscan.training.config import DetectionDataset
 from smearscan.weights.pairs import shipped_folder
@@ -123,35 +124,37 @@ def _ungrouped(site: str) -> Callable[[Path], pd.DataFrame]:
 
 
 def _bccd(data_root: Path) -> pd.DataFrame:
-    site = DetectionDataset(
-        name="bccd",
-        format="voc",
-        images="bccd/images",
-        annotations="bccd/annotations",
-        classes={"WBC": "leukocyte", "RBC": "red_cell", "Platelets": "platelet"},
-        splits={"train": "*"},
-    )
+    site = _boxed("bccd", "voc", "annotations", ("WBC", "RBC", "Platelets"))
     types = pd.read_csv(data_root / "bccd" / "types.csv").query("one_type_one_box == 1").set_index("image")
     return _from_fields(site, data_root, types["types"]).assign(
         split=lambda t: _listed_split(t["group"], "bccd")
     )
 
 
-_TXL = DetectionDataset(
-    name="txl",
-    format="yolo",
-    images="txl/images",
-    annotations="txl/labels",
-    classes={"0": "leukocyte", "1": "red_cell", "2": "platelet"},
-    splits={"train": "*"},
-)
+def _boxed(
+    name: str, format_: Literal["voc", "yolo"], folder: str, labels: tuple[str, ...]
+) -> DetectionDataset:
+    """All fields of a set whose boxes are in a folder beside its pictures, by its labels of our classes."""
+    return DetectionDataset(
+        name=name,
+        format=format_,
+        images=f"{name}/images",
+        annotations=f"{name}/{folder}",
+        classes=dict(zip(labels, DETECTOR_CLASSES, strict=True)),
+        splits={"train": "*"},
+    )
+
+
+def _txl_cells(data_root: Path, source: str) -> tuple[pd.DataFrame, pd.DataFrame, "pd.Series[str]"]:
+    """Cells of one of the two sets that TXL is made of, its index, and the picture's name of each cell."""
+    index = pd.read_csv(data_root / "txl" / "index.csv").query(f"source == {source!r}").set_index("image")
+    table = _from_fields(_boxed("txl", "yolo", "labels", ("0", "1", "2")), data_root, index["type"])
+    return table, index, table["image"].str.rsplit("/", n=1).str[-1]
 
 
 def _txl(data_root: Path) -> pd.DataFrame:
     # the PBC half repeats pictures of the set pbc at another size: it adds nothing
-    index = pd.read_csv(data_root / "txl" / "index.csv").query("source == 'raabin'").set_index("image")
-    table = _from_fields(_TXL, data_root, index["type"])
-    name = table["image"].str.rsplit("/", n=1).str[-1]
+    table, index, name = _txl_cells(data_root, "raabin")
     split = _listed_split(name, "txl_raabin")
     return table.assign(site="txl_raabin", group=name.map(index["slide_or_group"]), split=split)
 
@@ -173,9 +176,7 @@ def overlapping_cells(data_root: Path) -> pd.DataFrame:
     """
     if not (data_root / "txl" / "index.csv").is_file():
         raise DatasetError(f"{data_root}: the set txl is not there")
-    index = pd.read_csv(data_root / "txl" / "index.csv").query("source == 'pbc'").set_index("image")
-    table = _from_fields(_TXL, data_root, index["type"])
-    name = table["image"].str.rsplit("/", n=1).str[-1]
+    table, index, name = _txl_cells(data_root, "pbc")
     original = name.map(index["original_name"]).map(lambda own: Path(own).stem)
     return table.assign(site="txl_pbc", group=original)
 

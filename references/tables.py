@@ -130,6 +130,7 @@ def summarize_statistics(folder: Path) -> str:
     parts = [
         *_calibration(files.get("calibration")),
         *_coverage(files.get("coverage")),
+        *_without_a_finding(files.get("coverage")),
         *_pooled(files.get("pooled")),
         *_site(files.get("calibrate_site")),
     ]
@@ -177,6 +178,25 @@ def _coverage(figures: Figures | None) -> Iterator[str]:
         )
 
 
+def _without_a_finding(figures: Figures | None) -> Iterator[str]:
+    """How often slides without blasts show an excess, and healthy slides a suspicion."""
+    if rows := (figures or {}).get("left_shift"):
+        yield f"\n**Simulated slides without blasts, by their left shift** (flag level {figures['level']:g})\n"
+        yield "| cells | immature granulocytes | slides | excess of blasts found | detectable |\n|---|---|---|---|---|"
+    for row in rows or ():
+        least = "-" if row["detectable_percent"] is None else f"{row['detectable_percent']:.1f} %"
+        yield (
+            f"| {row['cells']} | {row['immature_granulocyte_percent']:g} % | {row['slides']} | "
+            f"{_value(row['excess_found'], 4)} | {least} |"
+        )
+    if healthy := (figures or {}).get("suspects"):
+        yield "\n**Simulated slides inside every reference range**: with a suspicion of the tests\n"
+        yield "| composition | slides | suspected | by suspicion |\n|---|---|---|---|"
+    for name, row in (healthy or {}).items():
+        named = ", ".join(f"{k.replace('_', ' ')} {v:.3f}" for k, v in row["by_name"].items())
+        yield f"| {name} | {row['any']['of']} | {_value(row['any'])} | {named} |"
+
+
 _POOLED = (
     ("raw_covered", "raw covers"), ("corrected_covered", "corrected covers"), ("raw_bias", "bias raw"),
     ("corrected_bias", "bias corrected"), ("width", "width corrected"), ("flagged", "flagged"), ("excess", "excess alone"),
@@ -216,10 +236,10 @@ def _share(f: Figures) -> str:
     return f"{f['n']}/{f['of']} = {f['value']:.3f} ({low:.3f} to {high:.3f})" if f["of"] else "-"
 
 
-def _value(f: Figures) -> str:
+def _value(f: Figures, digits: int = 3) -> str:
     if f["value"] is None:
         return "-"
     if f["interval_95"] is None:
-        return f"{f['value']:.3f}"
+        return f"{f['value']:.{digits}f}"
     low, high = f["interval_95"]
-    return f"{f['value']:.3f} ({low:.3f} to {high:.3f})"
+    return f"{f['value']:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from smearscan.cell_names import DIFFERENTIAL_SYNONYMS
 from smearscan.detection import boxes
 from smearscan.differential.slide_report import SlideReport
 from smearscan.differential.statistics.estimates import share
 from smearscan.errors import DatasetError
 from smearscan.results import FieldFailure, FieldResult
 from smearscan.scan.scanner import SmearScanner
-from smearscan.taxonomy import BLAST, DIFFERENTIAL_SYNONYMS, UNCLASSIFIED
+from smearscan.taxonomy import BLAST, UNCLASSIFIED
 
 BLASTS = ("lymphoblast", "monoblast", "myeloblast")
 """Classes that are blasts in any patient; a promyelocyte is one in promyelocytic leukemia alone."""

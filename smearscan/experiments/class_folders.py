@@ -9,19 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.calibration.labeled_cells import true_class
-from smearscan.differential.statistics.intervals import exact_interval
-from smearscan.errors import DatasetError
-from smearscan.taxonomy import (
-    BLAST,
+from smearscan.cell_names import (
     BLAST_SYNONYMS,
     DIFFERENTIAL_SYNONYMS,
-    HEALTHY,
     PLASMA_CELL,
-    UNCLASSIFIED,
     fold_name,
     known_as,
     standard_name,
 )
+from smearscan.differential.statistics.intervals import exact_interval
+from smearscan.errors import DatasetError
+from smearscan.taxonomy import BLAST, HEALTHY, UNCLASSIFIED
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,11 @@ def too_few(n: int, needed: int = MIN_PAIRS) -> str:
     return f"{slides}; {needed} are the least, {USUAL_PAIRS} the usual minimum of a study (CLSI EP09)"
 
 
+def withheld(names: tuple[str, ...], n: int, reason: str) -> dict[str, Estimate]:
+    """Give figures that cannot be told, each with the reason."""
+    return dict.fromkeys(names, Estimate(None, n=n, reason=reason))
+
+
 def bland_altman(
     reference: Numbers, test: Numbers, level: float = 0.95, share: float = 0.95
 ) -> dict[str, Estimate]:
@@ -78,7 +83,7 @@ def bland_altman(
     n = len(reference)
     names = ("bias", "sd", "lower_limit", "upper_limit")
     if reason := too_few(n):
-        return {name: Estimate(None, n=n, reason=reason) for name in names}
+        return withheld(names, n, reason)
     difference = test - reference
     bias, sd = float(difference.mean()), float(difference.std(ddof=1))
     tail, z = (1 - level) / 2, float(norm.ppf((1 + share) / 2))
@@ -121,11 +126,11 @@ def passing_bablok(reference: Numbers, test: Numbers, level: float = 0.95) -> di
     if not reason and not len(angles):
         reason = "all slides have the same values"
     if reason:
-        return dict.fromkeys(("slope", "intercept"), Estimate(None, n=n, reason=reason))
+        return withheld(("slope", "intercept"), n, reason)
     middle = float(np.median(angles))
     if not 0 < middle < np.pi / 2 - 1e-9:
         reason = "the two methods do not rise together (no line of positive slope fits)"
-        return dict.fromkeys(("slope", "intercept"), Estimate(None, n=n, reason=reason))
+        return withheld(("slope", "intercept"), n, reason)
     spread = float(norm.ppf((1 + level) / 2)) * np.sqrt(n * (n - 1) * (2 * n + 5) / 18)
     first = round((len(angles) - spread) / 2)
     low, high = None, None
@@ -185,7 +190,7 @@ def correlation(reference: Numbers, test: Numbers, level: float = 0.95) -> dict[
     if not reason and (np.ptp(reference) == 0 or np.ptp(test) == 0):
         reason = "one method gives all slides the same value"
     if reason:
-        return dict.fromkeys(("pearson", "spearman"), Estimate(None, n=n, reason=reason))
+        return withheld(("pearson", "spearman"), n, reason)
 
     def estimate(x: Numbers, y: Numbers, ranks: bool) -> Estimate:
         r = float(np.clip(np.corrcoef(x, y)[0, 1], -1, 1))

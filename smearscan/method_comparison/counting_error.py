@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import fisher_exact
 
 from smearscan.differential.statistics.intervals import exact_interval
-from smearscan.method_comparison.agreement import Estimate, Numbers, sd_interval, too_few
+from smearscan.method_comparison.agreement import Estimate, Numbers, sd_interval, too_few, withheld
 
 FLAGS = ("flagged", "not flagged", "insufficient")
 TRUTHS = ("leukemia", "no leukemia")
@@ -137,7 +137,7 @@ def precision(values: Numbers, level: float = 0.95) -> dict[str, Estimate]:
     n_slides, n_runs = values.shape
     reason = too_few(n_slides, 2) or ("" if n_runs > 1 else "one run has nothing to be compared with")
     if reason:
-        return dict.fromkeys(PRECISION, Estimate(None, n=n_slides, reason=reason))
+        return withheld(PRECISION, n_slides, reason)
     mean = float(values.mean())
     by_slide, by_run = values.mean(axis=1), values.mean(axis=0)
     freedom = (n_slides - 1) * (n_runs - 1)

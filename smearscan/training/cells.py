@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
+from smearscan.cell_names import fold_name, known_as
 from smearscan.classification.crops import cut_crops
 from smearscan.detection.detector import Detector
 from smearscan.errors import DatasetError
@@ -18,7 +19,6 @@ from smearscan.io.tables import read_table
 from smearscan.results import Scale
 from smearscan.rulers.scale import measure_scale
 from smearscan.scan.single_cells import central_cell, measure_crops
-from smearscan.taxonomy import fold_name, known_as
 
 MANIFEST = "manifest.csv"
 _BOX = ["x0", "y0", "x1", "y1"]

@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
+from smearscan.cell_names import NOT_A_CELL, fold_name, standard_name
 from smearscan.config import checked, read_yaml
 from smearscan.errors import ConfigError
-from smearscan.taxonomy import NOT_A_CELL, fold_name, standard_name
 from smearscan.training.config import DetectionDataset, DetectorTraining
 
 Kind = Literal["leukocyte", "red_cell", "platelet"]

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from references.published_sets import published_cells
+from smearscan.cell_names import DIFFERENTIAL_SYNONYMS
 from smearscan.cli import main
 from smearscan.detection import boxes
 from smearscan.experiments.class_folders import Meanings, agreement
@@ -17,7 +18,7 @@ from smearscan.io.decode import write_image
 from smearscan.results import Cell
 from smearscan.scan.scanner import SmearScanner
 from smearscan.synthetic import BEIGE, SmearSpec, draw_slide
-from smearscan.taxonomy import DIFFERENTIAL_SYNONYMS, LEUKOCYTE
+from smearscan.taxonomy import LEUKOCYTE
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
 

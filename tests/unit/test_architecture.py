@@ -28,6 +28,7 @@ ROOMS = (
     "results",
     "doubts",
     "config",
+    "cell_names",
     "taxonomy",
     "errors",
 )

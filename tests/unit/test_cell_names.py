@@ -4,11 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smearscan import taxonomy
-from smearscan.taxonomy import (
-    BLAST,
+from smearscan import cell_names
+from smearscan.cell_names import (
     BLAST_SYNONYMS,
-    DIFFERENTIAL_CLASSES,
     DIFFERENTIAL_SYNONYMS,
     LEAVE_OUT,
     STANDARD_NAMES,
@@ -16,6 +14,7 @@ from smearscan.taxonomy import (
     known_as,
     standard_name,
 )
+from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES
 
 
 @given(
@@ -40,7 +39,7 @@ def test_any_text_has_one_meaning_or_none(label: str) -> None:
 
 
 def test_no_name_has_two_meanings() -> None:
-    names = [name for row in taxonomy._NAMES.values() for name in row.split()]
+    names = [name for row in cell_names._NAMES.values() for name in row.split()]
     assert len(names) == len(set(names))
     assert all(fold_name(name) == name for name in names)
 

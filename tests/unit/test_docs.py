@@ -3,7 +3,7 @@
 import ast
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import click
 import pytest
 
 from references.__main__ import command as references
+from references.tables import summarize, summarize_statistics
 from smearscan.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +52,14 @@ def unknown(words: list[str]) -> str:
         at, rest = found, rest[1:]
     known = {name for p in at.params for name in (*p.opts, *p.secondary_opts)} | {"--help", "-h", "--version"}
     return " ".join(w for w in rest if w.startswith("-") and w.split("=")[0] not in known)
+
+
+@pytest.mark.parametrize(
+    ("page", "table"), [("measured.md", summarize), ("statistics.md", summarize_statistics)]
+)
+def test_the_tables_of_a_page_are_those_of_the_figures(page: str, table: Callable[[Path], str]) -> None:
+    wanted = table(ROOT / "docs/results")
+    assert wanted.strip() in (ROOT / "docs" / page).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

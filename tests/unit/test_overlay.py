@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from smearscan.cell_names import LEAVE_OUT, standard_name
 from smearscan.report.label_placement import place_labels
 from smearscan.report.overlay import draw_overlay
 from smearscan.report.palette import LOOKS, look
 from smearscan.results import Detections, FieldResult, Scale
-from smearscan.taxonomy import BLAST, HEALTHY, LEAVE_OUT, UNCLASSIFIED, standard_name
+from smearscan.taxonomy import BLAST, HEALTHY, UNCLASSIFIED
 
 
 def result(
