@@ -181,6 +181,8 @@ class FieldResult:
     n_possible_blasts : int
         Cells whose blast probability reaches the blast net's own, sensitive threshold, whatever they are
         called.
+    sha256 : str
+        Of the file that was read, in hexadecimal; empty where it is not known.
     """
 
     slide_id: str
@@ -195,6 +197,7 @@ class FieldResult:
     n_red_cells: int = 0
     n_platelets: int = 0
     n_possible_blasts: int = 0
+    sha256: str = ""
 
     def __post_init__(self) -> None:
         n, k = len(self.detections), len(self.classes)
@@ -259,6 +262,7 @@ class FieldFailure:
     slide_id: str
     path: Path | None
     reason: str
+    sha256: str = ""
 
 
 CELL_COLUMNS = (

@@ -20,6 +20,8 @@ _COMMANDS = {
     "calibrate": ("calibrate", "Fit probabilities and error rates to labeled cells of a site."),
     "validate": ("validate", "Compare reports with counts by hand."),
     "dataset": ("dataset", "Prepare training manifests from data sets."),
+    "review": ("review", "Write the page to review, correct and sign an earlier run."),
+    "export": ("export", "Write files for other tools of an earlier run."),
     "corrections": ("corrections", "Turn what people corrected on the review page into training sets."),
     "weights": ("weights", "List and verify weights."),
     "doctor": ("doctor", "Tell what this installation would run on."),

@@ -1,47 +1,73 @@
-"""What ``smearscan run`` and the commands on a finished run write besides tables: the page, the exports."""
+"""What is made of a run folder besides tables: the page, the exports. ``run`` and later commands alike."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from smearscan.errors import ConfigError
 
-if TYPE_CHECKING:
-    from smearscan.differential import SlideReport
-    from smearscan.report.run_facts import RunFacts
-    from smearscan.results import FieldFailure, FieldResult
-    from smearscan.scan.scanner import SmearScanner
+_MOST_NAMED = 10
+"""So many pictures that are missing are named; of more the number is told."""
 
-    Slides = Iterable[tuple[SlideReport, list[FieldResult | FieldFailure]]]
+Say = Callable[[str], None]
 
 
-def facts_of(scanner: "SmearScanner") -> "RunFacts":
-    """Gather what pages and exports tell of the scanner that made a run."""
-    from smearscan.report.run_facts import RunFacts
+def make_review(out: Path, run: Path, pictures: Path, say: Say, with_fields: bool = True) -> int:
+    """Write the review page of a run folder and say what was written.
 
-    stages = (scanner.classifier.differential, scanner.classifier.blast)
-    cards = [scanner.detector.card, *(net.card for net in stages if net is not None)]
-    return RunFacts.of(scanner.config, cards, scanner.classifier.calibration)
+    Parameters
+    ----------
+    out : Path
+    run : Path
+        Run folder.
+    pictures : Path
+        The scanned folder or picture, where it lies now.
+    say : callable
+    with_fields : bool
 
-
-def folder_for(path: Path | None, option: str) -> None:
-    """Refuse a file where a folder is to be written, before the scan."""
-    if path is not None and path.exists() and not path.is_dir():
-        raise ConfigError(f"{path}: is a file; {option} is a folder")
-
-
-def make_review(out: Path, facts: "RunFacts", slides: "Slides", root: Path, with_fields: bool = True) -> None:
-    """Write the review page and say what was written."""
-    from smearscan.cli.console import err
+    Returns
+    -------
+    int
+        Fields whose picture is gone or another one; each is named.
+    """
     from smearscan.report.review import write_review
+    from smearscan.scan.facts_file import read_facts
+    from smearscan.scan.run_folder import read_run
 
-    done = write_review(out, facts, slides, root, with_fields=with_fields)
+    slides = read_run(run, _base(pictures))
+    done = write_review(out, read_facts(run), slides, pictures, with_fields=with_fields)
     told = f"{done.slides} slides, {done.cells} cells, {done.size / 1e6:.1f} MB"
     pages = f" and {len(done.files) - 1} pages of slides" if len(done.files) > 1 else ""
-    err.print(f"written: {done.files[0]}{pages} ({told}); open it in a browser", markup=False)
-    if done.missing_pictures:
-        n = done.missing_pictures
-        err.print(f"{n} fields could not be read again: they are in the page without their pictures")
+    say(f"written: {done.files[0]}{pages} ({told}); open it in a browser")
+    return _name_missing("the page", done.missing_pictures, say)
+
+
+def make_exports(out: Path, kinds: Sequence[str], run: Path, pictures: Path | None, say: Say) -> int:
+    """Write exports of a run folder, with the run's manifest, and say where they are.
+
+    Parameters
+    ----------
+    out, kinds
+        See :func:`smearscan.report.exports.write_exports`.
+    run : Path
+        Run folder.
+    pictures : Path or None
+        As of :func:`make_review`; None suffices for kinds that draw nothing.
+    say : callable
+
+    Returns
+    -------
+    int
+        As of :func:`make_review`.
+    """
+    from smearscan.report.exports import write_exports
+    from smearscan.scan.facts_file import read_facts
+    from smearscan.scan.run_folder import read_run
+
+    base = _base(pictures) if pictures is not None else None
+    done = write_exports(out, kinds, read_facts(run), read_run(run, base), pictures or Path())
+    for path in done.files:
+        say(f"written: {path}")
+    return _name_missing("contact sheets", done.missing_pictures, say)
 
 
 def export_kinds(listed: str | None) -> list[str]:
@@ -62,10 +88,55 @@ def export_kinds(listed: str | None) -> list[str]:
     return kinds
 
 
-def make_exports(out: Path, kinds: list[str], facts: "RunFacts", slides: "Slides", root: Path) -> None:
-    """Write exports, with the run's manifest, and say where they are."""
-    from smearscan.cli.console import err
-    from smearscan.report.exports import write_exports
+def need_pictures(kinds: Sequence[str]) -> list[str]:
+    """Of kinds of export, those that read the photographs again."""
+    from smearscan.report.exports import NEED_PICTURES
 
-    for path in write_exports(out, kinds, facts, slides, root):
-        err.print(f"written: {path}", markup=False)
+    return [kind for kind in kinds if kind in NEED_PICTURES]
+
+
+def check_run(run: Path, pictures: Path | None, say: Say) -> None:
+    """Refuse what no page or export can be made of; say how much of the run there is.
+
+    Raises
+    ------
+    RunError
+        If there is no run.
+    ConfigError
+        If it was made with pseudonyms, or none of its pictures lies where they are said to lie.
+    """
+    from smearscan.scan.run_folder import read_reports, read_run, run_record
+
+    record = run_record(run)
+    if record.settings.get("pseudonyms"):
+        raise ConfigError(
+            f"{run}: was made with --pseudonymize, and pages and exports name the pictures as they are; "
+            "scan without it to make them"
+        )
+    n = sum(1 for _ in read_reports(run))
+    if n < len(record.slides):
+        say(f"{run}: the run was interrupted: {n} of {len(record.slides)} slides are read")
+    if pictures is None:
+        return
+    base = _base(pictures)
+    paths = (item.path for _, items in read_run(run, base) for item in items if item.path is not None)
+    first = next(paths, None)
+    if first is not None and not first.exists() and not any(path.exists() for path in paths):
+        raise ConfigError(
+            f"{pictures}: holds none of the run's pictures, for example {first.relative_to(base)}; "
+            "give the folder that was scanned with --pictures"
+        )
+
+
+def _base(pictures: Path) -> Path:
+    return pictures.parent if pictures.is_file() else pictures
+
+
+def _name_missing(where: str, missing: Sequence[str], say: Say) -> int:
+    if missing:
+        say(f"{len(missing)} fields are in {where} without their pictures:")
+        for told in missing[:_MOST_NAMED]:
+            say(f"  {told}")
+        if len(missing) > _MOST_NAMED:
+            say(f"  and {len(missing) - _MOST_NAMED} more")
+    return len(missing)

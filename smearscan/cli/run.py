@@ -26,7 +26,9 @@ _PATH = click.Path(path_type=Path)
 @click.option("--summary", type=_PATH, help="Short table to write, CSV: the twelve columns people look at.")
 @click.option("--html", "page", type=_PATH, help="Page to read and print, one screen a slide.")
 @click.option("--overlays", type=_PATH, help="Folder for pictures of the fields with their cells drawn in.")
-@click.option("--export", "kinds", help="Files for other tools: coco,yolo,geojson,parquet,fhir, by commas.")
+@click.option(
+    "--export", "kinds", help="Files for other tools: coco, yolo, geojson, parquet, fhir, contact, by commas."
+)
 @click.option("--exports", type=_PATH, help="Folder for --export. Default: 'exports' beside the report.")
 @click.option("--review", type=_PATH, help="Folder for the page to review, correct and sign in a browser.")
 @click.option("--run", type=_PATH, help="Folder for the state of the run. Default: beside --out, NAME.run.")

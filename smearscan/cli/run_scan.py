@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from smearscan.cli.after_scan import facts_of, make_exports, make_review
+from smearscan.cli.after_scan import make_exports, make_review
 from smearscan.cli.console import print_slides, progress
 from smearscan.cli.run_targets import Targets
 from smearscan.cli.stopping import STOPPED_BY_KEYBOARD, STOPPED_BY_SIGTERM, Terminated
@@ -19,7 +19,7 @@ from smearscan.io.naming import OutputNames
 from smearscan.report.tables import STDOUT
 from smearscan.results import Field, FieldResult
 from smearscan.scan.run import RunSummary, open_run, scan_into
-from smearscan.scan.run_folder import RunFolder, read_reports, read_run
+from smearscan.scan.run_folder import RunFolder, read_reports
 from smearscan.scan.run_reports import write_run_reports
 from smearscan.scan.scanner import SmearScanner
 
@@ -129,12 +129,10 @@ def _write(
                     say(targets.written(path, what))
             if targets.overlays:
                 say(targets.written(targets.overlays, "pictures with their cells drawn in"))
-            base = root.parent if root.is_file() else root
             if targets.exports and targets.export_kinds:
-                kinds, slides = list(targets.export_kinds), read_run(folder, base)
-                make_exports(targets.exports, kinds, facts_of(scanner), slides, root)
+                make_exports(targets.exports, targets.export_kinds, folder, root, say)
             if targets.review:
-                make_review(targets.review, facts_of(scanner), read_run(folder, base), root)
+                make_review(targets.review, folder, root, say)
     except OutputError as error:
         return Stop(1, str(error))
     return None

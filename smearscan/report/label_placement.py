@@ -14,7 +14,8 @@ def place_labels(xyxy: NDArray[np.floating], sizes: NDArray[np.floating], shape:
     """Place a label beside each box.
 
     The cells with the closest neighbors choose first. A label takes the nearest place that is free of other
-    labels and covers the least of other boxes; where no place is free, the one that covers least of all.
+    labels and covers the least of boxes, its own among them; where no place is free, the one that covers
+    least of all.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def place_labels(xyxy: NDArray[np.floating], sizes: NDArray[np.floating], shape:
         rects = np.concatenate([spots, spots + sizes[i]], axis=1)
         area = float(np.prod(sizes[i]))
         on_labels = _overlaps(rects, placed) / area
-        on_boxes = _overlaps(rects, np.delete(boxes, i, axis=0)) / area
+        on_boxes = _overlaps(rects, boxes) / area
         # a label on a label cannot be read; one on a cell hides a part of it; a far one is hard to follow
         best = int(np.argmin(1000 * on_labels + on_boxes + 0.12 * distance))
         corners[i], placed = spots[best], np.concatenate([placed, rects[best : best + 1]])

@@ -7,13 +7,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from smearscan.report.label_placement import place_labels
+from smearscan.report.lettering import font
 from smearscan.report.palette import LOOKS, look
 from smearscan.results import Cell, FieldResult
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
 
 Color = tuple[int, int, int]
 
-_TEXT_SHARE, _LEAST_TEXT, _MOST_TEXT = 1 / 62, 12, 40
+_TEXT_SHARE, _LEAST_TEXT, _MOST_TEXT = 1 / 62, 12, 64
+_LEAST_SHARE = 1 / 125  # of the longer side: read where the whole field is shown on one screen
 _BAR_UM = (5, 10, 20, 50, 100, 200, 500, 1000)
 _BAR_SHARE = 0.2
 
@@ -36,31 +38,30 @@ def draw_overlay(image: NDArray[np.uint8], result: FieldResult) -> NDArray[np.ui
         The field in its own pixels, and below it a strip with the colors, how many cells of each type there
         are, and a scale bar.
     """
-    side = max(image.shape[:2])
-    size = round(min(max(side * _TEXT_SHARE, _LEAST_TEXT), _MOST_TEXT))
+    size, line = _sizes(max(image.shape[:2]), result.detections.xyxy)
     picture = Image.fromarray(np.ascontiguousarray(image))
     pen = ImageDraw.Draw(picture)
-    line = max(1, round(side / 600))
     cells = list(result)
     for cell in cells:
         _draw_box(pen, cell, line)
-    font = _font(size)
+    letters = font(size)
     texts = [_label(number, cell) for number, cell in enumerate(cells, 1)]
     pad = max(2, size // 6)
-    sizes = np.array([(font.getlength(text) + 2 * pad, size + 2 * pad) for text in texts]).reshape(-1, 2)
+    sizes = np.array([(letters.getlength(text) + 2 * pad, size + 2 * pad) for text in texts]).reshape(-1, 2)
     corners = place_labels(result.detections.xyxy, sizes, (image.shape[0], image.shape[1]))
     for cell, corner, extent in zip(cells, corners, sizes, strict=True):
         _draw_leader(pen, cell, corner, extent, line)
     for cell, text, corner, extent in zip(cells, texts, corners, sizes, strict=True):
-        _draw_label(pen, cell.type, text, corner, extent, font)
+        _draw_label(pen, cell.type, text, corner, extent, letters)
     strip = _legend(result, image.shape[1], size)
     return np.concatenate([np.asarray(picture), np.asarray(strip)])
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(size)  # Pillow's own: no font need be installed
-    assert isinstance(font, ImageFont.FreeTypeFont)
-    return font
+def _sizes(side: int, xyxy: NDArray[np.float32]) -> tuple[int, int]:
+    """Height of letters and width of lines in px: as suits the field, and never so that they hide cells."""
+    cell = float(np.median(xyxy[:, 2:] - xyxy[:, :2])) if len(xyxy) else float(side)
+    letters = min(side * _TEXT_SHARE, max(cell / 2, side * _LEAST_SHARE))
+    return round(min(max(letters, _LEAST_TEXT), _MOST_TEXT)), max(1, round(min(side / 600, cell / 24)))
 
 
 def _label(number: int, cell: Cell) -> str:
@@ -92,13 +93,13 @@ def _draw_leader(
 
 def _draw_label(
     pen: ImageDraw.ImageDraw, kind: str, text: str, corner: NDArray[np.float64], extent: NDArray[np.float64],
-    font: ImageFont.FreeTypeFont,
+    letters: ImageFont.FreeTypeFont,
 ) -> None:  # fmt: skip
     color = look(kind).rgb
     x0, y0 = (round(float(v)) for v in corner)
     x1, y1 = (round(float(v)) - 1 for v in corner + extent)
     pen.rectangle((x0, y0, x1, y1), fill=color, outline=_ink(color))
-    pen.text(((x0 + x1) / 2, (y0 + y1) / 2), text, fill=_ink(color), font=font, anchor="mm")
+    pen.text(((x0 + x1) / 2, (y0 + y1) / 2), text, fill=_ink(color), font=letters, anchor="mm")
 
 
 def _ink(color: Color) -> Color:
@@ -110,14 +111,14 @@ def _ink(color: Color) -> Color:
 
 def _legend(result: FieldResult, width: int, size: int) -> Image.Image:
     """Strip of `width` px: each type that there is with its color and number of cells, and a scale bar."""
-    font, pad = _font(size), size // 2
+    letters, pad = font(size), size // 2
     entries = _entries(result)
     bar_um, bar_px = _bar(result.scale.um_per_px, width)
     told = f"{bar_um:g} um" + ("" if result.scale.source != "assumed" else " (scale not known)")
-    room = width - max(bar_px, round(font.getlength(told))) - 4 * pad
+    room = width - max(bar_px, round(letters.getlength(told))) - 4 * pad
     places, x, row = [], pad, 0
     for _, text in entries:
-        wide = round(2 * size + font.getlength(text) + pad)
+        wide = round(2 * size + letters.getlength(text) + pad)
         if x + wide > room and x > pad:
             x, row = pad, row + 1
         places.append((x, row))
@@ -129,10 +130,12 @@ def _legend(result: FieldResult, width: int, size: int) -> Image.Image:
         y = pad + row * pitch
         if kind:
             pen.rectangle((x, y, x + 3 * size // 2, y + size), fill=look(kind).rgb, outline=(0, 0, 0))
-        pen.text((x + (2 * size if kind else 0), y + size / 2), text, fill=(0, 0, 0), font=font, anchor="lm")
+        pen.text(
+            (x + (2 * size if kind else 0), y + size / 2), text, fill=(0, 0, 0), font=letters, anchor="lm"
+        )
     right, y = width - pad, pad + size
     pen.rectangle((right - bar_px, y + pad // 2, right, y + pad // 2 + max(2, size // 5)), fill=(0, 0, 0))
-    pen.text((right, y), told, fill=(0, 0, 0), font=font, anchor="rs")
+    pen.text((right, y), told, fill=(0, 0, 0), font=letters, anchor="rs")
     return strip
 
 

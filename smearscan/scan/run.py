@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from smearscan.io.content import file_stamps, files_sha256
 from smearscan.io.naming import OutputNames
 from smearscan.results import FieldFailure, FieldResult
 from smearscan.runtime import usable_cores
+from smearscan.scan.facts_file import facts_of, keep_facts
 from smearscan.scan.pipeline import OnField
 from smearscan.scan.run_folder import RunFolder
 from smearscan.scan.scanner import OnProgress, SmearScanner
@@ -130,6 +131,7 @@ def scan_into(
     OutputError
         If the disk is full or the folder closed.
     """
+    keep_facts(state.folder, facts_of(scanner), resumed=state.resumed)
     kept = {slide.slide_id for slide in slides if _is_kept(state, slide, names)}
     broken = []
     for slide in slides:
@@ -185,7 +187,8 @@ def _scan_slide_into(
 ) -> tuple[SlideReport, bool]:
     """Scan a slide and keep it; return its report, and whether it could be scanned."""
     before = file_stamps(slide.paths)
-    key = _key(state, slide, names)
+    digests = _digests(slide)
+    key = _key(state, slide, names, digests)
     try:
         report, fields = scanner.scan_slide(slide, on_field, on_progress)
     except OutputError:
@@ -202,17 +205,21 @@ def _scan_slide_into(
     if file_stamps(slide.paths) != before:
         _LOG.warning("%s: its pictures changed while they were read", slide.slide_id)
         key = ""
-    report, fields = as_written(report, fields, names)
+    report, fields = as_written(report, fields, names, dict(zip(slide.paths, digests, strict=True)))
     with scanner.timer("write"):
         state.store(report, fields, key)
     return report, whole
 
 
-def as_written(report: SlideReport, fields: FieldItems, names: OutputNames) -> tuple[SlideReport, FieldItems]:
-    """Give a slide's report and results the names that are written: its id, its pictures, its failures."""
+def as_written(
+    report: SlideReport, fields: FieldItems, names: OutputNames, digests: Mapping[Path, str]
+) -> tuple[SlideReport, FieldItems]:
+    """Give a slide's report and results what is written: names of slide, pictures, failures; their hashes."""
     slide_id = names.slide(report.slide_id)
 
     def renamed(item: FieldResult | FieldFailure) -> FieldResult | FieldFailure:
+        if item.path is not None:
+            item = replace(item, sha256=digests.get(item.path, ""))
         path = names.field(item.path) if item.path is not None else None
         if isinstance(item, FieldFailure):
             return replace(item, slide_id=slide_id, path=path, reason=names.text(item.reason, item.path))
@@ -241,14 +248,17 @@ def _doubts_of_scale(scanner: SmearScanner, slide: Slide) -> tuple[Doubt, ...]:
 
 def _is_kept(state: RunFolder, slide: Slide, names: OutputNames) -> bool:
     name = names.slide(slide.slide_id)
-    return state.has_file(name) and state.holds(name, _key(state, slide, names))
+    return state.has_file(name) and state.holds(name, _key(state, slide, names, _digests(slide)))
 
 
-def _key(state: RunFolder, slide: Slide, names: OutputNames) -> str:
+def _digests(slide: Slide) -> list[str]:
+    return files_sha256(slide.paths, usable_cores())
+
+
+def _key(state: RunFolder, slide: Slide, names: OutputNames, digests: Sequence[str]) -> str:
     fields = [names.field(path).as_posix() for path in slide.paths]
     beside = [_renamed_doubt(doubt, names).reason for doubt in slide.doubts]
     beside += [names.text(failure.reason, failure.path) for failure in slide.failures]
-    digests = files_sha256(slide.paths, usable_cores())
     return state.key(names.slide(slide.slide_id), fields, digests, beside)
 
 

@@ -4,6 +4,7 @@
 
     report.run/
         run.json       settings, weights, slides in their order, and whether all were read
+        facts.json     what pages and exports tell of the run, see :mod:`smearscan.scan.facts_file`
         lock           held by the process that scans
         slides/        one file a slide, see :mod:`smearscan.scan.slide_file`
 
@@ -129,6 +130,11 @@ class RunFolder:
             with suppress(OSError):
                 part.unlink()
         self._write(finished=False)
+
+    @property
+    def resumed(self) -> bool:
+        """Whether a run of the same settings is gone on with."""
+        return bool(self._resume) and not self.changed
 
     def key(
         self, slide_id: str, names: Sequence[str], digests: Sequence[str], beside: Sequence[str] = ()

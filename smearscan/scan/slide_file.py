@@ -182,14 +182,22 @@ def _as_array(value: Any, _: Any) -> NDArray[Any]:
     return value
 
 
-def _converter() -> cattrs.Converter:
-    """Dataclasses to plain values and back; a field that a type does not know is an error."""
-    converter = cattrs.Converter(forbid_extra_keys=True, unstruct_strat=cattrs.UnstructureStrategy.AS_DICT)
-    converter.register_unstructure_hook_func(_is_array, lambda value: value)
-    converter.register_structure_hook_func(_is_array, _as_array)
-    converter.register_unstructure_hook(Path, lambda path: path.as_posix())
-    converter.register_structure_hook(Path, lambda text, _: Path(text))
-    return converter
+def converter(
+    store: Callable[[NDArray[Any]], Any], restore: Callable[[Any, Any], NDArray[Any]]
+) -> cattrs.Converter:
+    """Dataclasses to plain values and back; a field that a type does not know is an error.
+
+    Parameters
+    ----------
+    store, restore : callable
+        What becomes of an array, and how it is had again.
+    """
+    made = cattrs.Converter(forbid_extra_keys=True, unstruct_strat=cattrs.UnstructureStrategy.AS_DICT)
+    made.register_unstructure_hook_func(_is_array, store)
+    made.register_structure_hook_func(_is_array, restore)
+    made.register_unstructure_hook(Path, lambda path: path.as_posix())
+    made.register_structure_hook(Path, lambda text, _: Path(text))
+    return made
 
 
-_CONVERTER = _converter()
+_CONVERTER = converter(lambda array: array, _as_array)

@@ -37,7 +37,8 @@ def out(run: drawn_run.Slides, slides: Path, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("exports")
     pytest.importorskip("pyarrow")
     written = write_exports(folder, KINDS, drawn_run.facts(), iter(run), slides)
-    assert all(path.exists() for path in written)
+    assert all(path.exists() for path in written.files)
+    assert written.missing_pictures == ()
     return folder
 
 
@@ -120,6 +121,10 @@ def test_fhir_is_r4_with_method_neutral_codes(out: Path, run: drawn_run.Slides) 
         opened = bundle.Bundle.model_validate_json(text)
         kinds = [entry.resource.get_resource_type() for entry in opened.entry]
         assert kinds.count("DiagnosticReport") == kinds.count("Device") == 1
+        panel = next(e.resource for e in opened.entry if e.resource.get_resource_type() == "DiagnosticReport")
+        assert [(c.code, c.display) for c in panel.code.coding] == [
+            ("69738-3", "Differential panel, method unspecified - Blood")
+        ]
         observations = [e.resource for e in opened.entry if e.resource.get_resource_type() == "Observation"]
         assert {o.status for o in observations} == {"preliminary"}
         codes = {c.code: float(o.valueQuantity.value) for o in observations for c in o.code.coding or []}

@@ -91,6 +91,24 @@ def test_letters_grow_with_the_field() -> None:
     assert heights[1] >= 2 * heights[0]
 
 
+@pytest.mark.parametrize("shape", [(240, 300), (1200, 1600), (3750, 5000)])
+@pytest.mark.parametrize("cell", [0.013, 0.05])
+def test_labels_are_read_on_a_screen_and_never_hide_the_cell(shape: tuple[int, int], cell: float) -> None:
+    side = max(25, round(cell * shape[1]))
+    x, y = shape[1] // 2, shape[0] // 2
+    image = np.full((*shape, 3), 230, np.uint8)
+    drawn = draw_overlay(image, result([[x, y, x + side, y + side]], (BLAST,), shape))
+    above = int((drawn[: y - 4] != 230).any(axis=(1, 2)).sum())
+    assert above >= max(11, shape[1] / 125)  # 1,250 px of a screen show the whole field: 10 px a letter
+    inner = drawn[y : y + side, x : x + side]
+    assert (inner == 230).all(axis=2).mean() > 0.45
+
+
+def test_a_label_at_the_upper_edge_does_not_hide_its_own_cell() -> None:
+    x, y = place_labels(np.array([[100, 3, 150, 53]]), np.array([[40, 12]]), (300, 300))[0]
+    assert overlap(np.array([x, y, x + 40, y + 12]), np.array([100.0, 3, 150, 53])) == 0
+
+
 def test_each_cell_is_boxed_in_its_color_and_blasts_twice_as_wide() -> None:
     image = np.full((600, 600, 3), 230, np.uint8)
     boxes = [[100.0, 300, 160, 360], [300.0, 300, 360, 360]]

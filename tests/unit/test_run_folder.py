@@ -164,7 +164,7 @@ def test_a_run_gives_back_what_the_scan_gave(slides: Path, tmp_path: Path) -> No
     direct = scanned(slides)
     assert [report.slide_id for report, _ in restored] == ["loose.png", "one", "two"]
     for (report, results), (expected, fresh) in zip(restored, direct, strict=True):
-        assert identical(results[:2], fresh[:2])
+        assert identical([replace(item, sha256="") for item in results[:2]], fresh[:2])
         assert report.to_frame().drop(columns="failures").equals(expected.to_frame().drop(columns="failures"))
     broken = restored[2][1][2]
     assert isinstance(broken, FieldFailure)
@@ -367,7 +367,7 @@ def test_an_interrupted_run_is_not_thrown_away_unasked(slides: Path, tmp_path: P
 def test_a_full_disk_keeps_what_is_read(
     slides: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, sync, left = tmp_path / "r.run", os.fsync, [4]
+    folder, sync, left = tmp_path / "r.run", os.fsync, [6]
 
     def full(handle: int) -> None:
         left[0] -= 1
@@ -376,7 +376,7 @@ def test_a_full_disk_keeps_what_is_read(
         sync(handle)
 
     run_slides(scanner(), slides, tmp_path / "whole.run")
-    monkeypatch.setattr(os, "fsync", full)  # run.json and its folder, a slide and its folder, then no more
+    monkeypatch.setattr(os, "fsync", full)  # run.json, facts.json, a slide, each with its folder
     with pytest.raises(OutputError, match=r"\.npz: cannot be written: the disk is full; make room"):
         run_slides(scanner(), slides, folder)
     monkeypatch.setattr(os, "fsync", sync)

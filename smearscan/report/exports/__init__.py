@@ -1,5 +1,5 @@
-"""Files that other tools open: COCO, YOLO, QuPath's GeoJSON, Parquet, FHIR, and the run's manifest."""
+"""Files that other tools open: COCO, YOLO, QuPath's GeoJSON, Parquet, FHIR, contact sheets, the manifest."""
 
-from smearscan.report.exports.write import KINDS, Exported, write_exports
+from smearscan.report.exports.write import KINDS, NEED_PICTURES, Exported, Exports, write_exports
 
-__all__ = ["KINDS", "Exported", "write_exports"]
+__all__ = ["KINDS", "NEED_PICTURES", "Exported", "Exports", "write_exports"]

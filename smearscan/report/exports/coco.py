@@ -19,6 +19,8 @@ class CocoExport:
     Images and annotations wait in temporary files: a run of any length takes no more memory than a slide.
     """
 
+    missing = ()
+
     def __init__(self, folder: Path, facts: RunFacts, root: Path | None) -> None:
         self.file = folder / "coco.json"
         self._facts, self._root = facts, root

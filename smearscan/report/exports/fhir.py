@@ -35,6 +35,8 @@ Resource = dict[str, Any]
 class FhirExport:
     """Writes ``fhir/SLIDE.json``: a Bundle of one report, its observations and the device."""
 
+    missing = ()
+
     def __init__(self, folder: Path, facts: RunFacts, root: Path | None) -> None:
         self._folder, self._facts, self._names = folder / "fhir", facts, FileNames()
 

@@ -19,6 +19,8 @@ _NAMESPACE = uuid.UUID("9d0f4a0e-6c3f-5a52-9a5e-2f7f2b8f7c11")
 class GeoJsonExport:
     """Writes ``geojson/FIELD.geojson``, feature by feature; open it in QuPath beside the field's picture."""
 
+    missing = ()
+
     def __init__(self, folder: Path, facts: RunFacts, root: Path | None) -> None:
         self._folder, self._root, self._names = folder / "geojson", root, FileNames()
 

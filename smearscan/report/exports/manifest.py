@@ -1,6 +1,5 @@
 """The run's manifest: what was read, with which networks, settings and versions; no user, host or path."""
 
-import hashlib
 import json
 import tempfile
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, TextIO
 
 from smearscan.differential.slide_report import SlideReport
 from smearscan.io.atomic import atomic_text
+from smearscan.io.content import file_sha256
 from smearscan.report.run_facts import RunFacts, field_name, without_paths
 from smearscan.results import FieldFailure, FieldResult
 from smearscan.taxonomy import NOTICE
@@ -17,6 +17,8 @@ SCHEMA = "smearscan.manifest/1"
 
 class ManifestExport:
     """Writes ``manifest.json``; every field stands in it with the SHA-256 of its file."""
+
+    missing = ()
 
     def __init__(self, folder: Path, facts: RunFacts, root: Path | None) -> None:
         self.file, self._facts, self._root = folder / "manifest.json", facts, root
@@ -38,7 +40,8 @@ class ManifestExport:
         self._n += 1
 
     def _field(self, result: FieldResult | FieldFailure) -> dict[str, Any]:
-        told: dict[str, Any] = {"field": field_name(result.path, self._root), "sha256": _sha256(result.path)}
+        digest = result.sha256 or _sha256(result.path)
+        told: dict[str, Any] = {"field": field_name(result.path, self._root), "sha256": digest}
         if isinstance(result, FieldFailure):
             return told | {"failed": without_paths(result.reason, result.path, self._root)}
         return told | {"height": result.shape[0], "width": result.shape[1], "n_leukocytes": len(result)}
@@ -56,11 +59,8 @@ class ManifestExport:
 
 
 def _sha256(path: Path | None) -> str | None:
-    """Hash of a file; None where it is not there any more."""
+    """Hash of a file that was scanned without a run folder; None where it is not there any more."""
     try:
-        if path is None:
-            return None
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path) if path is not None else None
     except OSError:
         return None

@@ -16,6 +16,8 @@ _TEXT = ("slide", "field", "type", "calibration")
 class ParquetExport:
     """Writes ``cells.parquet``: the columns of ``cells.csv``, of the same names, with their types."""
 
+    missing = ()
+
     def __init__(self, folder: Path, facts: RunFacts, root: Path | None) -> None:
         try:
             import pyarrow as pa

@@ -1,12 +1,14 @@
 """All exports of a run in one pass over its slides."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from smearscan.differential.slide_report import SlideReport
 from smearscan.errors import ConfigError
 from smearscan.report.exports.coco import CocoExport
+from smearscan.report.exports.contact import ContactExport
 from smearscan.report.exports.fhir import FhirExport
 from smearscan.report.exports.geojson import GeoJsonExport
 from smearscan.report.exports.manifest import ManifestExport
@@ -19,7 +21,16 @@ Slides = Iterable[tuple[SlideReport, list[FieldResult | FieldFailure]]]
 
 
 class Export(Protocol):
-    """What every kind of export does."""
+    """What every kind of export does.
+
+    Attributes
+    ----------
+    missing : sequence of str
+        Of each field whose picture was wanted and could not be read again: its name and why.
+    """
+
+    @property
+    def missing(self) -> Sequence[str]: ...  # noqa: D102
 
     def add(self, report: SlideReport, results: list[FieldResult | FieldFailure]) -> None:
         """Add a slide."""
@@ -34,9 +45,20 @@ _MAKERS: dict[str, Callable[[Path, RunFacts, Path | None], Export]] = {
     "geojson": GeoJsonExport,
     "parquet": ParquetExport,
     "fhir": FhirExport,
+    "contact": ContactExport,
 }
 KINDS = tuple(_MAKERS)
 """Kinds of export by name; a manifest goes with each."""
+NEED_PICTURES = ("contact",)
+"""Kinds that read the photographs again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exports:
+    """What was written, files or folders of many; fields without their picture, and why."""
+
+    files: tuple[Path, ...]
+    missing_pictures: tuple[str, ...] = ()
 
 
 class Exported:
@@ -71,14 +93,15 @@ class Exported:
         for export in self._exports:
             export.add(report, results)
 
-    def close(self) -> list[Path]:
+    def close(self) -> Exports:
         """Finish all; returns what was written."""
-        return [path for export in self._exports for path in export.close()]
+        files = tuple(path for export in self._exports for path in export.close())
+        return Exports(files, tuple(told for export in self._exports for told in export.missing))
 
 
 def write_exports(
     folder: Path, kinds: Sequence[str], facts: RunFacts, slides: Slides, root: Path | None
-) -> list[Path]:
+) -> Exports:
     """Write exports of a run, slide by slide; see :class:`Exported`."""
     exports = Exported(folder, kinds, facts, root)
     for report, results in slides:

@@ -18,6 +18,8 @@ class YoloExport:
     name but for its suffix is told apart by a number.
     """
 
+    missing = ()
+
     def __init__(self, folder: Path, facts: RunFacts, root: Path | None) -> None:
         self._folder, self._root = folder / "yolo", root
         self._classes, self._names = ClassNumbers(facts.classes), FileNames()

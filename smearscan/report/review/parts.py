@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from smearscan.differential.slide_report import SlideReport
 from smearscan.errors import ImageError
-from smearscan.io.decode import read_image
 from smearscan.report.review import pictures
 from smearscan.report.run_facts import field_name, without_paths
+from smearscan.report.scanned_picture import read_scanned
 from smearscan.results import FieldFailure, FieldResult
 from smearscan.taxonomy import UNCLASSIFIED
 
@@ -42,15 +42,15 @@ class Spooled:
         Element id in the page, file with its base64 text.
     size : int
         Bytes of the pictures' text.
-    missing : int
-        Fields whose picture could not be read again.
+    missing : list of str
+        Of each field whose picture could not be read again: its name and why.
     """
 
     entry: dict[str, Any]
     numbers: dict[str, Any]
     pictures: list[tuple[str, Path]] = field(default_factory=list)
     size: int = 0
-    missing: int = 0
+    missing: list[str] = field(default_factory=list)
 
 
 def spool(
@@ -81,12 +81,14 @@ def spool(
     for result in results:
         if isinstance(result, FieldFailure):
             continue
-        image = _picture(result)
+        try:
+            image = read_scanned(result, root)
+        except ImageError as error:
+            out.missing.append(str(error))
+            image = None
         crops = _crops(image, result)
         info = _field(result, root)
-        if image is None:
-            out.missing += 1
-        elif with_fields:
+        if image is not None and with_fields:
             data, info["reduction"] = pictures.field_picture(image, result.scale.um_per_px)
             info["picture"] = True
             _write(out, folder, f"field-{index}-{len(fields)}", data)
@@ -124,13 +126,6 @@ def _entry(
         "page": "",
         "teach": 0,
     }
-
-
-def _picture(result: FieldResult) -> NDArray[np.uint8] | None:
-    try:
-        return read_image(result.path) if result.path is not None else None
-    except ImageError:
-        return None
 
 
 def _crops(image: NDArray[np.uint8] | None, result: FieldResult) -> NDArray[np.uint8]:

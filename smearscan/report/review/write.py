@@ -39,13 +39,13 @@ Slides = Iterable[tuple[SlideReport, list[FieldResult | FieldFailure]]]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written: files (index first), slides, cells, bytes, fields whose picture was not there."""
+    """What was written: files (index first), slides, cells, bytes; fields without their picture, and why."""
 
     files: tuple[Path, ...]
     slides: int
     cells: int
     size: int
-    missing_pictures: int
+    missing_pictures: tuple[str, ...]
 
 
 def write_review(
@@ -88,7 +88,7 @@ def write_review(
         len(spooled),
         sum(len(s.numbers["cells"]["type"]) for s in spooled),
         size,
-        sum(s.missing for s in spooled),
+        tuple(told for s in spooled for told in s.missing),
     )
 
 
