@@ -8,6 +8,7 @@ what is read becomes the types that are asked for and no others, so that a file 
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,10 @@ def read_fields(path: Path) -> FieldItems:
     return _restored(path, restore)
 
 
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
+_UNREADABLE = (
+    OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error,
+    RuntimeError,  # of zipfile, where a damaged index speaks of passwords or versions to come
+)  # fmt: skip
 
 
 def _restored(path: Path, restore: Callable[[Any], T]) -> T:

@@ -119,7 +119,7 @@ def test_reports_of_a_scan_are_restored_with_all_they_hold(slides: Path, tmp_pat
         assert list(read_report(tmp_path / "s.npz").tally.types) == list(report.tally.types)
 
 
-@pytest.mark.parametrize("part", [0.02, 0.3, 0.7, 0.98])
+@pytest.mark.parametrize("part", [0.02, 0.3, 0.7, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 0.99])
 @pytest.mark.parametrize("harm", ["cut", "flip"])
 def test_a_damaged_file_is_never_read_as_whole(slides: Path, tmp_path: Path, part: float, harm: str) -> None:
     report, results = scanned(slides)[1]
