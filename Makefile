@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab lodo lodo-cells seeds bench performance wheel clean
+.PHONY: kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab lodo nets stain seeds bench performance wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -134,18 +134,35 @@ lodo: $(VENV)/.installed
 	  $(BIN)/smearscan crossval build/grouped.csv --protocol lodo --config configs/lodo/$$net.yaml --data $(DATA) --start $(RESNET) \
 	    --runs runs/lodo_$$net --out docs/results/lodo_$$net > /dev/null || exit 1; done
 
-# The net of fine types, by a short schedule: without LLD, without each group of sites, and with LLD's patients left out in turn. The leak
-# guard finds one pair of cells alike in JHU and LLD; it was looked at: two cells of two hospitals.
-FINE := bccd+jhu_aml cellavision+jtsc+lld+txl_raabin munich_lmu+pbc
-LODO_CELLS = crossval build/fine.csv --config configs/lodo/cells.yaml --data $(DATA) --start $(RESNET) --allow-leaks
-lodo-cells: $(VENV)/.installed
-	$(BIN)/python -m references published $(DATA) --fine --out build/fine.csv --detector shipped
+# All trainings of the net of fine types: groups of sites left out, LLD's patients left out in turn, the net itself. Interrupted, it goes
+# on. The leak guard finds one pair of cells alike in JHU and LLD; it was looked at: two cells of two hospitals. About an hour and a half on
+# one core with one seed. On a GPU, from one file, without the photographs:
+#   make build/cells.npz, then there: make nets CELLS=build/cells.npz DEVICE=cuda JOBS=6 SEEDS=3 LEFT_OUT="bccd jhu_aml ..."
+# (SMEARSCAN and RESNET say where things are, -o $(VENV)/.installed spares the environment.)
+CELLS    ?= build/fine.csv
+DEVICE   ?= cpu
+JOBS     ?= 1
+SEEDS    ?= 1
+LEFT_OUT ?= bccd+jhu_aml cellavision+jtsc+lld+txl_raabin munich_lmu+pbc
+SMEARSCAN ?= $(BIN)/smearscan
+TRAINED  := --data $(if $(filter %.npz,$(CELLS)),$(CELLS),$(DATA)) --device $(DEVICE) --start $(RESNET)
+FINE     := $(CELLS) --config configs/lodo/cells.yaml $(TRAINED) --allow-leaks --keep-nets --jobs $(JOBS) --repeats $(SEEDS)
+nets: $(VENV)/.installed $(CELLS)
+	$(SMEARSCAN) crossval $(FINE) --protocol lodo $(foreach sites,$(LEFT_OUT),--site $(sites)) --runs runs/lodo_cells \
+	  --out docs/results/lodo_cells > /dev/null
+	$(SMEARSCAN) crossval $(FINE) --protocol kfold --folds 2 --site lld --runs runs/kfold_lld --out docs/results/kfold_lld > /dev/null
+	$(SMEARSCAN) train classifier $(CELLS) --config configs/cells.yaml $(TRAINED) --out runs/cells
+
+build/fine.csv: $(VENV)/.installed
+	$(BIN)/python -m references published $(DATA) --fine --out $@ --detector shipped
+
+build/cells.npz: build/fine.csv
+	$(SMEARSCAN) dataset pack $< --data $(DATA) --out $@
+
+# How far the stain ruler depends on which cells a slide holds.
+stain: build/fine.csv
 	$(BIN)/python -m references stain build/fine.csv --config configs/cells.yaml --data $(DATA) --site jhu_aml --site lld \
 	  --out docs/results/stain.json > /dev/null
-	$(BIN)/smearscan $(LODO_CELLS) --protocol lodo --site lld --runs runs/lodo_cells --out docs/results/lodo_cells > /dev/null
-	$(BIN)/smearscan $(LODO_CELLS) --protocol lodo $(foreach sites,$(FINE),--site $(sites)) --runs runs/lodo_cells_together \
-	  --out docs/results/lodo_cells_together > /dev/null
-	$(BIN)/smearscan $(LODO_CELLS) --protocol kfold --folds 2 --site lld --runs runs/kfold_lld --out docs/results/kfold_lld > /dev/null
 
 # The published systems side by side, by a short schedule (about half an hour on one core): docs/seeds.md. Interrupted, it goes on.
 SHORT := --crop-px 64 --epochs 2 --epoch-cells 480 --cached-epochs 10

@@ -55,7 +55,7 @@ def command(
     from smearscan.experiments import protocols
     from smearscan.experiments import system_comparison as compare
     from smearscan.experiments.system_comparison_report import markdown, write_comparison
-    from smearscan.training.cells import read_cells
+    from smearscan.training.cells import read_cells, root_of
     from smearscan.training.config import ClassifierTraining, load_config
 
     files = [load_config(path, ClassifierTraining) for path in configs]
@@ -66,7 +66,7 @@ def command(
         "kfold": partial(protocols.kfold, k=folds, seed=seed),
         "lodo": partial(protocols.lodo, min_cells=min_cells),
     }[protocol]
-    root = data or (cells if cells.is_dir() else cells.parent)
+    root = root_of(cells, data)
     with progress("Locating", None) as advance:
         table = read_cells(cells, root, None, None, seed, advance)
     planned = compare.plan(systems, table, split, root, per_kind, seed, allow_leaks)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from smearscan.cli.options import PATH
+from smearscan.cli.options import PATH, train_on
 from smearscan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ PROTOCOLS = ("holdout", "kfold", "lodo")
     "--um-per-px", type=click.FloatRange(0, min_open=True), help="Scale of pictures that tell none."
 )
 @click.option("--runs", type=PATH, required=True, help="Folder of the runs; an interrupted one goes on.")
+@train_on
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True,
+    help="Trainings at once, each in a process of its own: for several cores, or a GPU that one leaves idle.",
+)  # fmt: skip
 @click.option("--keep-nets", is_flag=True, help="Keep each run's net, a weights pair, in its folder.")
 @click.option(
     "--out", type=PATH, help="Folder for results.csv, .json, .md and .html. Default: that of the runs."
@@ -59,25 +64,29 @@ PROTOCOLS = ("holdout", "kfold", "lodo")
 def command(
     cells: Path, config_file: Path, protocol: str, folds: int, sites: tuple[str, ...], min_cells: int,
     repeats: int, data: Path | None, start: Path | None, detector: Path | None, um_per_px: float | None,
-    runs: Path, keep_nets: bool, out: Path | None, allow_leaks: bool, write_card: bool,
+    runs: Path, device: str, jobs: int, keep_nets: bool, out: Path | None, allow_leaks: bool,
+    write_card: bool,
 ) -> None:  # fmt: skip
     """Train and score a classifier by a protocol, so that no group is on both sides.
 
-    CELLS is a CSV manifest or a folder with one sub-folder a class. Cells are compared across folds first;
-    where the same cell, picture or group is on both sides, nothing is scored.
+    CELLS is a CSV manifest, a folder with one sub-folder a class, or a pack ('dataset pack'). Cells are
+    compared across folds first; where the same cell, picture or group is on both sides, nothing is scored.
     """
+    import torch
+
     from smearscan.cli.console import err, progress, training
     from smearscan.experiments.cross_validation import epochs_left, guard, joined, run
     from smearscan.experiments.cross_validation_report import markdown, write_results
     from smearscan.experiments.cross_validation_summary import card_figures, summarize
     from smearscan.experiments.protocols import with_classes
     from smearscan.experiments.summed import answering
+    from smearscan.runtime.engine import resolve_device
     from smearscan.taxonomy import SUMS
-    from smearscan.training.cells import read_cells
+    from smearscan.training.cells import read_cells, root_of
     from smearscan.training.config import ClassifierTraining, load_config
 
     config = load_config(config_file, ClassifierTraining)
-    root = data or (cells if cells.is_dir() else cells.parent)
+    root = root_of(cells, data)
     with progress("Locating", None) as advance:
         table = read_cells(cells, root, detector, um_per_px, config.seed, advance)
     table, classes = with_classes(table, config)
@@ -86,8 +95,9 @@ def command(
     with progress("Comparing", None) as advance:
         leaks = guard(table, list(plans.values()), root, allow_leaks, advance)
     with training(sum(epochs_left(config, plan, runs, seed) for seed, plan in plans.items())) as report:
+        on = torch.device(resolve_device(device))
         results = joined(
-            run(config, table, classes, plan, root, start, runs, report, (seed,), keep_nets)
+            run(config, table, classes, plan, root, start, runs, report, (seed,), keep_nets, on, jobs)
             for seed, plan in plans.items()
         )
     results.scores().to_csv(runs / "out_of_fold.csv", index=False)

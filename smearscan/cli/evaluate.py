@@ -121,7 +121,7 @@ def classifier(
     """
     from smearscan.classification.classifier import Classifier
     from smearscan.experiments.measure_classifier import measure_cells
-    from smearscan.training.cells import read_cells
+    from smearscan.training.cells import read_cells, root_of
     from smearscan.training.config import ClassifierTraining, load_config
     from smearscan.training.train_classifier import prepared
 
@@ -133,7 +133,7 @@ def classifier(
     else:
         config = ClassifierTraining(name=net.card.name, task=net.card.task)
     chosen = {"sites": list(sites) or config.sites, "exclude_sites": [], "classes": net.card.classes}
-    root = data or (cells if cells.is_dir() else cells.parent)
+    root = root_of(cells, data)
     table, _ = prepared(read_cells(cells, root, None, None, config.seed), config.model_copy(update=chosen))
     if not all_splits:
         table = table[table["split"] == split]

@@ -39,7 +39,7 @@ def command(
     from smearscan.experiments import features, sampling
     from smearscan.experiments.feature_map import draw_maps
     from smearscan.report.tables import write_csv
-    from smearscan.training.cells import read_cells
+    from smearscan.training.cells import read_cells, root_of
     from smearscan.training.config import ClassifierTraining, load_config
     from smearscan.training.train_classifier import prepared
     from smearscan.weights.pairs import shipped
@@ -51,7 +51,7 @@ def command(
     if config_file:
         named = load_config(config_file, ClassifierTraining)
         config = config.model_copy(update={"synonyms": named.synonyms, "task": named.task})
-    root = data or (cells if cells.is_dir() else cells.parent)
+    root = root_of(cells, data)
     table = read_cells(cells, root, None, None, seed)
     table, classes = prepared(table, config.model_copy(update={"sites": list(sites)}))
     if split != "all":

@@ -27,6 +27,15 @@ def machine(command: Command) -> Command:
     return click.option("--device", help="auto, cpu, cuda, cuda:1 or mps. Default: auto.")(command)
 
 
+def train_on(command: Command) -> Command:
+    """Add ``--device`` of a training."""
+    return click.option(
+        "--device", default="cpu", show_default=True,
+        help="What to train on: cpu, cuda, cuda:1, mps or auto. A seed gives one net on each kind of "
+        "device.",
+    )(command)  # fmt: skip
+
+
 def show(figures: Any, out: Path | None) -> None:
     """Print figures as JSON, and write them to a file where one is given."""
     from smearscan.report.figures import json_of_figures

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from smearscan.cli.options import train_on
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -37,6 +39,7 @@ def command() -> None:
     help="Weights to start from: a detector, as weights/detector.safetensors (its working scale and "
     "thresholds are kept), or Ultralytics' yolov8n.pt, from their GitHub releases. None starts from random.",
 )  # fmt: skip
+@train_on
 @_OUT
 def detector(
     config_file: Path,
@@ -44,11 +47,15 @@ def detector(
     exclude_site: tuple[str, ...],
     epochs: int | None,
     start: Path | None,
+    device: str,
     out: Path,
 ) -> None:
     """Fine-tune the detector on fields with YOLO, VOC, COCO or CSV boxes."""
+    import torch
+
     from smearscan.cli.console import err, training
     from smearscan.errors import ConfigError
+    from smearscan.runtime.engine import resolve_device
     from smearscan.training.exported_sets import load_detector_training
     from smearscan.training.train_detector import train
     from smearscan.weights.pairs import shipped
@@ -70,7 +77,7 @@ def detector(
         final = round(config.final_epochs * epochs / config.epochs)
         config = config.model_copy(update={"epochs": epochs, "final_epochs": final})
     with training(config.epochs) as report:
-        card = train(config, data, start, out, report, _tell)
+        card = train(config, data, start, out, report, _tell, torch.device(resolve_device(device)))
     err.print(f"written: {out / card.name}.safetensors and .yaml", markup=False)
 
 
@@ -88,14 +95,19 @@ def detector(
 @click.option("--name", help="Name of the new weights. Default: the configuration's, or 'classifier'.")
 @click.option("--epochs", type=int, help="In place of the file's.")
 @_START
+@train_on
 @_OUT
 def classifier(
     cells: Path, config_file: Path | None, data: Path | None, detector: Path | None, um_per_px: float | None,
-    exclude_site: tuple[str, ...], name: str | None, epochs: int | None, start: Path | None, out: Path,
+    exclude_site: tuple[str, ...], name: str | None, epochs: int | None, start: Path | None, device: str,
+    out: Path,
 ) -> None:  # fmt: skip
-    """Fine-tune a classifier on CELLS: a folder with a sub-folder a class, or a CSV (image,class,group)."""
+    """Fine-tune a classifier on CELLS: a folder with a sub-folder a class, a CSV manifest or a pack."""
+    import torch
+
     from smearscan.cli.console import err, progress, training
-    from smearscan.training.cells import read_cells
+    from smearscan.runtime.engine import resolve_device
+    from smearscan.training.cells import read_cells, root_of
     from smearscan.training.config import ClassifierTraining, load_config
     from smearscan.training.first_try import first_configuration
     from smearscan.training.train_classifier import train
@@ -107,12 +119,12 @@ def classifier(
     config = load_config(config_file, ClassifierTraining) if config_file else first_configuration(start)
     given = {"name": name, "epochs": epochs, "exclude_sites": [*config.exclude_sites, *exclude_site]}
     config = config.model_copy(update={k: v for k, v in given.items() if v})
-    root = data or (cells if cells.is_dir() else cells.parent)
+    root = root_of(cells, data)
     with progress("Locating", None) as advance:
         table = read_cells(cells, root, detector, um_per_px, config.seed, advance)
     _show_counts(table)
     with training(config.epochs) as report:
-        card = train(config, table, root, start, out, report, _tell)
+        card = train(config, table, root, start, out, report, _tell, torch.device(resolve_device(device)))
     _show_validation(card)
     err.print(f"written: {out / card.name}.safetensors and .yaml", markup=False)
     err.print(f"use it: --weights {out / card.name}.safetensors", markup=False)
@@ -183,13 +195,13 @@ def preview(
 ) -> None:  # fmt: skip
     """Show what training would show the network: cells of CELLS as they are, and augmented."""
     from smearscan.cli.console import err, progress
-    from smearscan.training.cells import read_cells
+    from smearscan.training.cells import read_cells, root_of
     from smearscan.training.config import ClassifierTraining, load_config
     from smearscan.training.preview import draw_grid, in_words, sample_grid, sampled
     from smearscan.training.train_classifier import prepared
 
     config = load_config(config_file, ClassifierTraining)
-    root = data or (cells if cells.is_dir() else cells.parent)
+    root = root_of(cells, data)
     with progress("Locating", None) as advance:
         table = read_cells(cells, root, detector, um_per_px, config.seed, advance)
     table, classes = prepared(table, config)

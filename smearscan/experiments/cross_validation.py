@@ -4,7 +4,10 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from smearscan.io.atomic import write_text
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.training.cells import Progress, load_crops
 from smearscan.training.config import ClassifierTraining
-from smearscan.training.train_classifier import logits_of, trained
+from smearscan.training.train_classifier import CPU, logits_of, trained
 from smearscan.weights.pairs import ClassifierCard, save_weights
 
 Report = Callable[[dict[str, float]], None]
@@ -114,7 +117,7 @@ def guard(
 def run(
     config: ClassifierTraining, table: pd.DataFrame, classes: tuple[str, ...], splits: Sequence[Split],
     root: Path, start: Path | None, out: Path, report: Report, seeds: Sequence[int] | None = None,
-    keep_nets: bool = False,
+    keep_nets: bool = False, device: torch.device = CPU, jobs: int = 1,
 ) -> Results:  # fmt: skip
     """Train and score every split with every seed; a run that is finished is read, not run again.
 
@@ -138,6 +141,12 @@ def run(
         Called with each epoch's figures.
     seeds : sequence of int, optional
         Of trainings. Default: the configuration's.
+    keep_nets : bool
+        Whether each run's net is kept.
+    device : torch.device
+        Where nets are trained and score.
+    jobs : int
+        Trainings at once, each in a process of its own; then `report` hears of a run once it is finished.
 
     Raises
     ------
@@ -145,19 +154,50 @@ def run(
         If a folder holds a run of another configuration, of other cells or from another start.
     """
     name = given.name if (given := config.how.start(start)) else "random"
-    runs = []
-    for seed in (config.seed,) if seeds is None else seeds:
-        seeded = config.model_copy(update={"seed": seed})
+    seeded = [config.model_copy(update={"seed": s}) for s in ((config.seed,) if seeds is None else seeds)]
+    places = {(c.seed, split.name): run_folder(out, c.seed, split.name) for c in seeded for split in splits}
+    waiting: list[Callable[[Report], None]] = []
+    for one in seeded:
         for split in splits:
-            place = run_folder(out, seed, split.name)
-            mark = _fingerprint(seeded, table, classes, split, name)
+            place = places[one.seed, split.name]
+            mark = _fingerprint(one, table, classes, split, name)
             if not _finished(place, mark):
-                facts = _train(seeded, table, classes, split, root, start, place, report, keep_nets)
-                facts = {"split": split.name, "seed": seed, "start": name, **facts, "fingerprint": mark}
-                write_text(place / "run.json", json.dumps(facts, indent=1, allow_nan=False) + "\n")
-                (place / "checkpoint.pt").unlink(missing_ok=True)
-            runs.append(_read(place, split))
+                told = {"split": split.name, "seed": one.seed, "start": name, "fingerprint": mark}
+                known = (table, classes, split, root, start, place, keep_nets, device)
+                waiting.append(partial(_complete, told, one, *known))
+    _do(waiting, report, jobs)
+    runs = (_read(places[one.seed, split.name], split) for one in seeded for split in splits)
     return Results(config, classes, name, tuple(runs))
+
+
+def _do(waiting: Sequence[Callable[[Report], None]], report: Report, jobs: int) -> None:
+    """Train what waits, here one after the other, or several at once elsewhere."""
+    if jobs == 1:
+        for train in waiting:
+            train(report)
+        return
+    # spawned: what torch and OpenCV hold does not outlive a fork
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as processes:
+        for done in as_completed([processes.submit(_elsewhere, train) for train in waiting]):
+            for row in done.result():
+                report(row)
+
+
+def _elsewhere(train: Callable[[Report], None]) -> list[dict[str, float]]:
+    """Train in this process and hand back what there was to report."""
+    rows: list[dict[str, float]] = []
+    train(rows.append)
+    return rows
+
+
+def _complete(
+    told: Facts, config: ClassifierTraining, table: pd.DataFrame, classes: tuple[str, ...], split: Split,
+    root: Path, start: Path | None, place: Path, keep_net: bool, device: torch.device, report: Report,
+) -> None:  # fmt: skip
+    """Train and score one run, and write that it is finished."""
+    facts = _train(config, table, classes, split, root, start, place, report, keep_net, device)
+    write_text(place / "run.json", json.dumps({**told, **facts}, indent=1, allow_nan=False) + "\n")
+    (place / "checkpoint.pt").unlink(missing_ok=True)
 
 
 def run_folder(out: Path, seed: int, split: str) -> Path:
@@ -193,11 +233,11 @@ def _read(place: Path, split: Split) -> Run:
 
 def _train(
     config: ClassifierTraining, table: pd.DataFrame, classes: tuple[str, ...], split: Split, root: Path,
-    start: Path | None, place: Path, report: Report, keep_net: bool,
+    start: Path | None, place: Path, report: Report, keep_net: bool, device: torch.device,
 ) -> Facts:  # fmt: skip
     """Train, set temperature and threshold on the validation cells, score the test cells."""
     parts = {n: table.iloc[getattr(split, n)].reset_index(drop=True) for n in ("train", "val", "test")}
-    model, card = trained(config, classes, parts["train"], parts["val"], root, start, place, report)
+    model, card = trained(config, classes, parts["train"], parts["val"], root, start, place, report, device)
     if keep_net:
         save_weights(place / f"{config.name}.safetensors", card, model.state_dict())
     crops = load_crops(parts["test"], root, config.crop_um, config.crop_px)
@@ -214,7 +254,7 @@ def _train(
         "groups": {n: int(rows["group"].nunique()) for n, rows in parts.items()},
         "training_seconds": round(float(pd.read_csv(place / "curves.csv")["seconds"].sum()), 1),
         "inference_ms": round(inference_ms(model, card), 3),
-        "device": f"torch cpu, {torch.get_num_threads()} threads",
+        "device": _named(device),
         "parameters": sum(p.numel() for p in model.parameters()),
         "temperature": card.temperature,
         "threshold": card.threshold,
@@ -222,6 +262,13 @@ def _train(
         "smearscan_version": __version__,
         "config": config.model_dump(mode="json"),
     }
+
+
+def _named(device: torch.device) -> str:
+    """Name what a net was trained on."""
+    if device.type == "cuda":
+        return f"torch {torch.cuda.get_device_name(device)}"
+    return f"torch {device}" + (f", {torch.get_num_threads()} threads" if device.type == "cpu" else "")
 
 
 def inference_ms(model: nn.Module, card: ClassifierCard, rounds: int = 15) -> float:

@@ -19,7 +19,8 @@ from smearscan.classification.crops import cut_crops
 from smearscan.errors import LeakError
 from smearscan.experiments.near_duplicates import SIDE, SIDE_UM, Pair, same_cells
 from smearscan.io.decode import read_image
-from smearscan.training.cells import Progress
+from smearscan.training.cells import Progress, load_crops
+from smearscan.training.packed import is_pack
 
 CRAMERS_V_LIMIT = 0.6
 """Cramer's V (0 to 1) between class and site from which the site alone says much of the class."""
@@ -169,8 +170,17 @@ def regrouped(table: pd.DataFrame, root: Path, progress: Progress | None = None)
 def _pictures(
     table: pd.DataFrame, root: Path, progress: Progress | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
-    """Gray picture of every cell, (N, 64, 64), and a digest of its whole picture's pixels, (N,)."""
+    """Gray picture of every cell, (N, 64, 64), and a digest of its picture's pixels, (N,).
+
+    A pack holds no pictures: the digest is that of the cell's crop.
+    """
     gray, digests = np.empty((len(table), SIDE, SIDE), np.uint8), np.empty(len(table), "U32")
+    if is_pack(root):
+        crops = load_crops(table, root, SIDE_UM, SIDE)
+        for i, crop in enumerate(crops):
+            gray[i] = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+            digests[i] = hashlib.blake2b(crop.tobytes(), digest_size=16).hexdigest()
+        return gray, digests
     box = table[["x0", "y0", "x1", "y1"]].to_numpy(np.float32)
     scale = table["um_per_px"].to_numpy(np.float64)
     for name, rows in table.groupby("image", sort=False).indices.items():

@@ -112,14 +112,18 @@ def collate(batch: list[tuple[NDArray[np.uint8], int]]) -> tuple[Tensor, Tensor]
 
 
 def crop_batches(
-    windows: NDArray[np.uint8], table: pd.DataFrame, config: ClassifierTraining, n_classes: int, epoch: int
-) -> Batches:
-    """Augmented crops (B, S, S, 3) uint8 of one epoch, made beside the training; mixed where told."""
+    windows: NDArray[np.uint8], table: pd.DataFrame, config: ClassifierTraining, n_classes: int, epoch: int,
+    loaders: int = 1,
+) -> Batches:  # fmt: skip
+    """Augmented crops (B, S, S, 3) uint8 of one epoch, made by `loaders` processes; mixed where told.
+
+    Each process draws crops of its own, so their number is part of what a seed repeats.
+    """
     seed = config.seed * 1000 + epoch
     stream = Cells(windows, table, config, seed)
     rng = np.random.default_rng([seed, 1, 1])
     for crops, targets in DataLoader(
-        stream, config.batch, collate_fn=collate, num_workers=1, prefetch_factor=4
+        stream, config.batch, collate_fn=collate, num_workers=loaders, prefetch_factor=4
     ):
         yield mixed(crops, targets, n_classes, config.augmentation.mixup, rng)
 

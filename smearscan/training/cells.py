@@ -19,8 +19,11 @@ from smearscan.io.tables import read_table
 from smearscan.results import Scale
 from smearscan.rulers.scale import measure_scale
 from smearscan.scan.single_cells import central_cell, measure_crops
+from smearscan.training.packed import PackedCells, is_pack
 
 MANIFEST = "manifest.csv"
+ROOM = 1.42
+"""Cells are kept with this much surroundings (a square's diagonal), so that turning needs no filling."""
 _BOX = ["x0", "y0", "x1", "y1"]
 Progress = Callable[[str], None]
 """Called with a word after each picture."""
@@ -85,6 +88,11 @@ def read_manifest(path: Path) -> pd.DataFrame:
     return table
 
 
+def root_of(source: Path, data: Path | None) -> Path:
+    """Tell where a manifest's pictures are: in `data`, else in its folder; those of a pack in itself."""
+    return data or (source if source.is_dir() or is_pack(source) else source.parent)
+
+
 def read_cells(
     source: Path,
     root: Path,
@@ -98,7 +106,8 @@ def read_cells(
     Parameters
     ----------
     source : Path
-        Folder of classes, or CSV manifest, or a folder that holds ``manifest.csv``.
+        Folder of classes, or CSV manifest, or a folder that holds ``manifest.csv``; or a pack
+        (:mod:`smearscan.training.packed`), which is complete.
     root : Path
         What ``image`` is relative to.
     detector : Path or None
@@ -109,6 +118,8 @@ def read_cells(
     seed : int
         Of the split, where the manifest has none.
     """
+    if is_pack(source):
+        return PackedCells.open(source).table
     if (source / MANIFEST).is_file():  # a folder that 'smearscan corrections apply' made
         source = source / MANIFEST
     table = read_tree(source) if source.is_dir() else read_manifest(source)
@@ -246,11 +257,16 @@ def locate(
 def load_crops(
     table: pd.DataFrame, root: Path, crop_um: float, crop_px: int, progress: Progress | None = None
 ) -> NDArray[np.uint8]:
-    """Cut the crop of every row, (N, crop_px, crop_px, 3) uint8 RGB."""
+    """Cut the crop of every row, (N, crop_px, crop_px, 3) uint8 RGB; `root` is a folder or a pack."""
+    if is_pack(root):
+        return PackedCells.open(root).crops(table, crop_um, crop_px)
     out = np.empty((len(table), crop_px, crop_px, 3), np.uint8)
     box = table[_BOX].to_numpy(np.float32)
-    for i, (name, um_per_px) in enumerate(zip(table["image"], table["um_per_px"], strict=True)):
-        out[i] = cut_crops(read_image(root / name), box[i : i + 1], um_per_px, crop_um, crop_px)[0]
-        if progress:
-            progress(name)
+    scale = table["um_per_px"].to_numpy(np.float64)
+    for name, rows in table.groupby("image", sort=False).indices.items():
+        image = read_image(root / str(name))  # once, however many cells it shows
+        for i in rows:
+            out[i] = cut_crops(image, box[i : i + 1], float(scale[i]), crop_um, crop_px)[0]
+            if progress:
+                progress(str(name))
     return out

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from smearscan.classification.classifier import apply_background
 from smearscan.errors import DatasetError
 from smearscan.training.augment import Augmentation, augmented, mixed
-from smearscan.training.cells import load_crops
+from smearscan.training.cells import ROOM, load_crops
 from smearscan.training.config import ClassifierTraining
-from smearscan.training.train_classifier import ROOM
 
 _TILE_INCH, _GAP = 1.0, 0.05
 _LEFT_INCH, _HEAD_INCH, _EDGE_INCH = 1.35, 0.82, 0.15

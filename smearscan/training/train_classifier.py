@@ -24,17 +24,16 @@ from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.taxonomy import BLAST, BLAST_CLASSES, DIFFERENTIAL_CLASSES, FINE_CLASSES, HEALTHY
 from smearscan.training import fine_tuning
 from smearscan.training.batches import Batches, crop_batches, feature_batches, with_gains
-from smearscan.training.cells import load_crops, with_targets
+from smearscan.training.cells import ROOM, load_crops, with_targets
 from smearscan.training.config import ClassifierTraining
 from smearscan.training.first_try import classifier_schedule, fingerprint, finished
-from smearscan.training.loop import Checkpoint, Run, learning_rate, precision
+from smearscan.training.loop import Checkpoint, Run, learning_rate, loaders, precision
+from smearscan.training.packed import is_pack
 from smearscan.training.partial import allowed_classes, partial_loss, summed_targets
 from smearscan.weights.pairs import ClassifierCard, save_weights
 
-ROOM = 1.42
-"""Cells are kept with this much surroundings (a square's diagonal), so that turning needs no filling."""
-
 Report = Callable[[dict[str, float]], None]
+CPU: Final = torch.device("cpu")
 
 _VOCABULARY: Final[dict[str, tuple[Mapping[str, str | tuple[str, ...]], tuple[str, ...]]]] = {
     "cells": (FINE_SYNONYMS, FINE_CLASSES),
@@ -65,7 +64,7 @@ def prepared(table: pd.DataFrame, config: ClassifierTraining) -> tuple[pd.DataFr
 
 def fit(
     config: ClassifierTraining, cells: pd.DataFrame, n_classes: int, windows: NDArray[np.uint8],
-    start: Path | None, out: Path, report: Report,
+    start: Path | None, out: Path, report: Report, device: torch.device = CPU,
 ) -> nn.Module:  # fmt: skip
     """Train a network on cells by the configuration's regime; resumes from ``out/checkpoint.pt``.
 
@@ -83,6 +82,8 @@ def fit(
         Folder for checkpoint and curves.
     report : callable
         Called with each epoch's figures.
+    device : torch.device
+        Where it is trained, and stays.
 
     Returns
     -------
@@ -91,21 +92,23 @@ def fit(
     """
     out.mkdir(parents=True, exist_ok=True)
     # channels last: a fifth more crops a second on a processor
-    model = fine_tuning.network(config, n_classes, start).to(memory_format=torch.channels_last)
+    model = fine_tuning.network(config, n_classes, start)
+    model.to(device).to(memory_format=torch.channels_last)
     began = time.monotonic()  # what is computed once counts with the first epoch
     windows = apply_background(windows, config.background, ROOM * config.crop_um)
-    forward: Callable[[Tensor], Tensor] = FromPixels(model, config.input.mean, config.input.std)
-    batches = partial(crop_batches, windows, with_gains(cells, windows, config), config, n_classes)
+    forward: Callable[[Tensor], Tensor] = FromPixels(model, config.input.mean, config.input.std).to(device)
+    gained = with_gains(cells, windows, config)
+    batches = partial(crop_batches, windows, gained, config, n_classes, loaders=loaders(device))
     if config.how.cached:
         forward, features = model.head, _features(model, _middle(windows, config.crop_px), config)
         batches = partial(feature_batches, features, cells, config)
     rows = cells[["image", "site", "target"]].to_csv(index=False)
     told = fingerprint(config.model_dump_json(), rows, hashlib.sha256(windows.data).hexdigest(), start or "")
     run = Run(fine_tuning.learning_part(config, model), fine_tuning.optimizer_of(config, model), out, told)
-    allows = torch.from_numpy(allowed_classes(cells, n_classes)) if "allowed" in cells else None
+    allows = torch.from_numpy(allowed_classes(cells, n_classes)).to(device) if "allowed" in cells else None
     for epoch in range(run.resume(), config.epochs):
         fine_tuning.set_training(config, model, start)
-        loss = _epoch(config, epoch, forward, batches(epoch), run, allows)
+        loss = _epoch(config, epoch, forward, batches(epoch), run, allows, device)
         report(run.finish_epoch(epoch + 1, loss=loss, seconds=time.monotonic() - began))
         began = time.monotonic()
     run.curves.draw()
@@ -115,14 +118,14 @@ def fit(
 
 def _epoch(
     config: ClassifierTraining, epoch: int, forward: Callable[[Tensor], Tensor], batches: Batches, run: Run,
-    allows: Tensor | None,
+    allows: Tensor | None, device: torch.device,
 ) -> float:  # fmt: skip
     """Train one epoch and tell its mean loss; with partial labels, `allows` tells each target's classes."""
-    steps, total = max(1, config.epoch_cells // config.batch), 0.0
+    steps, total = max(1, config.epoch_cells // config.batch), torch.zeros((), device=device)
     for step in range(epoch * steps, (epoch + 1) * steps):
-        inputs, targets = next(batches)
+        inputs, targets = (part.to(device, non_blocking=True) for part in next(batches))
         at = learning_rate(step, config.epochs * steps, config.warmup_steps, config.schedule, config.decay)
-        with precision():
+        with precision(device):
             logits = forward(inputs)
         smoothing = config.label_smoothing
         if allows is None:
@@ -130,8 +133,8 @@ def _epoch(
         else:
             loss = partial_loss(logits.float(), allows[targets], smoothing)
         run.step(loss, config.learning_rate * at)
-        total += float(loss.detach())
-    return total / steps
+        total += loss.detach()
+    return float(total) / steps
 
 
 def logits_of(model: nn.Module, crops: NDArray[np.uint8], config: ClassifierTraining) -> NDArray[np.float32]:
@@ -154,7 +157,7 @@ def _run(network: nn.Module, seen: NDArray[np.uint8], config: ClassifierTraining
     """Run a network on crops that are already as it sees them, in batches of about equal memory."""
     whole = FromPixels(network, config.input.mean, config.input.std)
     batch = min(64, max(1, 64 * 112**2 // seen.shape[1] ** 2))
-    return TorchEngine(whole, torch.device("cpu"), batch).run(seen)
+    return TorchEngine(whole, next(network.parameters()).device, batch).run(seen)
 
 
 def _middle(windows: NDArray[np.uint8], crop_px: int) -> NDArray[np.uint8]:
@@ -171,7 +174,7 @@ def threshold_at(specificity: float, healthy_probs: NDArray[np.floating]) -> flo
 
 def train(
     config: ClassifierTraining, table: pd.DataFrame, root: Path, start: Path | None, out: Path,
-    report: Report, tell: Callable[[str], None] = lambda told: None,
+    report: Report, tell: Callable[[str], None] = lambda told: None, device: torch.device = CPU,
 ) -> ClassifierCard:  # fmt: skip
     """Train, calibrate on the validation cells and write the pair ``out/NAME.safetensors`` + ``.yaml``.
 
@@ -190,6 +193,7 @@ def train(
         Called with each epoch's figures.
     tell : callable
         Told in words where the same training is finished already.
+    device : torch.device
 
     Returns
     -------
@@ -203,12 +207,12 @@ def train(
         raise DatasetError("both the train and the val split need cells; see the manifest's column 'split'")
     config = classifier_schedule(config, len(train_cells))
     pair = out / f"{config.name}.safetensors"
-    pictures = [root / name for name in table["image"].unique()]
+    pictures = [root] if is_pack(root) else [root / name for name in table["image"].unique()]
     mark = fingerprint(config.model_dump_json(), table.to_csv(index=False), *pictures, start or "")
     if done := finished(pair, ClassifierCard, mark):
         tell(f"already finished: {pair}; give another --out, or delete it to train again")
         return done
-    model, card = trained(config, classes, train_cells, val_cells, root, start, out, report)
+    model, card = trained(config, classes, train_cells, val_cells, root, start, out, report, device)
     training = {
         "fingerprint": mark,
         "command": "smearscan train classifier",
@@ -226,12 +230,12 @@ def train(
 
 def trained(
     config: ClassifierTraining, classes: tuple[str, ...], train_cells: pd.DataFrame, val_cells: pd.DataFrame,
-    root: Path, start: Path | None, out: Path, report: Report,
+    root: Path, start: Path | None, out: Path, report: Report, device: torch.device = CPU,
 ) -> tuple[nn.Module, ClassifierCard]:  # fmt: skip
     """Train on cells and calibrate on others; parameters as of :func:`train`, both tables with ``target``."""
     room_px = round(ROOM * config.crop_px)
     windows = load_crops(train_cells, root, ROOM * config.crop_um, room_px)
-    model = fit(config, train_cells, len(classes), windows, start, out, report)
+    model = fit(config, train_cells, len(classes), windows, start, out, report, device)
     val_crops = load_crops(val_cells, root, config.crop_um, config.crop_px)
     return model, calibrated_card(config, classes, model, val_cells, val_crops)
 

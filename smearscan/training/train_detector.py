@@ -22,11 +22,13 @@ from smearscan.training.annotated_fields import BoxedImage, read_site
 from smearscan.training.config import DetectorTraining
 from smearscan.training.cutouts import load_cut_outs
 from smearscan.training.first_try import detector_schedule, fingerprint, finished, from_start
-from smearscan.training.loop import Checkpoint, Run, learning_rate, precision
+from smearscan.training.loop import Checkpoint, Run, learning_rate, loaders, precision
 from smearscan.training.redcells import fill_red_cells
 from smearscan.weights.pairs import DetectorCard, save_weights
 
 Report = Callable[[dict[str, float]], None]
+LONGEST_GRADIENT = 10.0
+"""Longer ones are shortened, as Ultralytics does: a canvas of many boxes would throw the weights far off."""
 
 
 class Canvases(IterableDataset[canvas.Canvas]):
@@ -83,7 +85,7 @@ def collate(batch: list[canvas.Canvas]) -> tuple[Tensor, dict[str, Tensor], Tens
 
 def train(
     config: DetectorTraining, data_root: Path, start: Path | None, out: Path, report: Report,
-    tell: Callable[[str], None] = lambda told: None,
+    tell: Callable[[str], None] = lambda told: None, device: torch.device | None = None,
 ) -> DetectorCard:  # fmt: skip
     """Train and write the pair ``out/NAME.safetensors`` + ``.yaml``; resumes from ``out/checkpoint.pt``.
 
@@ -101,6 +103,8 @@ def train(
         Called with each epoch's figures.
     tell : callable
         Told in words what was taken over, and where the same training is finished already.
+    device : torch.device, optional
+        Where it is trained. Default: the CPU.
 
     Returns
     -------
@@ -111,6 +115,7 @@ def train(
     DatasetError
         If the data sets are incomplete or hold no training field.
     """
+    device = device or torch.device("cpu")
     out.mkdir(parents=True, exist_ok=True)
     items = [item for site in config.sites for item in read_site(site, data_root, "train")]
     if not items:
@@ -137,9 +142,11 @@ def train(
         data = Canvases(fields, share, clumps, config, mosaic, config.seed * 1000 + epoch)
         # a canvas of one field is about half as large: two of them make an equal batch
         size = config.batch if mosaic else 2 * config.batch
-        return iter(DataLoader(data, size, collate_fn=collate, num_workers=1, prefetch_factor=4))
+        return iter(
+            DataLoader(data, size, collate_fn=collate, num_workers=loaders(device), prefetch_factor=4)
+        )
 
-    averaged = _fit(config, model, batches, out, report, mark)
+    averaged = _fit(config, model.to(device), batches, out, report, mark, device)
     card = DetectorCard(
         name=config.name,
         architecture=config.architecture,
@@ -172,8 +179,9 @@ def train(
 def _fit(
     config: DetectorTraining, model: nn.Module,
     batches: Callable[[int], Iterator[tuple[Tensor, dict[str, Tensor], Tensor]]], out: Path, report: Report,
-    mark: str,
+    mark: str, device: torch.device,
 ) -> nn.Module:  # fmt: skip
+    """Train on batches of each epoch's number and give the averaged network."""
     for p in model.parameters():
         p.requires_grad_(True)
     # channels-last is what the processor's convolutions want; the answers are the same
@@ -181,30 +189,29 @@ def _fit(
     weights = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
-        [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        [
+            {"params": weights, "weight_decay": config.weight_decay, "factor": 1.0},
+            {"params": others, "weight_decay": 0.0, "factor": 1.0},
+        ],
         lr=config.learning_rate,
     )
     run = Run(model, optimizer, out, mark)
     loss_of = yolo.DetectionLoss(model)
     steps = max(1, config.canvases_per_epoch // config.batch)
     for epoch in range(run.resume(), config.epochs):
-        began, sums, stream = time.monotonic(), np.zeros(3), batches(epoch)
+        began, sums, stream = time.monotonic(), torch.zeros(3, device=device), batches(epoch)
         for step in range(steps):
             images, targets, labeled = next(stream)
-            for group in optimizer.param_groups:
-                at = learning_rate(epoch * steps + step, config.epochs * steps, config.warmup_steps)
-                group["lr"] = config.learning_rate * at
-            with precision():
+            images, labeled = images.to(device), labeled.to(device)
+            targets = {name: told.to(device) for name, told in targets.items()}
+            with precision(device):
                 outputs = model((images.float() / 255).contiguous(memory_format=torch.channels_last))
             outputs = {k: v.float() if torch.is_tensor(v) else v for k, v in outputs.items()}
             loss = loss_of(outputs, targets, labeled)
-            optimizer.zero_grad(set_to_none=True)
-            loss.sum().backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), 10.0)
-            optimizer.step()
-            run.averaged.update(model)
-            sums += loss.detach().numpy() / len(images)
-        box, kind, edge = (float(v) for v in sums / steps)
+            at = learning_rate(epoch * steps + step, config.epochs * steps, config.warmup_steps)
+            run.step(loss.sum(), config.learning_rate * at, LONGEST_GRADIENT)
+            sums += loss.detach() / len(images)
+        box, kind, edge = (sums / steps).tolist()
         row = {"box_loss": box, "class_loss": kind, "edge_loss": edge, "seconds": time.monotonic() - began}
         report(run.finish_epoch(epoch + 1, **row))
     run.curves.draw()

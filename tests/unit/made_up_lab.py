@@ -55,6 +55,7 @@ class Trainer:
     def trained(
         self, config: ClassifierTraining, classes: tuple[str, ...], train: pd.DataFrame, val: pd.DataFrame,
         root: Path, start: Path | None, out: Path, report: Callable[[dict[str, float]], None],
+        _: torch.device,
     ) -> tuple[nn.Module, ClassifierCard]:  # fmt: skip
         self.given.append((config, train, val))
         out.mkdir(parents=True, exist_ok=True)

@@ -345,7 +345,7 @@ def test_training_and_scanning_take_the_background_away_alike(
     )
     monkeypatch.setattr(backbones, "build", lambda _, n, *__: Tiny(n))
     shown = []
-    monkeypatch.setattr(training, "crop_batches", lambda windows, *_: shown.append(windows) or iter([]))
+    monkeypatch.setattr(training, "crop_batches", lambda windows, *_, **__: shown.append(windows) or iter([]))
     with pytest.raises(StopIteration):
         fit(tmp_path, [], background="remove")
     np.testing.assert_array_equal(shown[0], np.stack([window(i) for i in range(8)]) // 2)

@@ -1,7 +1,9 @@
 """Runs of a protocol: each once, gone on with after an interruption, summed up and written."""
 
 import json
-from collections.abc import Iterator
+import pickle
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,38 @@ def run_folds(
 
 
 # ---------------------------------------------------------------- runs
+
+
+class Elsewhere(ThreadPoolExecutor):
+    """Stands for other processes: what is given and handed back crosses as bytes."""
+
+    def __init__(self, jobs: int, _: object) -> None:
+        super().__init__(jobs)
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **_: Any) -> Future[Any]:
+        sent = pickle.dumps((work, args))
+
+        def do() -> Any:
+            received, given = pickle.loads(sent)
+            return pickle.loads(pickle.dumps(received(*given)))
+
+        return super().submit(do)
+
+
+def test_trainings_at_once_give_what_one_after_the_other_gives(
+    cells: pd.DataFrame, trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: dict[int, list[dict[str, float]]] = {1: [], 2: []}
+    alone = run(CONFIG, cells, CLASSES, lodo(cells), Path(), None, tmp_path / "1", heard[1].append)
+    monkeypatch.setattr(lab, "ProcessPoolExecutor", Elsewhere)
+    monkeypatch.setattr(trainer, "_seed", 0)
+    rows = lodo(cells)
+    several = run(CONFIG, cells, CLASSES, rows, Path(), None, tmp_path / "2", heard[2].append, jobs=2)
+    pd.testing.assert_frame_equal(several.scores(), alone.scores())
+    assert len(heard[1]) == len(heard[2]) == CONFIG.epochs * len(rows)
+    again = run(CONFIG, cells, CLASSES, rows, Path(), None, tmp_path / "2", heard[2].append, jobs=2)
+    assert len(heard[2]) == CONFIG.epochs * len(rows)  # what is finished is read
+    assert [one.facts["fingerprint"] for one in again.runs] == [r.facts["fingerprint"] for r in alone.runs]
 
 
 def test_each_split_is_trained_with_each_seed_in_a_folder_of_its_own(
