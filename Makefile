@@ -35,8 +35,9 @@ types: $(VENV)/.installed
 docs: $(VENV)/.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+# Two processes: more would share the cores with each test's own threads, and each loads torch.
 unit: $(VENV)/.installed
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests/unit -n 2 --dist worksteal
 
 # Each training is tested in a process of its own: many trainings and OpenVINO engines in one process crash (seen, not
 # yet understood); one training after scanning does not.
