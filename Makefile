@@ -44,7 +44,8 @@ unit: $(VENV)/.installed
 integration: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/integration/test_scan_drawn.py tests/integration/test_statistics_drawn.py \
 	  tests/integration/test_real.py
-	$(BIN)/python -m pytest tests/integration/test_classify_drawn.py tests/integration/test_leaks_real.py
+	$(BIN)/python -m pytest tests/integration/test_classify_drawn.py tests/integration/test_leaks_real.py \
+	  tests/integration/test_examples_run.py
 	$(BIN)/python -m pytest tests/integration/test_same_answer.py
 	$(BIN)/python -m pytest tests/integration/test_review_page.py
 	for each in detector_is_retrained detector_is_accepted classifier_is_retrained ones_own protocol_is_run; do \

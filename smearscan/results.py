@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smearscan.plots import plot_cells
 from smearscan.taxonomy import BLAST, DETECTOR_CLASSES, LEUKOCYTE, RED_CELL_UM, UNCLASSIFIED
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +251,26 @@ class FieldResult:
     def type_probs(self) -> NDArray[np.float64]:
         """Calibrated probability of what each cell is called, (N,); NaN where no classifier ran."""
         return np.array([self._type_probability(i) for i in range(len(self))], np.float64)
+
+    def plot(self, image: NDArray[np.uint8] | None = None, ax: "Axes | None" = None) -> "Axes":
+        """Draw the cells as boxes, numbered as in ``cells.csv``.
+
+        Parameters
+        ----------
+        image : ndarray, (H, W, 3) uint8 RGB, optional
+            The field, which a result does not hold: ``result.plot(smearscan.read_image(result.path))``.
+            Without it the boxes stand on white.
+        ax : matplotlib Axes, optional
+            By default those of a new figure.
+
+        Raises
+        ------
+        ValueError
+            If the image is not the field's size.
+        """
+        where = self.path.name if self.path else "array"
+        title = f"{where}: {len(self)} leukocytes"
+        return plot_cells(self.shape, self.detections.xyxy, self.types, title, image, ax)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return one row a cell, with the columns of ``cells.csv``."""

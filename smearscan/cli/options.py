@@ -91,17 +91,11 @@ def replace_section(file: Path, marker: str, text: str) -> None:
 
 def stages(pairs: tuple[Path, ...]) -> dict[str, Path]:
     """Tell by its card which stage each given weights pair is for."""
-    from smearscan.taxonomy import BLAST
-    from smearscan.weights.pairs import DetectorCard, load_any_card
+    from smearscan.weights.pairs import load_any_card, stage_of
 
     found: dict[str, Path] = {}
     for pair in pairs:
-        card = load_any_card(pair)
-        if isinstance(card, DetectorCard):
-            stage = "detector"
-        else:
-            knows_blasts = card.task == "blast" or (card.task == "custom" and BLAST in card.classes)
-            stage = "blast" if knows_blasts else "differential"
+        stage = stage_of(load_any_card(pair))
         if stage in found:
             raise ConfigError(f"--weights: {found[stage]} and {pair} are both for the {stage}; give one")
         found[stage] = pair

@@ -15,6 +15,7 @@ from smearscan.differential.statistics.group_sequential import look_level
 from smearscan.differential.suspects import Suspect
 from smearscan.differential.tally import SlideTally
 from smearscan.doubts import Doubt
+from smearscan.plots import plot_percentages
 from smearscan.results import Scale, five_digits
 from smearscan.taxonomy import (
     BLAST,
@@ -28,6 +29,7 @@ from smearscan.taxonomy import (
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 COUNTED = tuple(name for name in DIFFERENTIAL_CLASSES if name not in EXCLUDED_FROM_DIFFERENTIAL)
 
@@ -192,6 +194,19 @@ class SlideReport:
         )
         told = f"<p>{escape(repr(self))}</p>{shown.to_html(index=False, na_rep='')}"
         return f"{told}<p>{escape(self.notice)}</p>"
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the differential as bars with exact intervals; the title says the flag.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            By default those of a new figure.
+        """
+        count = self.differential
+        limits = [count.interval(name, self.level) for name in count.classes]
+        title = f"{self.slide_id}: {count.total} leukocytes counted, {self.flag.state}"
+        return plot_percentages(count.classes, count.percent, limits, self.level, title, ax)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return one row with the columns of ``report.csv``."""

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from smearscan.palette import LOOKS, look
 from smearscan.report.label_placement import place_labels
 from smearscan.report.lettering import font
-from smearscan.report.palette import LOOKS, look
 from smearscan.results import Cell, FieldResult
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
 

@@ -12,6 +12,7 @@ from smearscan.weights.pairs import (
     save_weights,
     shipped,
     shipped_folder,
+    stage_of,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "save_weights",
     "shipped",
     "shipped_folder",
+    "stage_of",
 ]

@@ -16,7 +16,7 @@ from scipy.special import softmax
 from smearscan.config import checked, read_yaml
 from smearscan.errors import WeightsError
 from smearscan.io.atomic import write_bytes, write_text
-from smearscan.taxonomy import NOTICE, SUMS
+from smearscan.taxonomy import BLAST, NOTICE, SUMS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -234,6 +234,14 @@ def load_card(path: Path, kind: type[C]) -> C:
     source = _beside(path, ".yaml")
     content = read_yaml(source, WeightsError, "the card is missing; a pair is NAME.safetensors and NAME.yaml")
     return checked(kind, content, source, WeightsError, f"is no {kind.__name__} ({{told}})")
+
+
+def stage_of(card: "DetectorCard | ClassifierCard") -> Literal["detector", "blast", "differential"]:
+    """Tell which setting of a scan a pair is for: a net of one's own that knows blasts is a blast net."""
+    if isinstance(card, DetectorCard):
+        return "detector"
+    knows_blasts = card.task == "blast" or (card.task == "custom" and BLAST in card.classes)
+    return "blast" if knows_blasts else "differential"
 
 
 def load_any_card(path: Path) -> DetectorCard | ClassifierCard:

@@ -28,6 +28,8 @@ ROOMS = (
     "results",
     "doubts",
     "config",
+    "plots",
+    "palette",
     "cell_names",
     "taxonomy",
     "errors",

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from smearscan.cell_names import LEAVE_OUT, standard_name
+from smearscan.palette import LOOKS, look
 from smearscan.report.label_placement import place_labels
 from smearscan.report.overlay import draw_overlay
-from smearscan.report.palette import LOOKS, look
 from smearscan.results import Detections, FieldResult, Scale
 from smearscan.taxonomy import BLAST, HEALTHY, UNCLASSIFIED
 

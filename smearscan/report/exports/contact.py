@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 from smearscan.differential.slide_report import SlideReport
 from smearscan.errors import ImageError
 from smearscan.io.atomic import write_bytes
+from smearscan.palette import LOOKS, look
 from smearscan.report.exports.names import FileNames
 from smearscan.report.lettering import font, shortened
-from smearscan.report.palette import LOOKS, look
 from smearscan.report.review.pictures import CROP_PX, photographed_crops
 from smearscan.report.run_facts import RunFacts, field_name
 from smearscan.report.scanned_picture import read_scanned

@@ -7,8 +7,8 @@ from typing import Any
 
 from smearscan.differential.slide_report import SlideReport
 from smearscan.io.atomic import atomic_text
+from smearscan.palette import look
 from smearscan.report.exports.names import FileNames
-from smearscan.report.palette import look
 from smearscan.report.run_facts import RunFacts, field_name
 from smearscan.results import Cell, FieldFailure, FieldResult
 from smearscan.taxonomy import UNCLASSIFIED

@@ -12,7 +12,7 @@ import numpy as np
 
 from smearscan.differential.flag import FlagRule
 from smearscan.differential.slide_report import SlideReport
-from smearscan.report.palette import look
+from smearscan.palette import look
 from smearscan.report.review.judgement import judgement
 from smearscan.report.review.page import dictionaries, write_page
 from smearscan.report.review.parts import Doubtful, Spooled, spool
