@@ -48,7 +48,8 @@ def plot_cells(
     named: dict[str, Rectangle] = {}
     for number, ((x0, y0, x1, y1), kind) in enumerate(zip(xyxy.tolist(), types, strict=True), 1):
         box = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=look(kind).hex, linewidth=2)
-        named.setdefault(kind, ax.add_patch(box))
+        ax.add_patch(box)
+        named.setdefault(kind, box)
         ax.annotate(str(number), (x0, y0), color=look(kind).hex, va="bottom", annotation_clip=True)
     if named:
         words = [kind.replace("_", " ") for kind in named]
@@ -94,4 +95,5 @@ def plot_percentages(
 def _axes(inches: tuple[float, float]) -> "Axes":
     from matplotlib import pyplot as plt
 
-    return plt.subplots(figsize=inches, layout="constrained")[1]
+    axes: Axes = plt.subplots(figsize=inches, layout="constrained")[1]
+    return axes
