@@ -53,13 +53,14 @@ def detector(
     """Fine-tune the detector on fields with YOLO, VOC, COCO or CSV boxes."""
     import torch
 
-    from smearscan.cli.console import err, training
+    from smearscan.cli.console import err, logging_to_terminal, training
     from smearscan.errors import ConfigError
     from smearscan.runtime.engine import resolve_device
     from smearscan.training.exported_sets import load_detector_training
     from smearscan.training.train_detector import train
     from smearscan.weights.pairs import shipped
 
+    click.get_current_context().with_resource(logging_to_terminal())
     config, data = load_detector_training(config_file, data)
     if start is None:
         told = f"starts from random weights; --start {shipped('detector')} needs far fewer fields"
@@ -105,7 +106,7 @@ def classifier(
     """Fine-tune a classifier on CELLS: a folder with a sub-folder a class, a CSV manifest or a pack."""
     import torch
 
-    from smearscan.cli.console import err, progress, training
+    from smearscan.cli.console import err, logging_to_terminal, progress, training
     from smearscan.runtime.engine import resolve_device
     from smearscan.training.cells import read_cells, root_of
     from smearscan.training.config import ClassifierTraining, load_config
@@ -113,6 +114,7 @@ def classifier(
     from smearscan.training.train_classifier import train
     from smearscan.weights.pairs import shipped
 
+    click.get_current_context().with_resource(logging_to_terminal())
     if config_file is None and start is None:
         start = shipped("differential")
         err.print(f"starts from {start}; --start or --config give another way", markup=False, soft_wrap=True)

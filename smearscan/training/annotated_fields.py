@@ -1,20 +1,18 @@
 """Fields with boxes for training and measuring the detector: YOLO, VOC, COCO and plain CSV."""
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
 from smearscan.detection import boxes
 from smearscan.errors import DatasetError
 from smearscan.io.kinds import SUFFIXES
 from smearscan.taxonomy import DETECTOR_CLASSES, RED_CELL
+from smearscan.training.annotation_files import NamedBoxes, read_annotations, upright_size
 from smearscan.training.config import DetectionDataset, resolve_list
 
 
@@ -46,9 +44,6 @@ class BoxedImage:
     red_cell_px: float
 
 
-_Raw = tuple[NDArray[np.float32], list[str]]
-
-
 def read_site(site: DetectionDataset, data_root: Path, split: str) -> list[BoxedImage]:
     """Read one split of one data set.
 
@@ -71,8 +66,9 @@ def read_site(site: DetectionDataset, data_root: Path, split: str) -> list[Boxed
     DatasetError
         If a file is missing, a class name is not declared, or no red cell gives the scale.
     """
-    images = _listed_images(site, data_root, split)
-    raw = _READERS[site.format](site, data_root, images)
+    on_disk = _pictures(site, data_root)
+    images = _listed_images(site, on_disk, data_root, split)
+    raw = read_annotations(site, data_root, images, on_disk.values())
     for correction in site.corrections:  # all of them: a field outside this split is simply not listed
         _apply_corrections(raw, correction, {path.name for path in images})
     named = set(site.classes.values())
@@ -81,8 +77,7 @@ def read_site(site: DetectionDataset, data_root: Path, split: str) -> list[Boxed
     for path in images:
         xyxy, names = raw.get(path.name, (boxes.as_boxes([]), []))
         labels = np.array([_label(site, name, path) for name in names], np.int64)
-        keep = boxes.areas(xyxy) > 0  # some sets hold boxes of no extent
-        found.append((path, xyxy[keep], labels[keep]))
+        found.append((path, xyxy, labels))
     scale = site.red_cell_px or _site_red_cell_px(site, found)
     return [
         BoxedImage(path, xyxy, labels, labeled, site.name, _red_cell_px(xyxy, labels, scale, path, site))
@@ -90,11 +85,25 @@ def read_site(site: DetectionDataset, data_root: Path, split: str) -> list[Boxed
     ]
 
 
-def _listed_images(site: DetectionDataset, data_root: Path, split: str) -> list[Path]:
+def _pictures(site: DetectionDataset, data_root: Path) -> dict[str, Path]:
+    """Every picture of a set by its name without the ending, by which lists and labels name it."""
     folder = data_root / site.images
     if not folder.is_dir():
         raise DatasetError(f"{site.name}: the image folder {folder} is not there; is the data root right?")
-    on_disk = {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES}
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        if (first := found.setdefault(path.stem, path)) != path:
+            raise DatasetError(
+                f"{path}: labels cannot tell it from {first.name}; give one of the two another name"
+            )
+    return found
+
+
+def _listed_images(
+    site: DetectionDataset, on_disk: dict[str, Path], data_root: Path, split: str
+) -> list[Path]:
     listing = {str(name): files for name, files in site.splits.items()}.get(split)
     if listing is None:
         return []
@@ -104,7 +113,9 @@ def _listed_images(site: DetectionDataset, data_root: Path, split: str) -> list[
     wanted = [name for file in listings for name in _listed_names(site, file)]
     missing = [name for name in wanted if Path(name).stem not in on_disk]
     if missing:
-        raise DatasetError(f"{site.name}: the {split} list names {missing[0]}, which is not in {folder}")
+        raise DatasetError(
+            f"{site.name}: the {split} list names {missing[0]}, which is not in {data_root / site.images}"
+        )
     return sorted(on_disk[Path(name).stem] for name in wanted)
 
 
@@ -125,8 +136,7 @@ def _label(site: DetectionDataset, name: str, path: Path) -> int:
 
 
 def _uncut_red_cells(xyxy: NDArray[np.float32], labels: NDArray[np.int64], path: Path) -> NDArray[np.float32]:
-    with Image.open(path) as picture:
-        width, height = picture.size
+    width, height = upright_size(path)
     red = xyxy[labels == RED_CELL]
     return boxes.mean_sides(red[~boxes.touches_border(red, height, width, margin_px=2)])
 
@@ -157,71 +167,7 @@ def _red_cell_px(
     return float(np.exp(weight * np.log(np.median(own)) + (1 - weight) * np.log(site_px)))
 
 
-def _read_voc(site: DetectionDataset, data_root: Path, images: list[Path]) -> dict[str, _Raw]:
-    raw: dict[str, _Raw] = {}
-    for path in images:
-        source = data_root / site.annotations / f"{path.stem}.xml"
-        try:
-            objects = ElementTree.parse(source).getroot().findall("object")
-        except (OSError, ElementTree.ParseError) as error:
-            raise DatasetError(f"{source}: no readable VOC annotation ({error})") from error
-        corners = [
-            [float(o.findtext(f"bndbox/{k}", "nan")) for k in ("xmin", "ymin", "xmax", "ymax")]
-            for o in objects
-        ]
-        raw[path.name] = boxes.as_boxes(corners), [o.findtext("name", "") for o in objects]
-    return raw
-
-
-def _read_yolo(site: DetectionDataset, data_root: Path, images: list[Path]) -> dict[str, _Raw]:
-    raw: dict[str, _Raw] = {}
-    for path in images:
-        source = data_root / site.annotations / f"{path.stem}.txt"
-        try:
-            rows = [line.split() for line in source.read_text().splitlines() if line.strip()]
-            values = np.array([[float(v) for v in row[1:5]] for row in rows], np.float32).reshape(-1, 4)
-        except (OSError, ValueError) as error:
-            raise DatasetError(f"{source}: no readable YOLO annotation ({error})") from error
-        with Image.open(path) as picture:
-            size = np.array(picture.size, np.float32)
-        middle, half = values[:, :2] * size, values[:, 2:] * size / 2
-        raw[path.name] = np.concatenate([middle - half, middle + half], axis=1), [row[0] for row in rows]
-    return raw
-
-
-def _read_coco(site: DetectionDataset, data_root: Path, images: list[Path]) -> dict[str, _Raw]:
-    source = data_root / site.annotations
-    try:
-        content = json.loads(source.read_text())
-        names = {c["id"]: c["name"] for c in content["categories"]}
-        files = {i["id"]: Path(i["file_name"].replace("\\", "/")).name for i in content["images"]}
-        rows = [(files[a["image_id"]], names[a["category_id"]], a["bbox"]) for a in content["annotations"]]
-    except (OSError, ValueError, KeyError) as error:
-        raise DatasetError(f"{source}: no readable COCO annotation ({error!r})") from error
-    return _grouped((file, name, (x, y, x + w, y + h)) for file, name, (x, y, w, h) in rows)
-
-
-def _read_csv(site: DetectionDataset, data_root: Path, images: list[Path]) -> dict[str, _Raw]:
-    source = data_root / site.annotations
-    try:
-        table = pd.read_csv(source)
-        labels = table["label"].astype(str) if "label" in table else ["leukocyte"] * len(table)
-        corners = table[["x0", "y0", "x1", "y1"]].itertuples(index=False)
-        return _grouped(zip(table["image"].astype(str), labels, corners, strict=True))
-    except (OSError, KeyError, ValueError) as error:
-        raise DatasetError(f"{source}: needs the columns image,x0,y0,x1,y1[,label] ({error!r})") from error
-
-
-def _grouped(rows: Iterable[tuple[str, str, Iterable[float]]]) -> dict[str, _Raw]:
-    corners: dict[str, list[list[float]]] = {}
-    names: dict[str, list[str]] = {}
-    for file, name, corner in rows:
-        corners.setdefault(file, []).append([float(v) for v in corner])
-        names.setdefault(file, []).append(name)
-    return {file: (boxes.as_boxes(corners[file]), names[file]) for file in corners}
-
-
-def _apply_corrections(raw: dict[str, _Raw], source: str, pictures: set[str]) -> None:
+def _apply_corrections(raw: dict[str, NamedBoxes], source: str, pictures: set[str]) -> None:
     """Drop and add leukocyte boxes of the listed pictures as a file (image,action,x0,y0,x1,y1) says."""
     try:
         table = pd.read_csv(resolve_list(source))
@@ -237,11 +183,3 @@ def _apply_corrections(raw: dict[str, _Raw], source: str, pictures: set[str]) ->
             raise DatasetError(f"{source}: a box to drop of {image} is not among its published boxes")
         kept = [name for name, stays in zip(names, keep, strict=True) if stays]
         raw[str(image)] = np.concatenate([xyxy[keep], added]), kept + ["leukocyte"] * len(added)
-
-
-_READERS: Mapping[str, Callable[[DetectionDataset, Path, list[Path]], dict[str, _Raw]]] = {
-    "voc": _read_voc,
-    "yolo": _read_yolo,
-    "coco": _read_coco,
-    "csv": _read_csv,
-}

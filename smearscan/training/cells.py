@@ -14,48 +14,20 @@ from smearscan.classification.crops import cut_crops
 from smearscan.detection.detector import Detector
 from smearscan.errors import DatasetError
 from smearscan.io.decode import read_image
-from smearscan.io.kinds import SUFFIXES
-from smearscan.io.tables import read_table
+from smearscan.io.tables import TextTable, read_table
 from smearscan.results import Scale
 from smearscan.rulers.scale import measure_scale
 from smearscan.scan.single_cells import central_cell, measure_crops
+from smearscan.training.class_tree import read_tree
 from smearscan.training.packed import PackedCells, is_pack
 
 MANIFEST = "manifest.csv"
+_SPLITS = ("train", "val", "test")
 ROOM = 1.42
 """Cells are kept with this much surroundings (a square's diagonal), so that turning needs no filling."""
 _BOX = ["x0", "y0", "x1", "y1"]
 Progress = Callable[[str], None]
 """Called with a word after each picture."""
-
-
-def read_tree(root: Path) -> pd.DataFrame:
-    """Read a folder with one sub-folder a class.
-
-    Returns
-    -------
-    DataFrame
-        ``image`` (relative to `root`), ``class``, ``group`` (the picture itself), ``site``.
-
-    Raises
-    ------
-    DatasetError
-        If the folder is missing or holds fewer than two classes.
-    """
-    if not root.is_dir():
-        raise DatasetError(f"{root}: this folder is not there; it needs one sub-folder of pictures a class")
-    found = [
-        (str(path.relative_to(root)), folder.name, f"{folder.name}/{path.stem}", root.name)
-        for folder in sorted(p for p in root.iterdir() if p.is_dir())
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
-    ]
-    table = pd.DataFrame(found, columns=["image", "class", "group", "site"])
-    if table["class"].nunique() < 2:
-        raise DatasetError(
-            f"{root}: needs one sub-folder of pictures a class, at least two; found {len(table)} pictures"
-        )
-    return table
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
@@ -81,6 +53,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
             told = f"is empty in line {', '.join(map(str, empty[:5]))}{more}"
             raise DatasetError(f"{path}: the column {column!r} {told}; {cure}")
     table = text.to_frame([name for name in ("um_per_px", *_BOX) if name in text])
+    _check_rows(text, table)
     if "group" not in table:
         table["group"] = table["image"]
     if "site" not in table:
@@ -91,6 +64,39 @@ def read_manifest(path: Path) -> pd.DataFrame:
 def root_of(source: Path, data: Path | None) -> Path:
     """Tell where a manifest's pictures are: in `data`, else in its folder; those of a pack in itself."""
     return data or (source if source.is_dir() or is_pack(source) else source.parent)
+
+
+def _check_rows(text: TextTable, table: pd.DataFrame) -> None:
+    """Refuse a row that would be read otherwise than it was meant."""
+    if "split" in table:
+        for row, name in enumerate(text.column("split")):
+            if name not in _SPLITS:
+                raise text.refusal(
+                    row, f"split is {name!r}, none of {', '.join(_SPLITS)}; write one of these"
+                )
+    if "um_per_px" in table:
+        for at in np.flatnonzero(table["um_per_px"].to_numpy() <= 0).tolist():
+            raise text.refusal(at, "um_per_px must be more than 0; leave it empty to have it measured")
+    if given := [c for c in _BOX if c in table]:
+        corners = table[given].to_numpy()
+        known = ~np.isnan(corners)
+        for at in np.flatnonzero(
+            known.any(axis=1) & ~(known.all(axis=1) & (len(given) == len(_BOX)))
+        ).tolist():
+            raise text.refusal(at, "only a part of the box is given; x0, y0, x1, y1 belong together")
+        if len(given) == len(_BOX):
+            for at in np.flatnonzero((corners[:, 2:] <= corners[:, :2]).any(axis=1)).tolist():
+                raise text.refusal(at, "x1 and y1 of the box must be greater than x0 and y0")
+
+
+def _check_pictures(table: pd.DataFrame, root: Path, source: Path) -> None:
+    """Refuse a table whose pictures are elsewhere, before any work is done."""
+    gone = [name for name in table["image"].unique() if not (root / name).is_file()]
+    if gone:
+        raise DatasetError(
+            f"{source}: {int(table['image'].isin(gone).sum())} of {len(table)} rows name pictures that are "
+            f"not below {root}, the first {gone[0]!r}; correct the names, or give their folder with --data"
+        )
 
 
 def read_cells(
@@ -123,6 +129,8 @@ def read_cells(
     if (source / MANIFEST).is_file():  # a folder that 'smearscan corrections apply' made
         source = source / MANIFEST
     table = read_tree(source) if source.is_dir() else read_manifest(source)
+    if not is_pack(root):
+        _check_pictures(table, root, source)
     if um_per_px is not None:
         table["um_per_px"] = table["um_per_px"].fillna(um_per_px) if "um_per_px" in table else um_per_px
     if "split" not in table:

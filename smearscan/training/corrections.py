@@ -160,7 +160,12 @@ def _write_boxes(slides: list[SettledSlide], fields: Fields, to: Path) -> None:
         for k in sorted(slide.whole_fields):
             path, info = fields[s, k], slide.slide.fields[k]
             images.append(
-                {"id": len(images) + 1, "file_name": path.name, "height": info.height, "width": info.width}
+                {
+                    "id": len(images) + 1,
+                    "file_name": path.relative_to(to).as_posix(),
+                    "height": info.height,
+                    "width": info.width,
+                }
             )
             lines = []
             for x0, y0, x1, y1 in _boxes_of(slide, k):

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from smearscan.cell_names import NOT_A_CELL, fold_name, standard_name
 from smearscan.config import checked, read_yaml
 from smearscan.errors import ConfigError
+from smearscan.io.kinds import SUFFIXES
 from smearscan.training.config import DetectionDataset, DetectorTraining
 
 Kind = Literal["leukocyte", "red_cell", "platelet"]
@@ -19,7 +20,6 @@ Kind = Literal["leukocyte", "red_cell", "platelet"]
 _LEUKOCYTE = ("wbc", "white_blood_cell", "white_cell", "leukocyte", "leucocyte", "leukozyt", "leucocito")
 _RED_CELL = ("rbc", "red_blood_cell", "red_cell", "erythrocyte")
 _MEASURED = 6
-_PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 _SPLITS: dict[Literal["train", "val", "test"], tuple[str, ...]] = {
     "train": ("train",),
     "val": ("val", "valid"),
@@ -71,7 +71,6 @@ def _with_scale(own: DetectionDataset, root: Path) -> DetectionDataset:
         return own
     from smearscan.detection.detector import Detector
     from smearscan.io.decode import read_image, some_images
-    from smearscan.io.kinds import SUFFIXES
     from smearscan.rulers.scale import measure_scale
 
     paths = sorted(p for p in (root / own.images).iterdir() if p.suffix.lower() in SUFFIXES)
@@ -99,6 +98,8 @@ def _classes(names: dict[str, str], path: Path) -> dict[str, Kind]:
 def _yolo_sets(path: Path, content: dict[str, Any]) -> list[DetectionDataset]:
     """Return the sets of a ``data.yaml``: one a split, as each split has a folder of its own."""
     names = content["names"]
+    if "kpt_shape" in content:
+        raise ConfigError(f"{path}: its labels hold key points ('kpt_shape'), no boxes; export boxes")
     numbered = dict(enumerate(names)) if isinstance(names, list) else names
     classes = _classes({str(key): str(name) for key, name in numbered.items()}, path)
     root = path.parent / str(content.get("path") or "")
@@ -126,7 +127,7 @@ def _folder(root: Path, path: Path, split: str, given: str) -> Path:
     tried = [root / given, path.parent / given.removeprefix("../").removeprefix("./")]
     tried += [folder / "images" for folder in tuple(tried)]
     for folder in tried:
-        if folder.is_dir() and any(p.suffix.lower() in _PICTURES for p in folder.iterdir()):
+        if folder.is_dir() and any(p.suffix.lower() in SUFFIXES for p in folder.iterdir()):
             return folder
     raise ConfigError(
         f"{path}: the folder of the {split} pictures, {given!r}, is not at {tried[0]}; correct '{split}', or "

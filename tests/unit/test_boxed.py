@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from smearscan.errors import DatasetError
@@ -231,3 +234,127 @@ def test_a_correction_that_matches_nothing_is_refused(root: Path) -> None:
         read_site(site(root, "voc", corrections=[str(fix)]), root, "train")
     with pytest.raises(DatasetError, match=r"none\.csv"):
         read_site(site(root / "images" / "..", "csv", corrections=["none.csv"]), root, "train")
+
+
+# ------------------------------------------------- nothing is bent, nothing is dropped unsaid
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 80), st.integers(0, 60), st.integers(1, 60), st.integers(1, 50)), max_size=6
+    ),
+    st.integers(0, 3),
+)
+def test_corners_in_any_order_and_polygons_are_the_boxes_that_are_meant(
+    drawn: list[tuple[int, int, int, int]], turn: int
+) -> None:
+    width, height = SIZE["a.png"]
+    meant = [(x, y, x + w, y + h) for x, y, w, h in drawn]
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "images").mkdir()
+        Image.new("RGB", (width, height)).save(root / "images" / "a.png")
+        swapped = [
+            (x1, y0, x0, y1)
+            if turn == 1
+            else (x0, y1, x1, y0)
+            if turn == 2
+            else (x1, y1, x0, y0)
+            if turn
+            else box
+            for box in meant
+            for x0, y0, x1, y1 in [box]
+        ]
+        objects = "".join(
+            f"<object><name>WBC</name><bndbox><xmin>{x0}</xmin><ymin>{y0}</ymin><xmax>{x1}</xmax>"
+            f"<ymax>{y1}</ymax></bndbox></object>"
+            for x0, y0, x1, y1 in swapped
+        )
+        (root / "a.xml").write_text(f"<annotation>{objects}</annotation>")
+        (root / "boxes.csv").write_text(
+            "image,x0,y0,x1,y1\n" + "".join(f"a.png,{','.join(map(str, box))}\n" for box in swapped)
+        )
+        corners = [[(x0, y0), (x1, y0), (x1, y1), ((x0 + x1) / 2, y1), (x0, y1)] for x0, y0, x1, y1 in meant]
+        corners = [polygon[turn:] + polygon[:turn] for polygon in corners]
+        (root / "a.txt").write_text(
+            "".join(f"0 {' '.join(f'{x / width} {y / height}' for x, y in p)}\n" for p in corners)
+        )
+        for told in ({"format": "voc", "annotations": "."}, {"format": "csv", "annotations": "boxes.csv"},
+                     {"format": "yolo", "annotations": "."}):  # fmt: skip
+            own = DetectionDataset(
+                name="x", images="images", classes=dict.fromkeys(("WBC", "leukocyte", "0"), "leukocyte"),
+                splits={"train": "*"}, red_cell_px=20, **told,
+            )  # fmt: skip
+            (item,) = read_site(own, root, "train")
+            np.testing.assert_allclose(item.xyxy, np.reshape(meant, (-1, 4)), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "old", "new", "told"),
+    [
+        ("csv", "boxes.csv", "a.png,30", "A.PNG,30", r"1 of 7 rows name pictures .* line 2 \('A\.PNG'\)"),
+        ("csv", "boxes.csv", "b.png,50,50,80", "b.png,,50,80", r"line 6: a corner of the box is missing"),
+        ("csv", "boxes.csv", "b.png,50,", "b.png,abc,", r"line 6: x0 is 'abc', no number"),
+        ("csv", "boxes.csv", "120,30,170,80", "520,30,570,80", r"line 8: the box .* outside of b\.png, "),
+        ("voc", "voc/b.xml", "<xmin>50</xmin>", "", r"b\.xml: object 1: a corner of the box is missing"),
+        ("voc", "voc/b.xml", "<name>RBC</name>", "", r"b\.xml: object 1: has no name"),
+        ("voc", "voc/b.xml", "<annotation>", 
+         "<annotation><size><width>400</width><height>200</height></size>",
+         r"b\.xml: was made for 400x200 px, but b\.png has 200x100"),
+        ("yolo", "yolo/a.txt", "0 0.3125", "0 50.0", r"a\.txt: line 1: .*'50\.0' is no share of the picture"),
+        ("yolo", "yolo/a.txt", "0 0.3125", "0 0.9 0.3125", r"a\.txt: line 1: holds 6 words"),
+        ("yolo", "yolo/a.txt", "0 0.3125", "0 0.1 0.1 0.1 0.3125", r"a\.txt: line 1: holds 8 words"),
+        ("coco", "coco.json", '"image_id": 0', '"image_id": 99', r"annotation 1: its image_id"),
+        ("coco", "coco.json", '"bbox": [30, 40, 40, 48]', '"bbox": []', r"annotation 1: 'bbox' is \[\]"),
+        ("coco", "coco.json", '"bbox": [30, 40, 40, 48]', '"bbox": [30, 40, -4, 48]', "must not be negative"),
+        ("coco", "coco.json", "somewhere/a.png", "a/c.png", r"two pictures are called 'c\.png'"),
+        ("coco", "coco.json", "somewhere/a.png", "a/q.png", r"annotation 1: names the picture 'q\.png'"),
+        ("coco", "coco.json", '"file_name": "somewhere/a.png"',
+         '"file_name": "a.png", "width": 80, "height": 60', r"made for 80x60 px, but a\.png has 160x120"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused_with_its_place(
+    root: Path, kind: str, file: str, old: str, new: str, told: str
+) -> None:
+    own = site(root, kind)
+    text = (root / file).read_text()
+    assert old in text
+    (root / file).write_text(text.replace(old, new, 1))
+    with pytest.raises(DatasetError, match=told) as error:
+        read_site(own, root, "train")
+    assert str(root) in str(error.value)
+
+
+def test_areas_of_many_cells_and_flat_boxes_are_left_out_and_said_to_be(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = site(root, "coco")
+    content = json.loads((root / "coco.json").read_text())
+    content["annotations"] += [
+        {"image_id": 2, "category_id": 10, "bbox": [0, 0, 96, 128], "iscrowd": 1},
+        {"image_id": 2, "category_id": 10, "bbox": [5, 5, 0, 9], "iscrowd": 0},
+    ]
+    (root / "coco.json").write_text(json.dumps(content))
+    assert not len(by_name(read_site(own, root, "train"))["c.png"].xyxy)
+    assert [message.split(": ", 1)[1] for message in caplog.messages] == [
+        "1 areas of many cells (iscrowd) are left out",
+        "1 boxes of no extent are left out",
+    ]
+
+
+def test_two_pictures_that_labels_cannot_tell_apart_are_refused(root: Path) -> None:
+    own = site(root, "yolo")
+    Image.new("RGB", SIZE["a.png"]).save(root / "images" / "a.jpg")
+    with pytest.raises(DatasetError, match=r"a\.png: labels cannot tell it from a\.jpg"):
+        read_site(own, root, "train")
+
+
+def test_shares_are_of_the_picture_as_it_is_displayed(root: Path) -> None:
+    own = site(root, "yolo")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    width, height = SIZE["a.png"]
+    Image.new("RGB", (height, width)).save(root / "images" / "a.png", exif=exif)
+    item = by_name(read_site(own, root, "train"))["a.png"]
+    np.testing.assert_allclose(item.xyxy, [row[1:] for row in TRUTH["a.png"]], atol=1e-4)

@@ -19,10 +19,10 @@ from smearscan.training.cells import (
     locate,
     read_cells,
     read_manifest,
-    read_tree,
     with_split,
     with_targets,
 )
+from smearscan.training.class_tree import read_tree
 
 CLASSES = ("neutrophil", "lymphocyte", "blast")
 
@@ -231,3 +231,46 @@ def test_crops_are_cut_as_when_scanning(tmp_path: Path) -> None:
     rows = pd.DataFrame(xyxy, columns=["x0", "y0", "x1", "y1"]).assign(image="a.png", um_per_px=0.2)
     crops = load_crops(rows, tmp_path, 20.0, 48)
     assert np.array_equal(crops, cut_crops(read_image(tmp_path / "a.png"), xyxy, 0.2, 20.0, 48))
+
+
+# ------------------------------------------------- nothing is bent, nothing is dropped unsaid
+
+
+def test_a_tree_says_what_it_leaves_out_and_refuses_what_it_cannot_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a/1.png", "b/1.png", ".ipynb_checkpoints/1.png", "a/.ipynb_checkpoints/1.png", "top.png"):
+        save(tmp_path / name)
+    assert read_tree(tmp_path)["image"].tolist() == ["a/1.png", "b/1.png"]
+    assert caplog.messages == [f"{tmp_path}: pictures in no class folder are left out: top.png"]
+    (tmp_path / "b" / "2.heic").write_text("x")
+    with pytest.raises(DatasetError, match=r"2\.heic: HEIC or AVIF pictures are not read"):
+        read_tree(tmp_path)
+    (tmp_path / "b" / "2.heic").unlink()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="empty: the class folder holds no picture"):
+        read_tree(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("2.png,blast,7,training,0.1,1,1,9,9", "line 3: split is 'training', none of train, val, test"),
+        ("2.png,blast,7,val,-0.1,1,1,9,9", "line 3: um_per_px must be more than 0"),
+        ("2.png,blast,7,val,0.1,1,1,9,", "line 3: only a part of the box is given"),
+        ("2.png,blast,7,val,0.1,9,1,1,9", "line 3: x1 and y1 of the box must be greater"),
+    ],
+)
+def test_a_row_that_cannot_be_meant_is_refused_with_its_line(tmp_path: Path, row: str, told: str) -> None:
+    path = tmp_path / "set.csv"
+    path.write_text(f"image,class,site,split,um_per_px,x0,y0,x1,y1\n1.png,blast,1,train,,,,,\n{row}\n")
+    with pytest.raises(DatasetError, match=told):
+        read_manifest(path)
+
+
+def test_pictures_that_are_not_there_are_counted_before_any_work(tmp_path: Path) -> None:
+    path = tmp_path / "set.csv"
+    save(tmp_path / "1.png")
+    path.write_text("image,class\n1.png,blast\n2.png,blast\n3.png,healthy\n")
+    with pytest.raises(DatasetError, match=r"2 of 3 rows name pictures that are not below .*'2\.png'"):
+        read_cells(path, tmp_path, None, None, 0)
