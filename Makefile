@@ -147,13 +147,16 @@ JOBS     ?= 1
 SEEDS    ?= 1
 LEFT_OUT ?= bccd+jhu_aml cellavision+jtsc+lld+txl_raabin munich_lmu+pbc
 SMEARSCAN ?= $(BIN)/smearscan
-TRAINED  := --data $(if $(filter %.npz,$(CELLS)),$(CELLS),$(DATA)) --device $(DEVICE) --start $(RESNET)
-FINE     := $(CELLS) --config configs/lodo/cells.yaml $(TRAINED) --allow-leaks --keep-nets --jobs $(JOBS) --repeats $(SEEDS)
+TRAINED  := --data $(if $(filter %.npz,$(CELLS)),$(CELLS),$(DATA)) --device $(DEVICE)
+FINE     := $(CELLS) $(TRAINED) --allow-leaks --keep-nets --jobs $(JOBS) --repeats $(SEEDS)
 nets: $(VENV)/.installed $(CELLS)
-	$(SMEARSCAN) crossval $(FINE) --protocol lodo $(foreach sites,$(LEFT_OUT),--site $(sites)) --runs runs/lodo_cells \
-	  --out docs/results/lodo_cells > /dev/null
-	$(SMEARSCAN) crossval $(FINE) --protocol kfold --folds 2 --site lld --runs runs/kfold_lld --out docs/results/kfold_lld > /dev/null
-	$(SMEARSCAN) train classifier $(CELLS) --config configs/cells.yaml $(TRAINED) --out runs/cells
+	$(SMEARSCAN) crossval $(FINE) --config configs/lodo/cells.yaml --start $(RESNET) --protocol lodo \
+	  $(foreach sites,$(LEFT_OUT),--site $(sites)) --runs runs/lodo_cells --out docs/results/lodo_cells > /dev/null
+	for task in differential blast; do $(SMEARSCAN) evaluate transfer runs/lodo_cells/out_of_fold_$$task.csv \
+	  --out docs/results/transfer_$$task.json > /dev/null || exit 1; done
+	$(SMEARSCAN) crossval $(FINE) --config configs/lodo/cells_on.yaml --start runs/lodo_cells/seed0/*lld*/cells.safetensors \
+	  --protocol kfold --folds 2 --site lld --runs runs/kfold_lld --out docs/results/kfold_lld > /dev/null
+	$(SMEARSCAN) train classifier $(CELLS) --config configs/cells.yaml $(TRAINED) --start $(RESNET) --out runs/cells
 
 build/fine.csv: $(VENV)/.installed
 	$(BIN)/python -m references published $(DATA) --fine --out $@ --detector shipped

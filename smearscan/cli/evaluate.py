@@ -21,6 +21,7 @@ def command() -> None:
 
 
 command.add_command(evaluate_statistics.labeled)
+command.add_command(evaluate_statistics.transfer)
 command.add_command(evaluate_statistics.coverage)
 command.add_command(evaluate_statistics.pooled)
 

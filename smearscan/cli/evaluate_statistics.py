@@ -48,6 +48,29 @@ def labeled(
     write_csv(table, out)
 
 
+@click.command("transfer")
+@click.argument("scores", type=PATH)
+@click.option(
+    "--error-rate", default=0.2, show_default=True, type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of a site's cells that may get a wrong name; the rest stays unclassified.",
+)  # fmt: skip
+@click.option(
+    "--specificity", default=0.95, show_default=True, type=click.FloatRange(0, 1, max_open=True),
+    help="Of a blast net: mean share of a site's healthy cells that its threshold leaves unflagged.",
+)  # fmt: skip
+@JSON
+def transfer(scores: Path, error_rate: float, specificity: float, out: Path | None) -> None:
+    """Tell what probabilities, threshold and limit are worth at a site where no cell was labeled.
+
+    SCORES is the out_of_fold.csv of 'smearscan crossval --protocol lodo': probabilities of cells of sites
+    that their net had not seen. For each site all is fitted on the other sites, these alike, and judged on
+    it.
+    """
+    from smearscan.calibration.transfer import measure_transfer, read_site_scores
+
+    show(measure_transfer(read_site_scores(scores), error_rate, specificity), out)
+
+
 @click.command("coverage")
 @click.option(
     "--calibration", type=PATH, help="Calibration card whose errors are simulated. Default: shipped."

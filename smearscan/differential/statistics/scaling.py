@@ -26,8 +26,9 @@ def fit_temperature(logits: NDArray[np.floating], targets: NDArray[np.int64]) ->
 
 
 def fit_scaling(
-    logits: NDArray[np.floating], targets: NDArray[np.int64], prior: float = 1.0
-) -> tuple[float, Floats]:
+    logits: NDArray[np.floating], targets: NDArray[np.int64], prior: float = 1.0,
+    weights: Floats | None = None,
+) -> tuple[float, Floats]:  # fmt: skip
     """Temperature and class offsets that make probabilities most likely, held near 1 and 0 by a prior.
 
     Parameters
@@ -38,6 +39,8 @@ def fit_scaling(
     prior : float
         Standard deviation of offsets and of the temperature's logarithm that is thought usual. It keeps a few
         cells from carrying the fit away (maximum a posteriori; Platt, 1999, regularizes for the same reason).
+    weights : ndarray, (N,), optional
+        How many cells each one stands for. Default: one.
 
     Returns
     -------
@@ -50,7 +53,8 @@ def fit_scaling(
     def cost(free: Floats) -> float:
         offsets = np.where(present, free[1:], 0.0)
         chosen = log_softmax(logits / np.exp(free[0]) + offsets, axis=1)[np.arange(n), targets]
-        return -float(chosen.sum()) + float((free**2).sum()) / (2 * prior**2)
+        likely = chosen if weights is None else weights * chosen
+        return -float(likely.sum()) + float((free**2).sum()) / (2 * prior**2)
 
     best = minimize(cost, np.zeros(k + 1), method="L-BFGS-B").x
     return float(np.exp(best[0])), np.where(present, best[1:], 0.0)
