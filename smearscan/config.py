@@ -120,7 +120,9 @@ def scan_config(path: Path | None = None, **given: object) -> ScanConfig:
     except ValidationError as error:
         options_alone = all(e["loc"][0] in chosen for e in error.errors())
         where = "settings" if options_alone or path is None else path
-        raise ConfigError(f"{where}: {refusals(error)}") from error
+        unknown = any(e["type"] == "extra_forbidden" for e in error.errors())
+        known = f"; settings are: {', '.join(ScanConfig.model_fields)}" if unknown else ""
+        raise ConfigError(f"{where}: {refusals(error)}{known}") from error
 
 
 _TOLD = 5

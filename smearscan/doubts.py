@@ -12,6 +12,8 @@ from typing import Final
 COPIES: Final = "copies"
 SHARED_FIELDS: Final = "shared fields"
 SCALE: Final = "scale"
+FIELD_SIZES: Final = "field sizes"
+CUT_CELLS: Final = "cut cells"
 
 MOST_TOLD: Final = 3
 """Of many files or pairs of files, so many are named in a sentence."""

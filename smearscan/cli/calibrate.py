@@ -1,13 +1,15 @@
 """``smearscan calibrate``."""
 
-from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from smearscan.cli.options import PATH as _PATH
 from smearscan.cli.options import stages
+
+if TYPE_CHECKING:
+    from smearscan.calibration.calibrate import Calibrated
 
 
 @click.command("calibrate")
@@ -52,17 +54,16 @@ def command(
     --calibration CARD'.
     """
     import json
+    from dataclasses import replace
 
-    from smearscan.calibration.fit import cross_validated, figures, new_calibration, recalibrated
+    from smearscan.calibration.calibrate import calibrate_from_scratch, calibrate_to_site, check_base
     from smearscan.calibration.labeled_cells import read_labeled
-    from smearscan.calibration.verdict import weigh
-    from smearscan.cli.console import err, figures_table
+    from smearscan.cli.console import err
     from smearscan.differential.calibration_card import (
         load_calibration,
         save_calibration,
         shipped_calibration,
     )
-    from smearscan.errors import ConfigError
     from smearscan.taxonomy import NOTICE
     from smearscan.weights.pairs import ClassifierCard, load_card, shipped
 
@@ -75,42 +76,42 @@ def command(
     given = stages(pairs)
     paths = {task: given.get(task, shipped(task)) for task in ("blast", "differential")}
     cards = {task: load_card(path, ClassifierCard) for task, path in paths.items()}
-    start = None if from_scratch else load_calibration(base or shipped_calibration())
     classes = cards["differential"].classes
     cells = read_labeled(table, classes, splits, sites, lambda told: err.print(told, markup=False))
-    told: dict[str, Any] = {}
-    if start is None:
-        card = new_calibration(out.stem, cells, cards, error_rate)
-        told["fitted"] = figures(cells, card, cards)
+    if from_scratch:
+        made = calibrate_from_scratch(out.stem, cells, cards, error_rate)
     else:
-        if not start.belongs_to({task: card.sha256 for task, card in cards.items()}):
-            raise ConfigError(
-                f"{base or 'the shipped card'}: was made with other networks than these; "
-                "give their --weights, another --base, or --from-scratch"
-            )
-        if start.scaling or start.site_confusion:
-            raise ConfigError(
-                f"{base}: is the card of a site already; start from the one it was made from, as the "
-                "shipped one, with all labeled cells of the site"
-            )
+        start, refitted = load_calibration(base or shipped_calibration()), {}
+        check_base(start, cards, str(base or "the shipped card"))
         if last_layer and slides:
             from smearscan.calibration.last_layer import with_new_layer
 
-            told["last_layer"], start, cells, cards = with_new_layer(
+            refitted["last_layer"], start, cells, cards = with_new_layer(
                 table, splits, sites, slides, paths["differential"], last_layer, start, cells, cards
             )
-        card = recalibrated(out.stem, start, cells, cards)
-        if judged:
-            others = read_labeled(table, classes, judged, sites)
-            told |= {"before": figures(others, start, cards), "after": figures(others, card, cards)}
-        else:
-            told |= cross_validated(start, cells, cards)
-    data = {"cells": len(cells), "slides": len(set(cells.group.tolist())), "table": table.name}
-    data |= {"sites": dict(sorted(Counter(cells.site.tolist()).items()))}
-    shown = {k: v for k, v in told.items() if isinstance(v, dict) and k != "last_layer"}
-    figures_table(shown)
-    if "after" in shown:
-        verdict = weigh(shown["before"], shown["after"])
+        judging = read_labeled(table, classes, judged, sites) if judged else None
+        made = calibrate_to_site(out.stem, start, cells, cards, judging)
+        made = replace(made, figures=refitted | made.figures)
+    _show(made, out, force)
+    save_calibration(out, made.documented(cells, table.name, limits))
+    if written:
+        written.parent.mkdir(parents=True, exist_ok=True)
+        written.write_text(json.dumps(made.figures, indent=1) + "\n")
+    if plot:
+        from smearscan.calibration.reliability_plot import draw_reliability
+
+        draw_reliability(plot, {k: v for k, v in made.figures.items() if isinstance(v, dict)})
+    err.print(f"written: {out}", markup=False)
+    err.print(NOTICE, style="dim")
+
+
+def _show(made: "Calibrated", out: Path, force: bool) -> None:
+    """Print figures, verdict and limits; a worse card ends here unless it is forced."""
+    from smearscan.cli.console import err, figures_table
+    from smearscan.errors import ConfigError
+
+    figures_table(made.compared)
+    if (verdict := made.verdict) is not None:
         err.print(f"the card is {verdict.state} than before: {verdict.reason}", markup=False)
         if verdict.state == "worse" and not force:
             raise ConfigError(
@@ -119,16 +120,5 @@ def command(
             )
         if verdict.state == "no better":
             err.print("keep the card you had, or label more cells", markup=False)
-    for limit in card.limits:
+    for limit in made.card.limits:
         err.print(f"limit of the card: {limit}", markup=False)
-    known = [*card.limits, *(limit for limit in limits if limit not in card.limits)]
-    save_calibration(out, card.model_copy(update={"data": data, "metrics": told, "limits": known}))
-    if written:
-        written.parent.mkdir(parents=True, exist_ok=True)
-        written.write_text(json.dumps(told, indent=1) + "\n")
-    if plot:
-        from smearscan.calibration.reliability_plot import draw_reliability
-
-        draw_reliability(plot, {k: v for k, v in told.items() if isinstance(v, dict)})
-    err.print(f"written: {out}", markup=False)
-    err.print(NOTICE, style="dim")

@@ -57,36 +57,18 @@ def detector(
     from smearscan.detection.detector import Detector
     from smearscan.experiments import measure_detector as measure
     from smearscan.io.kinds import SUFFIXES
-    from smearscan.training.annotated_fields import read_site
     from smearscan.training.exported_sets import load_detector_training
 
     config, data = load_detector_training(config_file, data)
     net = Detector.load(weights)
-    figures: dict[str, Any] = {}
-    for site in config.sites:
-        if sites and site.name not in sites:
-            continue
-        items = read_site(site, data, split)
-        if not items:
-            continue
-        figures[site.name] = {
-            "scale given": measure.measure_fields(net, items, known_scale=True),
-            "scale measured": measure.measure_fields(net, items, known_scale=False),
-        }
-        for factor in (float(f) for f in scales.split(",") if f):
-            figures[site.name][f"resized {factor:g}x"] = measure.measure_fields(net, items, False, factor)
+    factors = [float(factor) for factor in scales.split(",") if factor]
+    figures: dict[str, Any] = dict(measure.measure_sites(net, config, data, split, sites, factors))
     if empty:
         figures["fields without leukocytes"] = measure.measure_empty(
             net, sorted(p for p in empty.iterdir() if p.suffix.lower() in SUFFIXES)
         )
     if points:
-        import pandas as pd
-
-        folder = points_images or points.parent
-        counted = {
-            folder / str(name): rows[["x", "y"]].to_numpy("float32")
-            for name, rows in pd.read_csv(points).groupby("image")
-        }
+        counted = measure.read_points(points, points_images or points.parent)
         figures["cells counted by eye"] = measure.measure_points(net, counted)
     if clumps:
         figures["drawn clumps"] = measure.measure_clumps(net, range(2, 13), 20, seed=7)

@@ -1,11 +1,12 @@
 """Measures stage one: boxed fields, other magnifications, fields without leukocytes, drawn clumps."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from smearscan.detection.detector import Detector, resized
@@ -16,7 +17,8 @@ from smearscan.results import Detections, Scale
 from smearscan.rulers.scale import measure_scale
 from smearscan.synthetic import LEUKEMIC, draw_clump
 from smearscan.taxonomy import LEUKOCYTE, RED_CELL_UM
-from smearscan.training.annotated_fields import BoxedImage
+from smearscan.training.annotated_fields import BoxedImage, read_site
+from smearscan.training.config import DetectorTraining
 
 _LOWEST = 0.01  # average precision needs the weak detections too
 
@@ -59,6 +61,63 @@ def measure_fields(
     if not known_scale:
         figures["ruler_to_true"] = [round(float(v), 3) for v in np.percentile(ratio, [5, 50, 95])]
     return figures
+
+
+def measure_sites(
+    detector: Detector, config: DetectorTraining, data: Path, split: str, sites: Collection[str] = (),
+    factors: Sequence[float] = (),
+) -> dict[str, dict[str, Any]]:  # fmt: skip
+    """Measure leukocytes on the annotated fields of each data set.
+
+    Parameters
+    ----------
+    detector : Detector
+    config : DetectorTraining
+        Names the data sets and their splits.
+    data : Path
+        What its paths are relative to.
+    split : str
+    sites : collection of str
+        Only these sets; all by default.
+    factors : sequence of float
+        Other magnifications, see :func:`measure_fields`.
+
+    Returns
+    -------
+    dict
+        Of each set that has fields in the split: figures by ``scale given``, ``scale measured`` and
+        ``resized FACTORx``.
+    """
+    figures = {}
+    for site in config.sites:
+        items = read_site(site, data, split) if not sites or site.name in sites else []
+        if items:
+            figures[site.name] = {
+                "scale given": measure_fields(detector, items, known_scale=True),
+                "scale measured": measure_fields(detector, items, known_scale=False),
+            } | {f"resized {f:g}x": measure_fields(detector, items, False, f) for f in factors}
+    return figures
+
+
+def read_points(table: Path, folder: Path) -> dict[Path, NDArray[np.float32]]:
+    """Read leukocytes counted by eye.
+
+    Parameters
+    ----------
+    table : Path
+        CSV with the columns ``image``, ``x`` and ``y``.
+    folder : Path
+        Of the pictures.
+
+    Returns
+    -------
+    dict
+        Picture to points, (N, 2) float32 field pixels, for :func:`measure_points`.
+    """
+    return {
+        folder / str(name): rows[["x", "y"]].to_numpy("float32")
+        for name, rows in pd.read_csv(table).groupby("image")
+    }
 
 
 def measure_empty(detector: Detector, paths: Iterable[Path]) -> dict[str, Any]:

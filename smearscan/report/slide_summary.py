@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smearscan.differential import SlideReport
-from smearscan.differential.flag import POSSIBLE
+from smearscan.differential.flag import ANY_EXCESS, POSSIBLE
 from smearscan.taxonomy import BLAST
 
 _SHOWN_CLASSES = ("neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil")
@@ -82,7 +82,7 @@ def why(report: SlideReport) -> str:
     if not report.is_like_labeled:
         return (
             f"{report.unclassified_percent:.0f} % of the leukocytes have no name: the networks do not know "
-            "such slides, read it by eye or calibrate."
+            "such slides, read it by eye or calibrate with cells of it."
         )
     if not n:
         return f"No leukocyte was counted in {_fields(n_fields)}: check the scale and the pictures."
@@ -101,7 +101,9 @@ def _why_flagged(report: SlideReport) -> str:
         return f"{report.tally.n_possible_blasts} of {asked} leukocytes may be blasts: have the slide read."
     if report.test is None:
         return f"{seen} of {n} leukocytes are called blast: have the slide read."
-    return f"{seen} of {n} leukocytes are called blast, more than the networks' errors explain: have it read."
+    tier = "" if report.flag.tier == ANY_EXCESS else f" (tier {report.flag.tier})"
+    called = f"{seen} of {n} leukocytes are called blast"
+    return f"{called}, more than the networks' errors explain{tier}: have it read."
 
 
 def _fields(n: int) -> str:

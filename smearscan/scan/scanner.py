@@ -18,7 +18,8 @@ from smearscan.runtime import usable_cores
 from smearscan.scan.cell_classifier import CellClassifier
 from smearscan.scan.pipeline import DetectFn, OnField, Pipeline, Source
 from smearscan.scan.reading import Outcome, read_all, read_until_settled
-from smearscan.scan.single_cells import NamedCells, as_list, central_cell, measure_crops
+from smearscan.scan.single_cells import NamedCells, central_cell, check_several, measure_crops
+from smearscan.scan.slide_doubts import doubts_of_fields
 from smearscan.scan.timing import StageTimer
 
 _SHOWN = 16
@@ -137,7 +138,13 @@ class SmearScanner:
         ------
         FieldResult or FieldFailure
             A failure takes the place of a field that could not be read.
+
+        Raises
+        ------
+        ImageError
+            At once, if one picture is given in place of several.
         """
+        check_several(images, "stream")
         return self._scan(images, self._loader("", self._given_scale()))
 
     def classify(
@@ -172,7 +179,8 @@ class SmearScanner:
         ImageError
             If one picture is given in place of several.
         """
-        pictures = as_list(crops)
+        check_several(crops, "classify")
+        pictures = list(crops)
         given = scan_config(um_per_px=um_per_px).um_per_px or self.config.um_per_px
         scales = [Scale(given, "given")] * len(pictures) if given else measure_crops(self.detector, pictures)
         pairs = zip(pictures, scales, strict=True)
@@ -244,7 +252,7 @@ class SmearScanner:
             results, stop = read_all(slide, scan)
         results += slide.failures
         report = self._report(SlideTally.of(slide.slide_id, results), scale, stop)
-        return replace(report, doubts=slide.doubts), results
+        return replace(report, doubts=(*slide.doubts, *doubts_of_fields(results))), results
 
     def report_unread(
         self, slide: Slide, reason: str

@@ -128,18 +128,17 @@ def central_cell(detector: Detector, image: NDArray[np.uint8], scale: Scale) -> 
     )
 
 
-def as_list(pictures: Iterable[T]) -> list[T]:
-    """List the pictures of a call.
+def check_several(pictures: Iterable[T], call: str) -> None:
+    """Refuse one picture in place of several: a path would be read letter by letter, an array row by row.
 
     Raises
     ------
     ImageError
-        If one picture was given in place of several.
+        Naming the call and the cure.
     """
     one = isinstance(pictures, (str, Path)) or not isinstance(pictures, Iterable)
     if one or (isinstance(pictures, np.ndarray) and pictures.ndim < 4):
-        raise ImageError("classify takes a sequence of pictures; give [picture] for a single one")
-    return list(pictures)
+        raise ImageError(f"{call} takes a sequence of pictures; give [picture] for a single one")
 
 
 @dataclass(frozen=True, slots=True)

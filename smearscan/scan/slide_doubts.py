@@ -1,12 +1,21 @@
 """What of a slide was read and should not be believed unlooked."""
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
 from smearscan.detection import Detector
-from smearscan.doubts import SCALE, Doubt
+from smearscan.doubts import CUT_CELLS, FIELD_SIZES, SCALE, Doubt, counted, first_of
 from smearscan.io import Slide
+from smearscan.results import FieldFailure, FieldResult
 from smearscan.rulers import measure_slide_scale
 
 _MOST_APART = 1.25
 """So many times may a given scale differ from the measured one: red cells differ by patient."""
+_SIZES_APART = 1.5
+"""So many times may the sides of a slide's fields differ: cameras crop."""
+_FEWEST_CUT, _SHARE_CUT, _OFF_MIDDLE = 10, 0.9, 0.1
+"""Cut cells: so many pictures at least, this share of them with one cell, at most so far off the middle."""
 
 
 def doubts_of_given_scale(detector: Detector, slide: Slide, given: float, n_fields: int) -> tuple[Doubt, ...]:
@@ -33,3 +42,49 @@ def doubts_of_given_scale(detector: Detector, slide: Slide, given: float, n_fiel
         "leave --um-per-px out, or give the right value"
     )
     return (Doubt(SCALE, told),)
+
+
+def doubts_of_fields(fields: Iterable[FieldResult | FieldFailure]) -> tuple[Doubt, ...]:
+    """Doubts about what a slide's pictures are: one made smaller, or cells that are already cut."""
+    read = [field for field in fields if isinstance(field, FieldResult)]
+    return (*_of_sizes(read), *_of_cut_cells(read))
+
+
+def _of_sizes(fields: list[FieldResult]) -> Iterator[Doubt]:
+    """Pictures of another size than most: one scale serves a slide, cells of a smaller copy are missed."""
+    if not fields:
+        return
+    usual, _ = Counter(field.shape for field in fields).most_common(1)[0]
+    odd = [field for field in fields if _apart(max(field.shape), max(usual)) > _SIZES_APART]
+    if odd:
+        paths: tuple[Path, ...] = tuple(field.path for field in odd if field.path is not None)
+        yield Doubt(
+            FIELD_SIZES,
+            f"{counted(len(odd), 'field is', 'fields are')} of another size than most, which have "
+            f"{usual[0]} x {usual[1]} px ({first_of([str(path) for path in paths])}); in one that "
+            "was made smaller or larger cells are missed: give it in the camera's pixels or as another slide",
+            paths,
+        )
+
+
+def _apart(one: float, other: float) -> float:
+    return max(one / other, other / one)
+
+
+def _of_cut_cells(fields: list[FieldResult]) -> Iterator[Doubt]:
+    cut = sum(_is_cut_cell(field) for field in fields)
+    if len(fields) >= _FEWEST_CUT and cut >= _SHARE_CUT * len(fields):
+        yield Doubt(
+            CUT_CELLS,
+            f"{cut} of {len(fields)} pictures hold one cell each, in the middle: somebody chose them, so "
+            "that no percentage of them is the slide's; name cut cells by 'smearscan classify'",
+        )
+
+
+def _is_cut_cell(field: FieldResult) -> bool:
+    if len(field) != 1:
+        return False
+    height, width = field.shape
+    x0, y0, x1, y1 = field.detections.xyxy[0].tolist()
+    off = max(abs((x0 + x1) / width - 1), abs((y0 + y1) / height - 1)) / 2
+    return bool(off <= _OFF_MIDDLE)

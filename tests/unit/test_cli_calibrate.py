@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 from made_up import CLASSES, KINDS, calibration, errors, labeled, saved_pairs, written
 
-from smearscan.calibration import last_layer
-from smearscan.calibration.verdict import weigh
+from smearscan.calibration import calibrate, last_layer
+from smearscan.calibration.verdict import Verdict, weigh
 from smearscan.cli import main
 from smearscan.differential.calibration_card import load_calibration, save_calibration
 from smearscan.weights.pairs import ClassifierCard, load_card
@@ -72,9 +72,7 @@ def test_a_site_is_calibrated_from_table_to_card(
 def test_a_worse_card_needs_force(
     tmp_path: Path, table: Path, base: Path, pairs: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from smearscan.calibration import verdict
-
-    monkeypatch.setattr(verdict, "weigh", lambda *_: verdict.Verdict("worse", "cells named right fell"))
+    monkeypatch.setattr(calibrate, "weigh", lambda *_: Verdict("worse", "cells named right fell"))
     asked = ["--cells", table, "--base", base, "--out", tmp_path / "c.yaml", *pairs]
     refused = ask(*asked)
     assert refused.exit_code == 2

@@ -130,3 +130,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValueError, match="frozen"):
         scan_config().window = 3  # type: ignore[misc]
+
+
+def test_the_settings_there_are_are_named_where_one_is_not() -> None:
+    with pytest.raises(ConfigError, match=r"weights = 'x'.*; settings are: task, device") as refused:
+        scan_config(weights="x")
+    assert all(name in str(refused.value) for name in ScanConfig.model_fields)
+    with pytest.raises(ConfigError) as other:
+        scan_config(window=0)
+    assert "settings are" not in str(other.value)

@@ -216,3 +216,13 @@ def test_a_wrong_setting_is_named() -> None:
 def test_the_networks_in_use_are_told() -> None:
     assert scanner().weights == ("fake:", "differential:abababababab", "blast:abababababab")
     assert scanner(task="blast").weights == ("fake:", "blast:abababababab")
+
+
+@pytest.mark.parametrize("single", ["field.jpg", Path("field.jpg"), np.zeros((9, 9, 3), np.uint8)])
+def test_one_picture_in_place_of_several_is_refused_at_the_call(
+    monkeypatch: pytest.MonkeyPatch, single: object
+) -> None:
+    """A path was read letter by letter."""
+    use_fake_nets(monkeypatch)
+    with pytest.raises(ImageError, match=r"stream takes a sequence of pictures; give \[picture\]"):
+        scanner().stream(single)

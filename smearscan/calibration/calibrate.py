@@ -1,0 +1,124 @@
+"""From labeled cells to a card with its figures and a verdict: what ``smearscan calibrate`` does."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from smearscan.calibration.fit import cross_validated, figures, new_calibration, recalibrated
+from smearscan.calibration.labeled_cells import LabeledCells
+from smearscan.calibration.verdict import Verdict, weigh
+from smearscan.differential.calibration_card import Calibration
+from smearscan.errors import ConfigError
+from smearscan.weights.pairs import ClassifierCard
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """A fitted card and how good it is.
+
+    Attributes
+    ----------
+    card : Calibration
+    figures : dict
+        ``fitted``, or ``before`` and ``after``, see :func:`smearscan.calibration.fit.figures`;
+        ``judged`` says on what.
+    """
+
+    card: Calibration
+    figures: Figures
+
+    @property
+    def compared(self) -> dict[str, Figures]:
+        """The sets of figures of the whole card, by title."""
+        return {k: v for k, v in self.figures.items() if isinstance(v, dict) and k != "last_layer"}
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Whether the card is better than the one it starts from; None where it starts from none."""
+        shown = self.compared
+        return weigh(shown["before"], shown["after"]) if "after" in shown else None
+
+    def documented(self, cells: LabeledCells, table: str, limits: tuple[str, ...] = ()) -> Calibration:
+        """Return the card with what it was fitted to, its figures and more known limits.
+
+        Parameters
+        ----------
+        cells : LabeledCells
+            That it was fitted to.
+        table : str
+            Name of their table.
+        limits : tuple of str
+        """
+        data = {"cells": len(cells), "slides": len(set(cells.group.tolist())), "table": table}
+        data |= {"sites": dict(sorted(Counter(cells.site.tolist()).items()))}
+        known = list(dict.fromkeys([*self.card.limits, *limits]))
+        return self.card.model_copy(update={"data": data, "metrics": self.figures, "limits": known})
+
+
+def calibrate_from_scratch(
+    name: str, cells: LabeledCells, cards: dict[str, ClassifierCard], error_rate: float
+) -> Calibrated:
+    """Fit a card for networks without one; raises as :func:`smearscan.calibration.fit.new_calibration`."""
+    card = new_calibration(name, cells, cards, error_rate)
+    return Calibrated(card, {"fitted": figures(cells, card, cards)})
+
+
+def calibrate_to_site(
+    name: str, base: Calibration, cells: LabeledCells, cards: dict[str, ClassifierCard],
+    judging: LabeledCells | None = None,
+) -> Calibrated:  # fmt: skip
+    """Fit a known card to a site.
+
+    Parameters
+    ----------
+    name : str
+        Of the new card.
+    base : Calibration
+        To start from, see :func:`check_base`.
+    cells : LabeledCells
+        Of the site.
+    cards : dict
+        Of ``blast`` and ``differential``.
+    judging : LabeledCells, optional
+        Cells that judge the card before and after; by default those of `cells` by cross-validation.
+
+    Raises
+    ------
+    DatasetError
+        If there are too few cells to judge by.
+    """
+    card = recalibrated(name, base, cells, cards)
+    if judging is None:
+        return Calibrated(card, cross_validated(base, cells, cards))
+    sets = {"before": figures(judging, base, cards), "after": figures(judging, card, cards)}
+    return Calibrated(card, sets)
+
+
+def check_base(base: Calibration, cards: dict[str, ClassifierCard], where: str) -> None:
+    """Refuse a card that no site can be fitted from.
+
+    Parameters
+    ----------
+    base : Calibration
+    cards : dict
+        Of the networks in use.
+    where : str
+        What the card is, for the message.
+
+    Raises
+    ------
+    ConfigError
+        If it belongs to other networks, or to a site already.
+    """
+    if not base.belongs_to({task: card.sha256 for task, card in cards.items()}):
+        raise ConfigError(
+            f"{where}: was made with other networks than these; "
+            "give their --weights, another --base, or --from-scratch"
+        )
+    if base.scaling or base.site_confusion:
+        raise ConfigError(
+            f"{where}: is the card of a site already; start from the one it was made from, as the "
+            "shipped one, with all labeled cells of the site"
+        )
