@@ -147,13 +147,16 @@ JOBS     ?= 1
 SEEDS    ?= 1
 LEFT_OUT ?= bccd+jhu_aml cellavision+jtsc+lld+txl_raabin munich_lmu+pbc
 SMEARSCAN ?= $(BIN)/smearscan
-TRAINED  := --data $(if $(filter %.npz,$(CELLS)),$(CELLS),$(DATA)) --device $(DEVICE)
+PICTURES := --data $(if $(filter %.npz,$(CELLS)),$(CELLS),$(DATA))
+TRAINED  := $(PICTURES) --device $(DEVICE)
 FINE     := $(CELLS) $(TRAINED) --allow-leaks --keep-nets --jobs $(JOBS) --repeats $(SEEDS)
 nets: $(VENV)/.installed $(CELLS)
 	$(SMEARSCAN) crossval $(FINE) --config configs/lodo/cells.yaml --start $(RESNET) --protocol lodo \
 	  $(foreach sites,$(LEFT_OUT),--site $(sites)) --runs runs/lodo_cells --out docs/results/lodo_cells > /dev/null
 	for task in differential blast; do $(SMEARSCAN) evaluate transfer runs/lodo_cells/out_of_fold_$$task.csv \
 	  --out docs/results/transfer_$$task.json > /dev/null || exit 1; done
+	$(BIN)/python -m references stain-views runs/lodo_cells --config configs/lodo/cells.yaml $(PICTURES) \
+	  $(foreach site,bccd cellavision jtsc lld txl_raabin,--site $(site)) --out docs/results/stain_views.json > /dev/null
 	$(SMEARSCAN) crossval $(FINE) --config configs/lodo/cells_on.yaml --start runs/lodo_cells/seed0/*lld*/cells.safetensors \
 	  --protocol kfold --folds 2 --site lld --runs runs/kfold_lld --out docs/results/kfold_lld > /dev/null
 	$(SMEARSCAN) train classifier $(CELLS) --config configs/cells.yaml $(TRAINED) --start $(RESNET) --out runs/cells

@@ -111,6 +111,25 @@ def stain(cells: Path, config_file: Path, data: Path, sites: tuple[str, ...], ou
         show(measure_dependence(read_manifest(cells), config, data, advance), out)
 
 
+@command.command("stain-views")
+@click.argument("runs", type=PATH)
+@click.option("--config", "config_file", type=PATH, required=True, help="YAML that the runs are of.")
+@click.option(
+    "--data", type=PATH, required=True, help="What the manifest's paths are relative to; or a pack."
+)
+@click.option("--site", "sites", multiple=True, required=True, help="Sites that were left out.")
+@JSON
+def stain_views(runs: Path, config_file: Path, data: Path, sites: tuple[str, ...], out: Path | None) -> None:
+    """Score left-out sites as photographed and in their slides' reference stain; RUNS kept their nets."""
+    from references.stain_views import measure_views
+    from smearscan.cli.console import progress
+    from smearscan.training.config import ClassifierTraining, load_config
+
+    config = load_config(config_file, ClassifierTraining)
+    with progress("Scoring", None) as advance:
+        show(measure_views(runs, config, data, sites, advance), out)
+
+
 @command.command("table")
 @click.argument("results", type=PATH)
 @click.option(

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from smearscan.experiments.cross_validation import Results, Run
 from smearscan.taxonomy import SUMS
@@ -31,11 +32,17 @@ def answering(results: Results, task: str) -> Results:
     return Results(results.config, tuple(sums), results.start, runs)
 
 
+def summed_probs(fine: NDArray[np.float64], classes: tuple[str, ...], task: str) -> NDArray[np.float64]:
+    """Sum probabilities of fine types (N, K) to those of a task's classes, which add up to one."""
+    sums = [fine[:, np.isin(classes, own)].sum(axis=1) for own in SUMS[task].values()]
+    probs = np.stack(sums, axis=1)
+    return np.asarray(probs / np.maximum(probs.sum(axis=1, keepdims=True), 1e-30), np.float64)
+
+
 def _summed(run: Run, results: Results, task: str) -> Run:
     scores, sums = run.scores, SUMS[task]
     fine = scores[[f"p_{name}" for name in results.classes]].to_numpy(np.float64)
-    probs = np.stack([fine[:, np.isin(results.classes, own)].sum(axis=1) for own in sums.values()], axis=1)
-    probs /= np.maximum(probs.sum(axis=1, keepdims=True), 1e-30)
+    probs = summed_probs(fine, results.classes, task)
     target = summed_targets(scores, results.classes, task, results.config.normal_promyelocytes)
     # a sum was taught where any name was that is within it
     taught = scores["taught"].groupby(target).transform("any")
