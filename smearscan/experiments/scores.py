@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
+from smearscan.differential.statistics.estimates import estimate_of_draws, group_weights
 from smearscan.differential.statistics.scaling import reliability
 from smearscan.taxonomy import BLAST
 
@@ -68,7 +69,9 @@ def figures(
         made |= {"blasts": _counts(blasts)["cells"], "healthy": _counts(table[target != positive])["cells"]}
     taught = _counts(table[_taught(table)])
     for name, values in (drawn or draws(probs, table, classes, threshold)).items():
-        made[name] = figure(values, **(taught if name.startswith("accuracy_on_trained") else counts))
+        made[name] = estimate_of_draws(
+            values, **(taught if name.startswith("accuracy_on_trained") else counts)
+        )
     made["classes"] = [classes[k] for k in np.unique(target)]
     untaught = table[~_taught(table)]
     kinds = np.unique(untaught["target"].to_numpy(np.int64))
@@ -94,7 +97,7 @@ def mean_over(sets: Mapping[str, Mapping[str, Floats]], counts: Mapping[str, Map
         if known:
             mean = np.mean([sets[key][name] for key in known], axis=0)
             total = {n: sum(counts[key][n] for key in known) for n in ("cells", "groups")}
-            made[name] = figure(mean, **total) | {"sets": len(known)}
+            made[name] = estimate_of_draws(mean, **total) | {"sets": len(known)}
     return made
 
 
@@ -125,7 +128,7 @@ def draws(
         First the figure itself; NaN where it is undefined.
     """
     target = table["target"].to_numpy(np.int64)
-    code, weights = _weights(table["group"].to_numpy(str), rounds, seed)
+    code, weights = group_weights(table["group"].to_numpy(str), rounds, seed)
     positive = blast_of(classes)
     called = called_class(probs, classes, threshold)
     made = _of_confusion(_confusions(target, called, code, weights, len(classes)), positive)
@@ -145,21 +148,6 @@ def draws(
     errors[1:] = np.maximum(errors[1:] + errors[0] - errors[1:].mean(), 0)
     made["calibration_error"] = errors
     return {name: made[name] for name in METRICS}
-
-
-def figure(drawn: Floats, cells: int, groups: int) -> Figure:
-    """Give a figure with its 95 % percentile interval; none where a single group leaves nothing to draw."""
-    value, known = drawn[0], drawn[1:][~np.isnan(drawn[1:])]
-    told = not np.isnan(value)
-    limits = (
-        np.percentile(known, [2.5, 97.5]).round(4).tolist() if told and groups > 1 and len(known) else None
-    )
-    return {
-        "value": round(float(value), 4) if told else None,
-        "interval_95": limits,
-        "cells": cells,
-        "groups": groups,
-    }
 
 
 def mean_sd_over_runs(values: Mapping[str, list[float | None]]) -> Figure:
@@ -218,15 +206,6 @@ def _confidence(
     if positive is not None:
         return np.asarray(probs[:, positive], np.float64), target == positive
     return np.asarray(probs.max(axis=1), np.float64), probs.argmax(axis=1) == target
-
-
-def _weights(groups: NDArray[np.str_], rounds: int, seed: int) -> tuple[NDArray[np.intp], Floats]:
-    """Group number of each cell, and how often each group counts, (1 + rounds, G): first once each."""
-    names, code = np.unique(groups, return_inverse=True)
-    n = len(names)
-    rng = np.random.default_rng(seed)
-    drawn = [np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(rounds)]
-    return code, np.vstack([np.ones(n), *drawn])
 
 
 def _confusions(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from smearscan.differential.statistics.estimates import over_groups
+from smearscan.differential.statistics.estimates import over_groups, share_over_groups
 from smearscan.differential.statistics.scaling import calibration_error
 from smearscan.experiments import scores
 
@@ -129,6 +129,9 @@ def test_intervals_are_those_of_the_bootstrap_over_groups() -> None:
 def test_cells_of_one_group_have_no_interval() -> None:
     probs, table = made_up(60, 4, 1)
     assert scores.figures(probs, table, KINDS)["accuracy"]["interval_95"] is None
+    alone = np.zeros(60, int)
+    assert over_groups(lambda i: float(probs[i].mean()), alone)["interval_95"] is None
+    assert share_over_groups(probs[:, 0] > 0.5, alone)["interval_95"] is None
 
 
 def test_fewer_groups_make_wider_intervals_than_as_many_cells_alone() -> None:

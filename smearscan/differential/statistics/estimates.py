@@ -17,16 +17,65 @@ def share(count: int, total: int) -> dict[str, float | int | list[float] | None]
     return {"value": round(count / total, 4), "n": count, "of": total, "interval_95": interval}
 
 
+def group_weights(
+    groups: NDArray[np.generic], rounds: int = 1000, seed: int = 0
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Draw whole groups with replacement, as often as there are groups.
+
+    Cells of one patient resemble each other; drawing cells alone would make intervals too narrow
+    (Field and Welsh, J. R. Stat. Soc. B 2007).
+
+    Parameters
+    ----------
+    groups : ndarray, (N,)
+        Group of each row.
+    rounds, seed : int
+
+    Returns
+    -------
+    code : ndarray, (N,)
+        Number of each row's group.
+    weights : ndarray, (1 + rounds, G) float64
+        How often each group counts: first once each, as it is, then of every draw.
+    """
+    names, code = np.unique(groups, return_inverse=True)
+    n, rng = len(names), np.random.default_rng(seed)
+    drawn = [np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(rounds)]
+    return code, np.vstack([np.ones(n), *drawn])
+
+
+def estimate_of_draws(
+    drawn: NDArray[np.float64], cells: int, groups: int
+) -> dict[str, float | int | list[float] | None]:
+    """Give a figure with its 95 % percentile interval; none where a single group leaves nothing to draw.
+
+    Parameters
+    ----------
+    drawn : ndarray, (1 + rounds,) float64
+        The figure, then that of every draw; NaN where it is undefined.
+    cells, groups : int
+        Behind the figure.
+    """
+    value, known = drawn[0], drawn[1:][~np.isnan(drawn[1:])]
+    told = not np.isnan(value)
+    limits = (
+        np.percentile(known, [2.5, 97.5]).round(4).tolist() if told and groups > 1 and len(known) else None
+    )
+    return {
+        "value": round(float(value), 4) if told else None,
+        "interval_95": limits,
+        "cells": cells,
+        "groups": groups,
+    }
+
+
 def over_groups(
     measure: Callable[[NDArray[np.int64]], float],
     groups: NDArray[np.generic],
     seed: int = 0,
     rounds: int = 1000,
-) -> dict[str, float | int | list[float] | list[None] | None]:
-    """Give a figure with its 95 % percentile interval from a bootstrap that draws whole groups.
-
-    Cells of one patient resemble each other; drawing cells alone would make the interval too narrow
-    (Field and Welsh, J. R. Stat. Soc. B 2007).
+) -> dict[str, float | int | list[float] | None]:
+    """Give any figure with its interval from a bootstrap over groups, see :func:`group_weights`.
 
     Parameters
     ----------
@@ -36,27 +85,15 @@ def over_groups(
         Group of each row.
     seed, rounds : int
     """
-    names, code = np.unique(groups, return_inverse=True)
-    rows = [np.flatnonzero(code == g) for g in range(len(names))]
-    rng = np.random.default_rng(seed)
-    drawn = [
-        measure(np.concatenate([rows[g] for g in rng.integers(len(names), size=len(names))]))
-        for _ in range(rounds)
-    ]
-    value = float(measure(np.arange(len(groups))))
-    known = np.array(drawn)[~np.isnan(drawn)]
-    limits = np.percentile(known, [2.5, 97.5]) if len(known) else []
-    return {
-        "value": None if np.isnan(value) else round(value, 4),
-        "interval_95": [round(float(limit), 4) for limit in limits] or None,
-        "cells": len(groups),
-        "groups": len(names),
-    }
+    code, weights = group_weights(groups, rounds, seed)
+    rows = np.arange(len(groups))
+    drawn = [measure(np.repeat(rows, times[code].astype(int))) for times in weights]
+    return estimate_of_draws(np.array(drawn, np.float64), len(groups), weights.shape[1])
 
 
 def share_over_groups(
     hit: NDArray[np.bool_], groups: NDArray[np.generic], seed: int = 0, rounds: int = 1000
-) -> dict[str, float | int | list[float] | list[None] | None]:
+) -> dict[str, float | int | list[float] | None]:
     """Give a share as :func:`over_groups` gives a figure; all draws at once, quick for thousands of groups.
 
     Parameters
@@ -70,6 +107,5 @@ def share_over_groups(
     _, code, size = np.unique(groups, return_inverse=True, return_counts=True)
     hits, n = np.bincount(code, weights=hit), len(size)
     drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=rounds)
-    low, high = np.percentile((drawn @ hits) / (drawn @ size), [2.5, 97.5])
-    interval = [round(float(low), 4), round(float(high), 4)]
-    return {"value": round(float(hit.mean()), 4), "interval_95": interval, "cells": len(hit), "groups": n}
+    shares = np.concatenate([[hit.mean()], (drawn @ hits) / (drawn @ size)])
+    return estimate_of_draws(shares, len(hit), n)
