@@ -67,6 +67,17 @@ def background(data: Path, detector: Path | None, out: Path | None) -> None:
     show(measure_background(table, data), out)
 
 
+@command.command("doubts")
+@click.argument("data", type=PATH)
+@click.option("--most", default=30, show_default=True, help="Fields of a slide, at most.")
+@JSON
+def doubts(data: Path, most: int, out: Path | None) -> None:
+    """Measure how often the published fields in DATA raise a doubt, as they are and made wrong."""
+    from references.doubt_rates import doubt_rates
+
+    show(doubt_rates(data, most), out)
+
+
 @command.command("leaks")
 @click.argument("cells", type=PATH)
 @click.option("--data", type=PATH, required=True, help="Folder that holds the data sets bccd, pbc and txl.")

@@ -14,6 +14,8 @@ SHARED_FIELDS: Final = "shared fields"
 SCALE: Final = "scale"
 FIELD_SIZES: Final = "field sizes"
 CUT_CELLS: Final = "cut cells"
+MAGNIFICATION: Final = "magnification"
+OVERLAP: Final = "overlap"
 
 MOST_TOLD: Final = 3
 """Of many files or pairs of files, so many are named in a sentence."""

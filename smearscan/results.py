@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -185,6 +185,8 @@ class FieldResult:
         called.
     sha256 : str
         Of the file that was read, in hexadecimal; empty where it is not known.
+    red_cell_xyxy : ndarray, (M, 4) float32
+        Boxes of the red cells, field pixels; empty where they are not kept.
     """
 
     slide_id: str
@@ -200,6 +202,7 @@ class FieldResult:
     n_platelets: int = 0
     n_possible_blasts: int = 0
     sha256: str = ""
+    red_cell_xyxy: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 4), np.float32))
 
     def __post_init__(self) -> None:
         n, k = len(self.detections), len(self.classes)

@@ -138,7 +138,11 @@ def _seen(detector: Detector, image: Picture, factor: float) -> tuple[Detections
 
 def _sizes(found: Detections, label: int, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Sizes of the cells of one class that are whole and about round, px of the reduction."""
-    xyxy = found.xyxy[found.labels == label]
+    return whole_sizes(found.xyxy[found.labels == label], shape)
+
+
+def whole_sizes(xyxy: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Sizes in px of those of a picture's boxes, (N, 4), that are about round and off its border."""
     sides = xyxy[:, 2:] - xyxy[:, :2]
     round_ = np.abs(np.log(np.maximum(sides[:, 0], 1) / np.maximum(sides[:, 1], 1))) < np.log(1.4)
     return boxes.mean_sides(xyxy[round_ & ~boxes.touches_border(xyxy, *shape, margin_px=2)])

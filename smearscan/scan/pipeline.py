@@ -15,6 +15,7 @@ from smearscan.results import Detections, Field, FieldFailure, FieldResult, Scal
 from smearscan.rulers import measure_scale
 from smearscan.scan.cell_classifier import CellClassifier
 from smearscan.scan.timing import StageTimer
+from smearscan.taxonomy import RED_CELL
 
 Source = TypeVar("Source")
 OnField = Callable[[Field, FieldResult], None]
@@ -140,6 +141,7 @@ class Pipeline:
             blast_probs=blast_probs,
             types=rule.names(probs, blast_probs),
             scale=field.scale,
+            red_cell_xyxy=field.detections.xyxy[field.detections.labels == RED_CELL],
             n_red_cells=field.detections.count("red_cell"),
             n_platelets=field.detections.count("platelet"),
             n_possible_blasts=int(rule.may_be_blast(blast_probs).sum()),

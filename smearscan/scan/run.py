@@ -9,7 +9,7 @@ from typing import Any
 
 from smearscan import __version__
 from smearscan.differential import SlideReport
-from smearscan.doubts import Doubt
+from smearscan.doubts import SCALE, Doubt
 from smearscan.errors import OutputError
 from smearscan.io import Slide, find_slides
 from smearscan.io.content import file_stamps, files_sha256
@@ -201,7 +201,9 @@ def _scan_slide_into(
         whole = False
     else:
         whole = True
-        report = replace(report, doubts=(*report.doubts, *_doubts_of_scale(scanner, slide)))
+        if contradicted := _doubts_of_scale(scanner, slide):
+            others = (doubt for doubt in report.doubts if doubt.name != SCALE)
+            report = replace(report, doubts=(*others, *contradicted))
     if file_stamps(slide.paths) != before:
         _LOG.warning("%s: its pictures changed while they were read", slide.slide_id)
         key = ""

@@ -14,6 +14,8 @@ from smearscan.errors import ConfigError, ImageError
 from smearscan.io import REDUCTIONS, Picture, Slide, find_slides, load_field
 from smearscan.results import Field, FieldFailure, FieldResult, Scale
 from smearscan.rulers import measure_slide_scale
+from smearscan.rulers.magnification import doubts_of_scale
+from smearscan.rulers.overlap import doubts_of_overlap
 from smearscan.runtime import usable_cores
 from smearscan.scan.cell_classifier import CellClassifier
 from smearscan.scan.pipeline import DetectFn, OnField, Pipeline, Source
@@ -252,7 +254,11 @@ class SmearScanner:
             results, stop = read_all(slide, scan)
         results += slide.failures
         report = self._report(SlideTally.of(slide.slide_id, results), scale, stop)
-        return replace(report, doubts=(*slide.doubts, *doubts_of_fields(results))), results
+        with self.timer("report"):
+            read = [item for item in results if isinstance(item, FieldResult)]
+            doubts = (*slide.doubts, *doubts_of_scale(scale, read), *doubts_of_overlap(read))
+        doubts += doubts_of_fields(results)
+        return replace(report, doubts=doubts), results
 
     def report_unread(
         self, slide: Slide, reason: str

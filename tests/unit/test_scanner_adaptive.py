@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import assert_same, field, scanner, use_fake_nets
 
@@ -27,9 +28,11 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     for i in range(40):
         if i % 13 == 5:
-            (folder / f"{i:02d}.png").write_text("no picture")
+            (folder / f"{i:02d}.png").write_text(f"no picture {i}")
         else:
-            write_image(folder / f"{i:02d}.png", field(i % 7, n_white=3))
+            image = field(i % 7, n_white=3)
+            image[0, 0] -= np.uint8(i)  # no two files are copies
+            write_image(folder / f"{i:02d}.png", image)
     return folder.parent
 
 

@@ -1,0 +1,142 @@
+"""Fields of one slide that show the same place: their leukocytes are counted twice.
+
+A microscope's stage is moved, not turned, so two such fields differ by a shift. Two leukocytes of one size
+whose nearest red cells lie alike propose a shift; it stands if most cells of either field that it brings into
+the other lie on a cell there. Chance brings few cells onto others: they cover a small part of a field.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smearscan.detection import boxes
+from smearscan.doubts import OVERLAP, Doubt, counted, first_of
+from smearscan.results import FieldResult
+
+Points = NDArray[np.float64]
+
+_ALIKE = 0.15
+"""In diameters of a red cell: so far may a cell lie from where the other field shows it."""
+
+_SAME_SIZE = 0.1  # logarithm of width and height
+_NEIGHBORS = 2
+_FEWEST, _SHARE = 7, 0.7
+"""So many cells, and such a share of those in the common part, must lie on each other."""
+
+_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Two fields that show one place, by their index, and how many leukocytes both show."""
+
+    first: int
+    second: int
+    n_leukocytes: int
+
+
+def find_overlaps(fields: Sequence[FieldResult]) -> list[Overlap]:
+    """Find pairs of a slide's fields that show a leukocyte both.
+
+    Parameters
+    ----------
+    fields : sequence of FieldResult
+        Of one slide; their red cells are what tells.
+
+    Returns
+    -------
+    list of Overlap
+        In the order of the fields. A common part of fewer than seven cells is not noticed.
+    """
+    cells = [_all_cells(field) for field in fields]
+    owner, sizes, offsets = _leukocytes(fields, cells)
+    tried: set[tuple[int, int]] = set()
+    found = []
+    for i, j in _alike(owner, sizes, offsets):
+        pair = int(owner[i][0]), int(owner[j][0])
+        if pair in tried:
+            continue
+        a, b = (cells[n] for n in pair)
+        shift = b[int(owner[j][1])] - a[int(owner[i][1])]
+        if n := _confirmed(a, b, shift, fields[pair[0]], fields[pair[1]]):
+            tried.add(pair)
+            found.append(Overlap(*pair, n))
+    return sorted(found, key=lambda one: (one.first, one.second))
+
+
+def doubts_of_overlap(fields: Sequence[FieldResult]) -> tuple[Doubt, ...]:
+    """Tell of fields that overlap, and how many leukocytes are counted twice for it."""
+    found = find_overlaps(fields)
+    if not found:
+        return ()
+    pairs = [(fields[one.first].path, fields[one.second].path) for one in found]
+    named = [(a, b) for a, b in pairs if a is not None and b is not None]
+    twice = counted(sum(one.n_leukocytes for one in found), "leukocyte is", "leukocytes are")
+    which = first_of([f"{a} and {b}" for a, b in named])
+    told = f"{counted(len(found), 'pair', 'pairs')} of fields overlap, {twice} counted twice: {which}"
+    shown = tuple(path for pair in named[:3] for path in pair)
+    return (Doubt(OVERLAP, f"{told}; leave out one of each pair", shown),)
+
+
+def _all_cells(field: FieldResult) -> Points:
+    """Middles of a field's leukocytes, then of its red cells, in diameters of a red cell, (N, 2)."""
+    xyxy = np.concatenate([field.detections.xyxy, field.red_cell_xyxy])
+    return boxes.centers(xyxy).astype(np.float64) / field.scale.red_cell_px
+
+
+def _leukocytes(
+    fields: Sequence[FieldResult], cells: Sequence[Points]
+) -> tuple[NDArray[np.int64], Points, Points]:
+    """Of each leukocyte and each of its nearest red cells: which it is, its sides, and where that lies."""
+    owner, sizes, offsets = [], [], []
+    for i, (field, points) in enumerate(zip(fields, cells, strict=True)):
+        white, red = points[: len(field)], points[len(field) :]
+        if not len(white) or len(red) < _FEWEST - 1:
+            continue
+        away = red[None] - white[:, None]
+        nearest = np.argsort((away**2).sum(axis=2), axis=1)[:, :_NEIGHBORS]
+        xyxy = field.detections.xyxy / field.scale.red_cell_px
+        for k, near in enumerate(nearest):
+            for n in near:
+                owner.append((i, k))
+                sizes.append(np.log(np.maximum(xyxy[k, 2:] - xyxy[k, :2], 1e-3)))
+                offsets.append(away[k, n])
+    return (
+        np.array(owner, np.int64).reshape(-1, 2),
+        np.array(sizes).reshape(-1, 2),
+        np.array(offsets).reshape(-1, 2),
+    )
+
+
+def _alike(owner: NDArray[np.int64], sizes: Points, offsets: Points) -> list[tuple[int, int]]:
+    """Pairs of leukocytes, of two fields, that may be one."""
+    found: list[tuple[int, int]] = []
+    for start in range(0, len(owner), _ROWS):
+        rows = slice(start, start + _ROWS)
+        near = np.abs(offsets[rows, None] - offsets[None]).max(axis=2) < _ALIKE
+        near &= np.abs(sizes[rows, None] - sizes[None]).max(axis=2) < _SAME_SIZE
+        near &= owner[rows, None, 0] < owner[None, :, 0]
+        found += [(start + i, j) for i, j in np.argwhere(near).tolist()]
+    return found
+
+
+def _confirmed(a: Points, b: Points, shift: Points, first: FieldResult, second: FieldResult) -> int:
+    """How many leukocytes two fields have in common at a shift; 0 where the cells do not confirm it."""
+    there = _hits(a + shift, b, second)
+    back = _hits(b - shift, a, first)
+    for hits in (there, back):
+        if (hits > 0).sum() < _FEWEST or (hits > 0).sum() < _SHARE * (hits >= 0).sum():
+            return 0
+    return int((there[: len(first)] > 0).sum())
+
+
+def _hits(moved: Points, points: Points, field: FieldResult) -> NDArray[np.int8]:
+    """Tell of cells brought into a field: 1 on a cell there, 0 on none, -1 outside or cut by its border."""
+    limit = np.array(field.shape[::-1]) / field.scale.red_cell_px
+    inside = ((moved > 0.5) & (moved < limit - 0.5)).all(axis=1)
+    on = np.zeros(len(moved), bool)
+    if len(points) and len(moved):
+        on = (((moved[:, None] - points[None]) ** 2).sum(axis=2) < _ALIKE**2).any(axis=1)
+    return np.where(inside, on.astype(np.int8), np.int8(-1))
