@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab lodo nets stain seeds bench performance wheel clean
+.PHONY: kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab lodo nets stain seeds bench performance performance-page wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -96,6 +96,7 @@ measure: $(VENV)/.installed
 	$(BIN)/smearscan evaluate pooled build/labeled.csv --out docs/results/pooled.json > /dev/null
 
 	$(BIN)/python -m references unseen $(DATA) --out docs/results/unseen_leukemias.json > /dev/null
+	$(BIN)/python -m references corrections $(DATA) --out docs/results/correction_loop.json --into docs/review.md > /dev/null
 	$(MAKE) tables
 
 # The figures of docs/results as they stand in the README and the pages.
@@ -194,6 +195,10 @@ bench: $(VENV)/.installed
 # that it runs, in about a minute, and writes to build/benchmarks. What needs DATA or nncf is left out without.
 performance: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.performance --data $(DATA) $(if $(QUICK),--quick)
+
+# The review page of 5,000 cells in Chromium, some minutes: its table in docs/review.md.
+performance-page: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.review_page
 
 wheel: $(VENV)/.installed
 	$(BIN)/python -m build

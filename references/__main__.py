@@ -104,6 +104,20 @@ def unseen(data: Path, out: Path | None) -> None:
     show(measure_unseen(SmearScanner(), data / "lld"), out)
 
 
+@command.command("corrections")
+@click.argument("data", type=PATH)
+@click.option("--into", type=PATH, help="Markdown file in which the table follows <!-- corrections -->.")
+@JSON
+def corrections(data: Path, into: Path | None, out: Path | None) -> None:
+    """Measure what the review page's first cells teach, on DATA/lld."""
+    from references.correction_loop import corrections_table, measure_corrections
+
+    figures = measure_corrections(data)
+    show(figures, out)
+    if into:
+        replace_section(into, "<!-- corrections -->", corrections_table(figures))
+
+
 @command.command("stain")
 @click.argument("cells", type=PATH)
 @click.option("--config", "config_file", type=PATH, required=True, help="YAML of a net of fine types.")

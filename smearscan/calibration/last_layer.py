@@ -1,5 +1,6 @@
 """Re-fits the last layer of a net to a few labeled cells of a new site; what lies below stays as it is."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -77,25 +78,19 @@ def refit_last_layer(
         Of every row, by a layer that was not fitted on it; NaN for cells that were not found.
     """
     card, tensors = load_weights(pair, ClassifierCard)
-    network = backbones.build(card.architecture, len(card.classes), card.head, card.norm)
-    network.load_state_dict(tensors)
-    *before, last = cast(nn.Sequential, network.head).named_children()
-    last_name, layer = f"head.{last[0]}", cast(nn.Linear, last[1])
-    network.head = nn.Sequential(*(part for _, part in before))
-    start = np.column_stack([layer.weight.detach().numpy(), layer.bias.detach().numpy()]).astype(np.float64)
-    start /= card.temperature  # the layer then gives calibrated logits, and learns on them
+    network, last_name, start = without_last_layer(card, tensors)
     found = rows["blast_probability"].notna().to_numpy()
     features = np.zeros((len(rows), start.shape[1]))
-    features[found] = _features(network, card, rows[found], slides)
+    features[found] = layer_features(network, card, rows[found], slides)
     target = np.array([card.classes.index(t) if t in card.classes else -1 for t in rows["truth"]])
     usable = found & (target >= 0)
-    hold = _best_hold(features, target, usable, start, folds)
+    hold = best_hold(features, target, usable, start, folds)
     probs = np.full((len(rows), len(card.classes)), np.nan)
     for taught, judged in folds:
         own = taught[usable[taught]]
-        fitted = _fit(features[own], target[own], start, hold)
+        fitted = fit_layer(features[own], target[own], start, hold)
         probs[judged[found[judged]]] = softmax(features[judged[found[judged]]] @ fitted.T, axis=1)
-    final = _fit(features[usable], target[usable], start, hold)
+    final = fit_layer(features[usable], target[usable], start, hold)
     tensors[f"{last_name}.weight"] = torch.tensor(final[:, :-1], dtype=torch.float32)
     tensors[f"{last_name}.bias"] = torch.tensor(final[:, -1], dtype=torch.float32)
     told = {**card.training, "last_layer": {"cells": int(usable.sum()), "hold": hold, "of": card.short_hash}}
@@ -105,8 +100,37 @@ def refit_last_layer(
     return save_weights(out / f"{name}.safetensors", new, tensors), probs
 
 
-def _features(network: nn.Module, card: ClassifierCard, rows: pd.DataFrame, slides: Path) -> Floats:
-    """Run a network without its last layer: features (N, F + 1), the last of them 1."""
+def without_last_layer(
+    card: ClassifierCard, tensors: Mapping[str, torch.Tensor]
+) -> tuple[nn.Module, str, Floats]:
+    """Take the last layer off a network.
+
+    Returns
+    -------
+    network : nn.Module
+        Gives what the layer is given, (N, F).
+    name : str
+        Of the layer among the tensors.
+    layer : ndarray, (K, F + 1) float64
+        Its weights and, last, its bias, over the card's temperature: it gives calibrated logits.
+    """
+    network = backbones.build(card.architecture, len(card.classes), card.head, card.norm)
+    network.load_state_dict(dict(tensors))
+    *before, last = cast(nn.Sequential, network.head).named_children()
+    layer = cast(nn.Linear, last[1])
+    network.head = nn.Sequential(*(part for _, part in before))
+    both = np.column_stack([layer.weight.detach().numpy(), layer.bias.detach().numpy()]).astype(np.float64)
+    return network, f"head.{last[0]}", both / card.temperature
+
+
+def layer_features(network: nn.Module, card: ClassifierCard, rows: pd.DataFrame, slides: Path) -> Floats:
+    """Run a network without its last layer on the cells of a table (``field``, box, ``um_per_px``).
+
+    Returns
+    -------
+    ndarray, (N, F + 1) float64
+        The last of them 1.
+    """
     if missing := [c for c in ("field", "x0", "y0", "x1", "y1", "um_per_px") if c not in rows]:
         raise DatasetError(
             f"the labeled table has no column {missing[0]!r}; label one that 'run --cells' wrote"
@@ -122,8 +146,22 @@ def _features(network: nn.Module, card: ClassifierCard, rows: pd.DataFrame, slid
     return np.column_stack([seen, np.ones(len(seen))]).astype(np.float64)
 
 
-def _fit(features: Floats, target: NDArray[np.int64], start: Floats, hold: float) -> Floats:
-    """Multinomial logistic regression whose penalty pulls toward the layer that was there."""
+def fit_layer(features: Floats, target: NDArray[np.int64], start: Floats, hold: float) -> Floats:
+    """Multinomial logistic regression whose penalty pulls toward the layer that was there.
+
+    Parameters
+    ----------
+    features : ndarray, (N, F + 1)
+    target : ndarray, (N,)
+        Index of the true class.
+    start : ndarray, (K, F + 1)
+    hold : float
+        How strongly the layer is held at `start`.
+
+    Returns
+    -------
+    ndarray, (K, F + 1)
+    """
     rows = np.arange(len(target))
 
     def cost(flat: Floats) -> tuple[float, Floats]:
@@ -138,15 +176,17 @@ def _fit(features: Floats, target: NDArray[np.int64], start: Floats, hold: float
     return np.asarray(minimize(cost, start.ravel(), jac=True, method="L-BFGS-B").x.reshape(start.shape))
 
 
-def _best_hold(
+def best_hold(
     features: Floats, target: NDArray[np.int64], usable: NDArray[np.bool_], start: Floats,
     folds: list[Fold],
 ) -> float:  # fmt: skip
+    """Choose from :data:`HOLDS` the one whose layers tell best the cells that they were not fitted on."""
+
     def cost(hold: float) -> float:
         total = 0.0
         for taught, judged in folds:
             own, other = taught[usable[taught]], judged[usable[judged]]
-            logs = log_softmax(features[other] @ _fit(features[own], target[own], start, hold).T, axis=1)
+            logs = log_softmax(features[other] @ fit_layer(features[own], target[own], start, hold).T, axis=1)
             total -= float(logs[np.arange(len(other)), target[other]].sum())
         return total
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from smearscan.differential.slide_report import SlideReport
-from smearscan.differential.suspects import BLASTS, UNKNOWN
+from smearscan.differential.suspects import TOLD_BY_THE_FLAG
 from smearscan.report.slide_summary import printable, summarize
 from smearscan.scan.timing import TimingReport
 
@@ -111,7 +111,7 @@ def print_slides(reports: Iterable[SlideReport], to_stderr: bool = False) -> Non
             blasts = f"{line.blast_percent:.1f} % ({line.blast_interval})"
         name = _shortened(printable(line.slide), _WIDTHS[0])
         show(name, f"{line.counted:>8}", f"{no_name:>8}", blasts, line.flag)
-        abnormal = [s.reason for s in report.suspects if s.name not in (UNKNOWN, BLASTS)]
+        abnormal = [s.reason for s in report.suspects if s.name not in TOLD_BY_THE_FLAG]
         doubts = [f"doubt: {doubt.reason}" for doubt in report.doubts]
         for text in (line.why, *abnormal, *doubts):
             for row in textwrap.wrap(text, 76):

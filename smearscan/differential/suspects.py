@@ -29,6 +29,8 @@ from smearscan.taxonomy import BLAST, HEALTHY, NON_LEUKOCYTES, UNCLASSIFIED
 
 UNKNOWN = "unknown_cells"
 BLASTS = "blasts"
+TOLD_BY_THE_FLAG = (UNKNOWN, BLASTS)
+"""Left out where the flag's own reason stands beside the suspicions."""
 ALONE = "one_type_alone"
 NO_NEUTROPHILS = "neutrophils_nearly_absent"
 PROMYELOCYTES = "promyelocytes"

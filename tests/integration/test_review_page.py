@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from smearscan.differential.slide_report import StopInfo
 from smearscan.differential.statistics.blast_excess import blast_excess
 from smearscan.differential.statistics.correction import Corrector
 from smearscan.differential.statistics.intervals import clopper_pearson
+from smearscan.differential.suspects import Suspect
 from smearscan.differential.tally import SlideTally
+from smearscan.doubts import Doubt
 from smearscan.report.review import write_review
 from smearscan.report.review.page import built, dictionaries
 from smearscan.results import Scale
@@ -283,10 +286,26 @@ def test_the_whole_way_equals_python(watched: Watched, run: tuple[Path, drawn_ru
         assert n_of(page, name) == report.differential.count(name)
 
 
+def test_suspicions_and_doubts_are_told(browser: Any, run: Any, tmp_path: Path) -> None:
+    slides, two = run
+    suspects = Suspect("blasts", "told by the flag"), Suspect("neutropenia", f"too few neutrophils {EVIL}")
+    doubts = (Doubt("scale", f"{slides}/a.jpg is coarse {EVIL}", (slides / "a.jpg",)),)
+    report = replace(two[0][0], suspects=suspects, doubts=doubts)
+    file = write_review(tmp_path, drawn_run.facts(), [(report, two[0][1]), two[1]], slides).files[0]
+    watched = Watched(browser, file)
+    row = watched.open().locator("tbody tr", has_text=report.slide_id).inner_text()
+    assert "suspected: 1" in row
+    assert "doubts: 1" in row
+    page = watched.open("#/slide/0/report")
+    assert page.locator(".suspects li").all_inner_texts() == [f"too few neutrophils {EVIL}"]
+    assert page.locator(".doubts li").all_inner_texts() == [f"a.jpg is coarse {EVIL}"]
+    assert watched.open("#/slide/1/report").locator(".doubts").count() == 0
+    watched.close()
+    assert watched.troubles == []
+
+
 def test_names_from_outside_change_nothing(browser: Any, run: Any, tmp_path: Path) -> None:
     slides, two = run
-    from dataclasses import replace
-
     renamed = drawn_run.renamed(two, EVIL, EVIL)
     report, results = renamed[0]
     evil_types = tuple(EVIL if t == "neutrophil" else t for t in results[0].types)

@@ -11,6 +11,7 @@ from benchmarks import performance, tables, whole
 from benchmarks.limits import Recorder, stacks
 from benchmarks.machine import described, in_words, peak_mb
 from benchmarks.sessions import summary
+from smearscan.results import Detections, FieldResult, Scale
 
 PACKAGE = Path(__file__).resolve().parents[2] / "smearscan"
 A, B, C = [0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]
@@ -107,3 +108,22 @@ def test_a_part_of_another_run_says_so() -> None:
     assert "Of another run: 2026-01-01" in tables.table("start_up", known)
     assert "Of another run" not in tables.table("batches", known)
     assert "| f32, batches of 8 | 1.50 |" in tables.table("batches", known)
+
+
+def fields_of(n: int) -> FieldResult:
+    found = Detections(np.zeros((n, 4), np.float32), np.ones(n, np.float32), np.zeros(n, np.int64))
+    types = ("neutrophil",) * n
+    empty = np.zeros((n, 0), np.float32)
+    return FieldResult(
+        "s", None, (9, 9), found, empty, (), np.ones(n, np.float32), types, Scale(0.1, "given")
+    )
+
+
+def test_the_benchmark_of_the_page_gives_each_slide_its_share_of_cells() -> None:
+    review_page = pytest.importorskip("benchmarks.review_page")
+    pool = [fields_of(n) for n in (3, 0, 4)]
+    slides = review_page.slides_of(pool, 4, 40)
+    assert [report.slide_id for report, _ in slides] == [f"slide {i:02d}" for i in range(1, 5)]
+    for report, results in slides:
+        assert report.n_leukocytes == sum(map(len, results))
+        assert 10 <= report.n_leukocytes < 14

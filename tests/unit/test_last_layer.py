@@ -134,7 +134,7 @@ def drawn(n: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 def test_the_stronger_the_hold_the_less_moves() -> None:
     features, target, start = drawn()
-    fits = [last_layer._fit(features, target, start, hold) for hold in (0.1, 10.0, 1000.0, 1e9)]
+    fits = [last_layer.fit_layer(features, target, start, hold) for hold in (0.1, 10.0, 1000.0, 1e9)]
     away = [float(np.abs(fit - start).sum()) for fit in fits]
     assert away == sorted(away, reverse=True)
     assert away[-1] < 1e-4
@@ -144,7 +144,7 @@ def test_the_stronger_the_hold_the_less_moves() -> None:
 
 def test_the_fit_is_where_the_slope_is_0() -> None:
     features, target, start = drawn()
-    fitted = last_layer._fit(features, target, start, 3.0)
+    fitted = last_layer.fit_layer(features, target, start, 3.0)
     probs = np.exp(log_softmax(features @ fitted.T, axis=1))
     probs[np.arange(200), target] -= 1
     np.testing.assert_allclose(probs.T @ features + 3.0 * (fitted - start), 0, atol=0.05)
@@ -152,4 +152,4 @@ def test_the_fit_is_where_the_slope_is_0() -> None:
 
 def test_no_cells_move_nothing() -> None:
     features, target, start = drawn()
-    np.testing.assert_allclose(last_layer._fit(features[:0], target[:0], start, 1.0), start)
+    np.testing.assert_allclose(last_layer.fit_layer(features[:0], target[:0], start, 1.0), start)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.differential.slide_report import SlideReport
+from smearscan.differential.suspects import TOLD_BY_THE_FLAG
+from smearscan.doubts import Doubt
 from smearscan.errors import ImageError
 from smearscan.report.review import pictures
 from smearscan.report.run_facts import field_name, without_paths
@@ -123,9 +125,18 @@ def _entry(
         "types": {str(k): int(v) for k, v in tally.types.items()},
         "possible": tally.n_possible_blasts,
         "flag": {"state": report.flag.state, "tier": report.flag.tier, "reason": report.flag.reason},
+        "suspects": [s.reason for s in report.suspects if s.name not in TOLD_BY_THE_FLAG],
+        "doubts": [_told(doubt, root) for doubt in report.doubts],
         "page": "",
         "teach": 0,
     }
+
+
+def _told(doubt: Doubt, root: Path | None) -> str:
+    reason = doubt.reason
+    for path in sorted(doubt.paths, key=lambda path: -len(str(path))):  # of two, one may begin with the other
+        reason = without_paths(reason, path, root)
+    return reason
 
 
 def _crops(image: NDArray[np.uint8] | None, result: FieldResult) -> NDArray[np.uint8]:

@@ -31,6 +31,10 @@ export interface SlideEntry {
   types: Record<string, number>;
   possible: number;
   flag: { state: string; tier: string; reason: string };
+  /** What of the counts lay outside the reference ranges when the slide was scanned, in sentences. */
+  suspects: string[];
+  /** What was read and should not be believed unlooked, in sentences. */
+  doubts: string[];
   /** File that holds this slide, where it is not this one. */
   page: string;
   /** Cells of this slide among those that teach most. */

@@ -9,7 +9,7 @@ import { sections } from "./arrange";
 import { DifferentialChart, FlagPill } from "./chart";
 import { className, PageContext, useNumbers, usePage } from "./context";
 import { cropStyle } from "./crop";
-import { DifferentialTable, Provenance, Quality } from "./report";
+import { DifferentialTable, Provenance, Quality, Suspects } from "./report";
 
 const MOST_A_CLASS = 10;
 const MOST_CELLS = 80;
@@ -82,6 +82,7 @@ function Pages({ index, slide, reading, report }: Props) {
         <p><FlagPill state={report.flag.state} tier={report.flag.tier} />{" "}
           {Number.isFinite(report.blast_percent) && <><strong>{number(report.blast_percent)} %</strong> {say("side.blasts")} {say("side.interval", { low: number(low), high: number(high) })}</>}</p>
         <p class="reason">{report.flag.reason}</p>
+        <Suspects index={index} />
         <DifferentialTable report={report} />
         <DifferentialChart report={report} />
         <Quality index={index} report={report} />

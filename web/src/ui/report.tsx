@@ -22,6 +22,7 @@ export function Report({ index, reading, report }: Props) {
         <h2>{say("report.flag")}</h2>
         <p>{report.flag.reason}</p>
         {reading.nDecided > 0 && <p class="quiet">{say("report.person", { n: reading.nDecided })}</p>}
+        <Suspects index={index} />
       </article>
       <Compared index={index} />
       <article class="card"><h2>{say("report.quality")}</h2><Quality index={index} report={report} /></article>
@@ -98,6 +99,19 @@ function Compared({ index }: { index: number }) {
   );
 }
 
+export function Suspects({ index }: { index: number }) {
+  const { desk, say } = usePage();
+  const { suspects } = desk.run.slides[index]!;
+  if (!suspects.length) return null;
+  return (
+    <>
+      <h3>{say("report.suspects")}</h3>
+      <ul class="suspects">{suspects.map((reason, k) => <li key={k}>{reason}</li>)}</ul>
+      <p class="quiet">{say("report.suspects_note")}</p>
+    </>
+  );
+}
+
 export function Quality({ index, report }: { index: number; report: SlideReport }) {
   const { desk, say } = usePage();
   const number = useNumbers();
@@ -114,6 +128,12 @@ export function Quality({ index, report }: { index: number; report: SlideReport 
         <div><dt>{say("quality.scale")}</dt><dd>{number(entry.um_per_px, 4)} µm/px ({say(`ruler.${entry.ruler}`)})</dd></div>
         <div><dt>{say("quality.stopped")}</dt><dd>{entry.stopped}</dd></div>
       </dl>
+      {entry.doubts.length > 0 && (
+        <>
+          <h3>{say("quality.doubts")}</h3>
+          <ul class="doubts">{entry.doubts.map((reason, k) => <li key={k}><bdi>{reason}</bdi></li>)}</ul>
+        </>
+      )}
       {entry.failures.length > 0 && <ul class="failures">{entry.failures.map((f, k) => <li key={k}><bdi>{f.field}</bdi>: {f.reason}</li>)}</ul>}
     </>
   );

@@ -72,13 +72,13 @@ export function SlideList() {
             {shown.map(({ index, entry, report, signers, started }) => (
               <tr key={index}>
                 <th scope="row"><a href={entry.page || href(index)}><bdi>{entry.name}</bdi></a></th>
-                <td><FlagPill state={report.flag.state} tier={report.flag.tier} /></td>
+                <td><FlagPill state={report.flag.state} tier={report.flag.tier} />{entry.suspects.length > 0 && <span class="quiet"> {say("slides.suspects", { n: entry.suspects.length })}</span>}</td>
                 <td class="number strong">{number(report.blast_percent)}</td>
                 <td><IntervalBar percent={report.blast_percent} interval={report.blast_interval} most={most} /></td>
                 <td class="number">{report.cells}</td>
                 <td class="number">{report.unclassified}{report.cells > 0 && <span class="quiet"> ({number((100 * report.unclassified) / report.cells, 0)} %)</span>}</td>
                 <td class="number">{entry.n_fields}{entry.n_failed > 0 && <strong class="bad"> {say("slides.failed", { n: entry.n_failed })}</strong>}</td>
-                <td class="quiet">{number(entry.um_per_px, 3)} µm/px · {say(`ruler.${entry.ruler}`)}</td>
+                <td class="quiet">{number(entry.um_per_px, 3)} µm/px · {say(`ruler.${entry.ruler}`)}{entry.doubts.length > 0 && <strong class="bad"> {say("slides.doubts", { n: entry.doubts.length })}</strong>}</td>
                 <td>{signers.length ? <span class="signed"><span aria-hidden="true">✓ </span>{say("slides.signed")} <bdi>{signers.join(", ")}</bdi></span> : started ? say("slides.started") : <span class="quiet">{say("slides.new")}</span>}</td>
               </tr>
             ))}
