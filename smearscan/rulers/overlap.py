@@ -5,6 +5,7 @@ whose nearest red cells lie alike propose a shift; it stands if most cells of ei
 the other lie on a cell there. Chance brings few cells onto others: they cover a small part of a field.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,16 +17,16 @@ from smearscan.doubts import OVERLAP, Doubt, counted, first_of
 from smearscan.results import FieldResult
 
 Points = NDArray[np.float64]
+_Cell = tuple[int, int]  # index of a field, and of a leukocyte within it
 
 _ALIKE = 0.15
 """In diameters of a red cell: so far may a cell lie from where the other field shows it."""
 
 _SAME_SIZE = 0.1  # logarithm of width and height
-_NEIGHBORS = 2
+_NEIGHBORS, _ALIKE_NEIGHBORS = 3, 2
+"""Of so many nearest red cells so many must lie alike for two leukocytes to be compared further."""
 _FEWEST, _SHARE = 7, 0.7
 """So many cells, and such a share of those in the common part, must lie on each other."""
-
-_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,12 @@ def find_overlaps(fields: Sequence[FieldResult]) -> list[Overlap]:
     owner, sizes, offsets = _leukocytes(fields, cells)
     tried: set[tuple[int, int]] = set()
     found = []
-    for i, j in _alike(owner, sizes, offsets):
-        pair = int(owner[i][0]), int(owner[j][0])
+    for (first, i), (second, j) in _alike(owner, sizes, offsets):
+        pair = first, second
         if pair in tried:
             continue
-        a, b = (cells[n] for n in pair)
-        shift = b[int(owner[j][1])] - a[int(owner[i][1])]
+        a, b = cells[first], cells[second]
+        shift = b[j] - a[i]
         if n := _confirmed(a, b, shift, fields[pair[0]], fields[pair[1]]):
             tried.add(pair)
             found.append(Overlap(*pair, n))
@@ -110,26 +111,35 @@ def _leukocytes(
     )
 
 
-def _alike(owner: NDArray[np.int64], sizes: Points, offsets: Points) -> list[tuple[int, int]]:
+def _alike(owner: NDArray[np.int64], sizes: Points, offsets: Points) -> list[tuple[_Cell, _Cell]]:
     """Pairs of leukocytes, of two fields, that may be one."""
-    found: list[tuple[int, int]] = []
-    for start in range(0, len(owner), _ROWS):
-        rows = slice(start, start + _ROWS)
-        near = np.abs(offsets[rows, None] - offsets[None]).max(axis=2) < _ALIKE
-        near &= np.abs(sizes[rows, None] - sizes[None]).max(axis=2) < _SAME_SIZE
-        near &= owner[rows, None, 0] < owner[None, :, 0]
-        found += [(start + i, j) for i, j in np.argwhere(near).tolist()]
-    return found
+    found: Counter[tuple[_Cell, _Cell]] = Counter()
+    cells: list[_Cell] = [(field, cell) for field, cell in owner.tolist()]
+    order = np.argsort(offsets[:, 0], kind="stable")  # of each only those of a like offset are looked at
+    across = offsets[order, 0]
+    last = np.searchsorted(across, across + _ALIKE)
+    traits = np.column_stack([offsets[order, 1] / _ALIKE, sizes[order] / _SAME_SIZE])
+    for at, i in enumerate(order.tolist()):
+        others = slice(at + 1, last[at])
+        near = np.abs(traits[others] - traits[at]).max(axis=1, initial=0) < 1
+        for j in order[others][near].tolist():
+            a, b = min(cells[i], cells[j]), max(cells[i], cells[j])
+            if a[0] != b[0]:
+                found[a, b] += 1
+    return sorted(pair for pair, n in found.items() if n >= _ALIKE_NEIGHBORS)
 
 
 def _confirmed(a: Points, b: Points, shift: Points, first: FieldResult, second: FieldResult) -> int:
     """How many leukocytes two fields have in common at a shift; 0 where the cells do not confirm it."""
     there = _hits(a + shift, b, second)
-    back = _hits(b - shift, a, first)
-    for hits in (there, back):
-        if (hits > 0).sum() < _FEWEST or (hits > 0).sum() < _SHARE * (hits >= 0).sum():
-            return 0
+    if not _is_enough(there) or not _is_enough(_hits(b - shift, a, first)):
+        return 0
     return int((there[: len(first)] > 0).sum())
+
+
+def _is_enough(hits: NDArray[np.int8]) -> bool:
+    n = int((hits > 0).sum())
+    return n >= _FEWEST and n >= _SHARE * int((hits >= 0).sum())
 
 
 def _hits(moved: Points, points: Points, field: FieldResult) -> NDArray[np.int8]:
