@@ -5,10 +5,18 @@ Every YAML file that the package reads is read and checked here, so that all ref
 
 import reprlib
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from smearscan.errors import ConfigError, SmearscanError
 
@@ -50,8 +58,10 @@ class ScanConfig(BaseModel):
         Ranges that counts are tested against; None takes those of adults.
     suspect_level : float
         Share of slides inside every range that may get any suspicion.
-    until_resolved : bool
-        Read fields of a slide, in a random order, only until flag and intervals are settled.
+    read : str or int
+        How far a slide is read, in a random order where not ``all`` of it: ``resolved``, until flag and
+        intervals are settled; ``blasts``, until the flag is raised, for films of few leukocytes; a number,
+        until so many leukocytes are counted. ``until_resolved: true`` is the former name of ``resolved``.
     resolve_width_percent : float
         Width, in percentage points, that every interval of the differential is to have then.
     first_look : int
@@ -87,9 +97,21 @@ class ScanConfig(BaseModel):
     flag_most_unclassified_percent: Percent = 33.0
     reference_ranges: Path | None = None
     suspect_level: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    until_resolved: bool = False
+    read: Literal["all", "resolved", "blasts"] | Annotated[int, Field(ge=1)] = "all"
     resolve_width_percent: Annotated[float, Field(ge=1, le=100)] = 15.0
     first_look: Annotated[int, Field(ge=20)] = 100
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_names(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "until_resolved" not in values:
+            return values
+        known = {name: value for name, value in values.items() if name != "until_resolved"}
+        if not isinstance(values["until_resolved"], bool):
+            raise ValueError(f"until_resolved is true or false, not {values['until_resolved']!r}")
+        if values["until_resolved"] and known.setdefault("read", "resolved") != "resolved":
+            raise ValueError(f"until_resolved means read: resolved, but read is {known['read']!r}; give one")
+        return known
 
     @field_validator("flag_tiers")
     @classmethod

@@ -27,7 +27,8 @@ class Scale:
     um_per_px : float
         Micrometers a field pixel.
     source : str
-        How it is known: ``given``, ``red cells``, ``leukocytes`` (too few red cells) or ``assumed``.
+        How it is known: ``given``, ``file`` (as a whole slide's file says), ``red cells``, ``leukocytes``
+        (too few red cells) or ``assumed``.
     n_cells : int
         Cells measured.
     """
@@ -52,7 +53,7 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One photograph.
+    """One photograph, or one region of a whole slide.
 
     Attributes
     ----------
@@ -65,8 +66,13 @@ class Field:
         Known beforehand (given, or measured on the whole slide); None lets the field be measured alone.
     reduction : int
         Each way one pixel of `image` stands for so many of the photograph.
-    photograph : tuple of int or None
+    original_shape : tuple of int or None
         ``(height, width)`` of the photograph in pixels, where that is not the image's.
+    origin : tuple of int or None
+        ``(x, y)`` of a region's corner in its whole slide, pixels; None for a photograph.
+    core : tuple of float or None
+        ``(x0, y0, x1, y1)`` in pixels of the region: the part that is this region's; a cell whose middle lies
+        outside belongs to a neighbor. None for a photograph, of which all is its own.
     """
 
     image: NDArray[np.uint8]
@@ -75,6 +81,8 @@ class Field:
     scale: Scale | None = None
     reduction: int = 1
     original_shape: tuple[int, int] | None = None
+    origin: tuple[int, int] | None = None
+    core: tuple[float, float, float, float] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -187,6 +195,8 @@ class FieldResult:
         Of the file that was read, in hexadecimal; empty where it is not known.
     red_cell_xyxy : ndarray, (M, 4) float32
         Boxes of the red cells, field pixels; empty where they are not kept.
+    origin : tuple of int or None
+        As of the :class:`Field`; boxes are in pixels of the region, see :attr:`slide_xyxy`.
     """
 
     slide_id: str
@@ -203,6 +213,7 @@ class FieldResult:
     n_possible_blasts: int = 0
     sha256: str = ""
     red_cell_xyxy: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 4), np.float32))
+    origin: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         n, k = len(self.detections), len(self.classes)
@@ -241,6 +252,12 @@ class FieldResult:
                 blast_probability=float(self.blast_probs[i]),
                 probabilities=dict(zip(self.classes, map(float, self.probs[i]), strict=True)),
             )
+
+    @property
+    def slide_xyxy(self) -> NDArray[np.float64]:
+        """Boxes, (N, 4), in pixels of the photograph, or of the whole slide that the field is a region of."""
+        corner = np.array([*(self.origin or (0, 0))] * 2, np.float64)
+        return np.asarray(self.detections.xyxy + corner, np.float64)
 
     def _type_probability(self, i: int) -> float:
         kind = self.types[i]
@@ -290,6 +307,53 @@ class FieldFailure:
     sha256: str = ""
 
 
+FILM_PARTS = ("empty", "thin", "thick", "blurred", "one layer")
+"""Parts of a film, by their numbers in a :class:`FilmMap`; the last alone is read."""
+
+EMPTY, THIN, THICK, BLURRED, LAYER = range(len(FILM_PARTS))
+
+
+@dataclass(frozen=True, slots=True)
+class FilmMap:
+    """A whole slide as a grid of square parts: what each is, and whether it was read.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(height, width)`` of the slide, pixels of level 0.
+    side : int
+        Of a part, pixels; those at the right and lower edge may be smaller.
+    parts : ndarray, (R, C) uint8
+        Index into :data:`FILM_PARTS`, row by row from the upper left.
+    read : ndarray, (R, C) bool
+    measured_um_per_px : float
+        Micrometers a pixel by the slide's red cells; NaN where they could not be measured.
+    """
+
+    shape: tuple[int, int]
+    side: int
+    parts: NDArray[np.uint8]
+    read: NDArray[np.bool_]
+    measured_um_per_px: float = float("nan")
+
+    def __post_init__(self) -> None:
+        if self.parts.shape != self.read.shape or self.parts.ndim != 2:
+            raise ValueError(f"parts {self.parts.shape} and read {self.read.shape} must be alike, (R, C)")
+
+    @property
+    def read_percent(self) -> float:
+        """Share of the readable parts that was read, percent; NaN where none is readable."""
+        n = int((self.parts == LAYER).sum())
+        return 100 * float(self.read.sum()) / n if n else float("nan")
+
+    @property
+    def left_out(self) -> str:
+        """What was left out, in words."""
+        counts = Counter(self.parts.ravel().tolist())
+        told = [f"{counts[k]} {FILM_PARTS[k]}" for k in range(LAYER) if counts[k]]
+        return ", ".join(told) or "nothing"
+
+
 CELL_COLUMNS = (
     "slide",
     "field",
@@ -324,7 +388,7 @@ def cells_frame(
     DataFrame
         :data:`CELL_COLUMNS`, ``p_CLASS`` for each class of the differential, ``um_per_px``, ``calibration``,
         ``id`` (the cell's number within its field, from 1 on, as on overlays).
-        Boxes in pixels of the field as displayed.
+        Boxes in pixels of the field as displayed, those of a whole slide in pixels of the slide.
     """
     import pandas as pd
 
@@ -338,7 +402,7 @@ def cells_frame(
     def of_each_cell(width: int, values: Callable[[FieldResult], NDArray[Any]]) -> NDArray[np.float64]:
         return np.concatenate([np.empty((0, width)), *(values(r).reshape(len(r), width) for r in read)])
 
-    boxes = of_each_cell(4, lambda result: result.detections.xyxy)
+    boxes = of_each_cell(4, lambda result: result.slide_xyxy)
     scores = of_each_cell(1, lambda result: result.detections.scores)
     certain = np.column_stack(
         [

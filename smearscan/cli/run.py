@@ -57,16 +57,16 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--calibration", type=_PATH, help="Calibration card of your site, see 'smearscan calibrate'.")
 @click.option(
-    "--until-resolved",
-    is_flag=True,
-    default=None,
-    help="Read a slide's fields in random order only until flag and intervals are settled.",
+    "--read",
+    help="How far, in random order: resolved (flag and intervals settled), blasts (flag raised), or a number "
+    "of leukocytes. Default: all.",
 )
+@click.option("--until-resolved", is_flag=True, help="The same as --read resolved.")
 @click.option(
     "--resolve-width",
     "resolve_width_percent",
     type=float,
-    help="With --until-resolved: width of the intervals in percentage points. Default: 15.",
+    help="With --read resolved: width of the intervals in percentage points. Default: 15.",
 )
 @click.option("--window", type=int, help="Most fields whose crops are classified together.")
 @click.option("--timing", is_flag=True, help="Tell where the time went, on stderr.")
@@ -77,9 +77,12 @@ def command(
     slides: Path, out: str, cells: Path | None, summary: Path | None, page: Path | None,
     overlays: Path | None, review: Path | None, run: Path | None, resume: bool | None, one_slide: bool,
     kinds: str | None, exports: Path | None, keyfile: Path | None, excel: bool, pairs: tuple[Path, ...],
-    timing: bool, config_file: Path | None, quiet: bool, verbose: bool, **settings: object,
+    timing: bool, config_file: Path | None, quiet: bool, verbose: bool, read: str | None,
+    until_resolved: bool, **settings: object,
 ) -> None:  # fmt: skip
     """Scan SLIDES: every sub-folder is a slide, its pictures are fields; a loose picture is a slide.
+
+    So is a whole-slide file (SVS, NDPI, MRXS, SCN, BIF, tiled TIFF, DICOM), wherever it lies.
 
     Each slide is kept in the run folder as soon as it is read: after an interruption the same command with
     --resume goes on. The report suggests; it is never a diagnosis. Exit code 0: done; 1: some fields or
@@ -102,7 +105,10 @@ def command(
         raise ConfigError("--resume: with the report on a pipe, give the run folder with --run")
     names = OutputNames(slides, Pseudonyms.read(keyfile) if keyfile else None)
     found = survey(slides, one_slide)
-    config = scan_config(config_file, **settings, **stages(pairs))
+    if until_resolved and read not in (None, "resolved"):
+        raise ConfigError(f"--until-resolved means --read resolved, but --read is {read}; give one of them")
+    how_far = "resolved" if until_resolved else read
+    config = scan_config(config_file, read=how_far, **settings, **stages(pairs))
 
     with logging_to_terminal(quiet, verbose), stop_on_sigterm():
         say = voice(quiet)

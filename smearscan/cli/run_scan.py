@@ -95,7 +95,10 @@ def _scan(
 ) -> tuple[Stop | None, RunSummary | None]:
     draw = overlay_writer(targets.overlays, names, scanner.timer) if targets.overlays else None
     try:
-        with progress("Scanning", sum(len(slide.paths) for slide in slides)) as advance:
+        # how many fields a whole slide has, opening it tells
+        known = not any(slide.is_whole for slide in slides)
+        total = sum(len(slide.paths) for slide in slides) if known else None
+        with progress("Scanning", total) as advance:
             done = scan_into(state, scanner, slides, names, draw, advance)
     except Terminated:
         return Stop(STOPPED_BY_SIGTERM, "stopped by SIGTERM"), None

@@ -16,7 +16,7 @@ from smearscan.differential.suspects import Suspect
 from smearscan.differential.tally import SlideTally
 from smearscan.doubts import Doubt
 from smearscan.plots import plot_percentages
-from smearscan.results import Scale, five_digits
+from smearscan.results import FilmMap, Scale, five_digits
 from smearscan.taxonomy import (
     BLAST,
     DIFFERENTIAL_CLASSES,
@@ -81,6 +81,8 @@ class SlideReport:
         What of the counts lies outside the reference ranges; a slide of unknown cells says so first.
     doubts : tuple of Doubt
         What was read and should not be believed unlooked.
+    film : FilmMap or None
+        Of a whole slide: its parts, and which of them were read.
     notice : str
     """
 
@@ -96,6 +98,7 @@ class SlideReport:
     test: BlastExcessTest | None = None
     suspects: tuple[Suspect, ...] = ()
     doubts: tuple[Doubt, ...] = ()
+    film: FilmMap | None = None
     notice: str = NOTICE
 
     @property
@@ -255,11 +258,24 @@ def report_row(report: SlideReport) -> dict[str, object]:
     own = [name for name in count.classes if name not in (*DIFFERENTIAL_CLASSES, HEALTHY, BLAST)]
     row |= {name: count.count(name) for name in own}
     row |= {f"{name}_percent": _rounded(percent[name]) for name in own}
-    return row | {
+    row |= {
         "suspect": ";".join(suspect.name for suspect in report.suspects),
         "suspect_reasons": "; ".join(suspect.reason for suspect in report.suspects),
         "doubt": ";".join(doubt.name for doubt in report.doubts),
         "doubt_reasons": "; ".join(doubt.reason for doubt in report.doubts),
+    }
+    return row | _film(report)
+
+
+def _film(report: SlideReport) -> dict[str, object]:
+    """How much of a whole slide was read; nothing for a slide of photographs."""
+    film = report.film
+    if film is None:
+        return {}
+    return {
+        "film_read_percent": _rounded(film.read_percent),
+        "film_left_out": film.left_out,
+        "um_per_px_by_red_cells": five_digits(film.measured_um_per_px),
     }
 
 

@@ -18,6 +18,7 @@ from smearscan.io.jpeg import decode_jpeg
 from smearscan.io.kinds import SUFFIXES, told_kind
 from smearscan.io.limits import MAX_PIXELS, MIN_SIDE_PX, check_size
 from smearscan.io.samples import to_rgb8, turned_upright
+from smearscan.io.whole_slides import read_region, region_of
 
 __all__ = [
     "MAX_PIXELS",
@@ -52,7 +53,8 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Rgb:
     ----------
     path : str or Path
         JPEG, PNG, TIFF (see :func:`smearscan.io.tiff.decode_tiff`) or BMP; gray, RGB, with or without alpha,
-        up to 16 bits a channel or floats (see :func:`smearscan.io.samples.to_rgb8`).
+        up to 16 bits a channel or floats (see :func:`smearscan.io.samples.to_rgb8`). Or a region of a whole
+        slide, see :mod:`smearscan.io.whole_slides`.
     max_pixels : int
         Limit of height times width, checked before anything is decoded.
 
@@ -81,7 +83,7 @@ def read_reduced(
         As :func:`read_image`.
     reduction : int
         1, 2, 4 or 8: each way one pixel stands for so many (libjpeg's scaled inverse transform, a mean of
-        blocks). Other kinds of files are read whole.
+        blocks; of a whole slide a level, where there is one). Other kinds of files are read whole.
     max_pixels : int
         As :func:`read_image`.
 
@@ -100,6 +102,10 @@ def read_reduced(
         As :func:`read_image`.
     """
     path = Path(path)
+    if region := region_of(path):
+        check_size(region[1].height, region[1].width, str(path), max_pixels)
+        image, reduction = read_region(*region, reduction)
+        return image, (region[1].height, region[1].width), reduction
     try:
         data = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte

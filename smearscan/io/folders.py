@@ -10,6 +10,7 @@ from smearscan.doubts import COPIES, MOST_TOLD, SHARED_FIELDS, Doubt, counted, f
 from smearscan.errors import ImageError
 from smearscan.io.copies import copies_among
 from smearscan.io.kinds import HEAD_BYTES, SUFFIXES, picture_kind, unread_kind_of_name
+from smearscan.io.whole_slides import files_of, first_of_each_series, is_part_of_slide, is_whole_slide
 from smearscan.results import FieldFailure
 
 _RUN_FOLDER = ("run.json", "slides")
@@ -31,12 +32,20 @@ class Slide:
         cannot be opened or holds no picture.
     doubts : tuple of Doubt
         Copies that are left out, and fields that are another slide's, too.
+    is_whole : bool
+        Whether `paths` is the one file of a whole slide, see :mod:`smearscan.io.whole_slides`.
     """
 
     slide_id: str
     paths: tuple[Path, ...]
     failures: tuple[FieldFailure, ...] = ()
     doubts: tuple[Doubt, ...] = ()
+    is_whole: bool = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that its pixels are read from."""
+        return tuple(files_of(self.paths[0])) if self.is_whole else self.paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,7 @@ class FoundSlides:
 class _Folder:
     path: Path
     pictures: list[Path] = field(default_factory=list)
+    whole_slides: list[Path] = field(default_factory=list)
     failures: list[tuple[Path, str]] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
@@ -75,13 +85,14 @@ def survey(root: Path, one_slide: bool = False, with_copies: bool = False) -> Fo
     Every folder below `root` that holds pictures is a slide; a picture lying in `root` itself, or given as
     `root`, is a slide of one field. A folder that holds none, nor any folder, is a slide of one failure and
     no field, and so is one that cannot be opened. Names that begin with a dot are no part of it. A folder
-    that is reached by several names (a link, a loop) is read by one.
+    that is reached by several names (a link, a loop) is read by one. A whole slide is a slide wherever it
+    lies.
 
     Parameters
     ----------
     root : Path
     one_slide : bool
-        Whether all pictures are fields of one slide, named as `root`.
+        Whether all photographs are fields of one slide, named as `root`.
     with_copies : bool
         Whether a content that lies in a slide several times is a field each time.
 
@@ -91,7 +102,7 @@ def survey(root: Path, one_slide: bool = False, with_copies: bool = False) -> Fo
         If `root` is not there or holds nothing that could be a slide.
     """
     if root.is_file():
-        return FoundSlides((Slide(root.name, (root,)),))
+        return FoundSlides((Slide(root.name, (root,), is_whole=is_whole_slide(root)),))
     if not root.is_dir():
         raise ImageError(f"{root}: there is no such folder or picture")
     folders, passed_over = _walk(root)
@@ -101,7 +112,10 @@ def survey(root: Path, one_slide: bool = False, with_copies: bool = False) -> Fo
     if not slides:
         raise ImageError(f"{root}: holds no picture ({', '.join(SUFFIXES)}), nor does any folder below it")
     if one_slide:
-        slides = [_joined(root.absolute().name or "slide", slides)]
+        photographs = [slide for slide in slides if not slide.is_whole]
+        whole = [slide for slide in slides if slide.is_whole]
+        slides = [_joined(root.absolute().name or "slide", photographs)] if photographs else []
+        slides += whole
     if not with_copies:
         slides = _each_content_once(slides)
     others = sorted(path for folder in folders for path in folder.others)
@@ -184,7 +198,8 @@ def _sort_in(entry: os.DirEntry[str], folder: _Folder) -> None:
     """Tell what an entry of a folder is: a folder, a field, a picture that is not read, or something else."""
     path = Path(entry.path)
     if path.is_dir():
-        folder.folders.append(path)
+        if not is_part_of_slide(path):
+            folder.folders.append(path)
         return
     is_named_so, kind = path.suffix.lower() in SUFFIXES, unread_kind_of_name(path.suffix)
     if path.exists() and not path.is_file():  # opening a pipe waits for ever
@@ -192,6 +207,8 @@ def _sort_in(entry: os.DirEntry[str], folder: _Folder) -> None:
             folder.failures.append((path, f"{path}: is no regular file; copy the picture itself here"))
         else:
             folder.others.append(path)
+    elif path.is_file() and is_whole_slide(path):
+        folder.whole_slides.append(path)
     elif is_named_so:  # a link to nothing among them: reading it tells why
         folder.pictures.append(path)
     elif kind:
@@ -221,18 +238,23 @@ def _slides_of(folder: _Folder, root: Path) -> list[Slide]:
     """Slides that the files of one folder make."""
     pictures = sorted(folder.pictures, key=_order)
     failures = sorted(folder.failures, key=lambda failure: _order(failure[0]))
+    whole = [
+        Slide(path.relative_to(root).as_posix(), (path,), is_whole=True)
+        for path in first_of_each_series(sorted(folder.whole_slides, key=_order))
+    ]
     if folder.path == root:
         loose = [Slide(p.name, (p,)) for p in pictures]
         loose += [Slide(p.name, (), (FieldFailure(p.name, p, why),)) for p, why in failures]
-        return sorted(loose, key=lambda slide: _order(Path(slide.slide_id)))
-    if not (pictures or failures or folder.folders):
+        return sorted(loose + whole, key=lambda slide: _order(Path(slide.slide_id)))
+    if not (pictures or failures or whole or folder.folders):
         others = sorted(p.name for p in folder.others)
         held = f"only {first_of(others)}" if others else "it is empty"
         failures = [(folder.path, f"{folder.path}: holds no picture ({held}); put the slide's fields there")]
     if not (pictures or failures):
-        return []
+        return whole
     slide_id = folder.path.relative_to(root).as_posix()
-    return [Slide(slide_id, tuple(pictures), tuple(FieldFailure(slide_id, p, why) for p, why in failures))]
+    failed = tuple(FieldFailure(slide_id, p, why) for p, why in failures)
+    return [Slide(slide_id, tuple(pictures), failed), *whole]
 
 
 def _joined(slide_id: str, slides: Iterable[Slide]) -> Slide:

@@ -14,12 +14,14 @@ from smearscan.io import read_ahead, read_image, windows
 from smearscan.results import Detections, Field, FieldFailure, FieldResult, Scale
 from smearscan.rulers import measure_scale
 from smearscan.scan.cell_classifier import CellClassifier
+from smearscan.scan.film import CLAIM_UM, within_core
 from smearscan.scan.timing import StageTimer
-from smearscan.taxonomy import RED_CELL
+from smearscan.taxonomy import LEUKOCYTE, RED_CELL
 
 Source = TypeVar("Source")
 OnField = Callable[[Field, FieldResult], None]
 DetectFn = Callable[[NDArray[np.uint8], Scale], Detections]
+OwnFn = Callable[[Path | None, NDArray[np.float32]], NDArray[np.bool_]]
 
 _ENOUGH_CROPS = 128
 """A window ends with so many crops, however few fields they are of: 16 batches, 2.5 MB at 80 px."""
@@ -37,6 +39,8 @@ class DetectedField:
     scale : Scale
     crops : dict
         Geometry to crops (N, S, S, 3) uint8 RGB of the N leukocytes; empty where nothing is to be named.
+    origin : tuple of int or None
+        Of the field.
     field : Field or None
         With its pixels, where somebody asked to see them.
     """
@@ -47,7 +51,18 @@ class DetectedField:
     detections: Detections
     scale: Scale
     crops: dict[Geometry, NDArray[np.uint8]]
+    origin: tuple[int, int] | None
     field: Field | None
+
+    def owning(self, own: OwnFn) -> "DetectedField":
+        """Return it with those leukocytes alone that are its own."""
+        found = self.detections
+        leukocytes = found.labels == LEUKOCYTE
+        mine = own(self.path, found.xyxy[leukocytes])
+        keep = ~leukocytes
+        keep[leukocytes] = mine
+        crops = {how: cut[mine] for how, cut in self.crops.items()}
+        return replace(self, detections=found.where(keep), crops=crops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,9 @@ class Pipeline:
         Finds the cells of a picture at a given scale, in place of the detector alone.
     on_field : callable or None
         Called with each field and its result while the pixels are still there; keeps those of a window.
+    own : callable or None
+        Called with each field's path and its leukocytes' boxes, (N, 4) px, in order, before they are named;
+        tells which are its own, (N,). For a whole slide, see :class:`smearscan.scan.film.Seams`.
     """
 
     detector: Detector
@@ -81,6 +99,7 @@ class Pipeline:
     timer: StageTimer
     detect: DetectFn | None = None
     on_field: OnField | None = None
+    own: OwnFn | None = None
 
     def scan(
         self, pictures: Iterable[Source], load: Callable[[Source], Field | FieldFailure]
@@ -106,7 +125,7 @@ class Pipeline:
         with self.timer("detect"):
             detect = self.detect or self.detector.detect
             image_scale = scale.downsampled(field.reduction)  # of the pixels at hand
-            detections = detect(field.image, image_scale)
+            detections = _claimed(field, detect(field.image, image_scale), image_scale)
         with self.timer("crop"):
             xyxy = detections.leukocytes.xyxy
             crops = {
@@ -115,9 +134,13 @@ class Pipeline:
             }
         in_field = detections.rescaled_to(field.reduction, field.shape)
         shown = _full_resolution(field) if self.on_field else None
-        return DetectedField(field.slide_id, field.path, field.shape, in_field, scale, crops, shown)
+        return DetectedField(
+            field.slide_id, field.path, field.shape, in_field, scale, crops, field.origin, shown
+        )
 
     def _classify(self, fields: list[DetectedField]) -> list[FieldResult]:
+        if self.own:
+            fields = [field.owning(self.own) for field in fields]
         crops = [field.crops for field in fields]
         with self.timer("classify"):
             probs = self.classifier.predict_probs(crops)
@@ -141,11 +164,28 @@ class Pipeline:
             blast_probs=blast_probs,
             types=rule.names(probs, blast_probs),
             scale=field.scale,
-            red_cell_xyxy=field.detections.xyxy[field.detections.labels == RED_CELL],
+            red_cell_xyxy=_red_cells(field),
             n_red_cells=field.detections.count("red_cell"),
             n_platelets=field.detections.count("platelet"),
             n_possible_blasts=int(rule.may_be_blast(blast_probs).sum()),
+            origin=field.origin,
         )
+
+
+def _red_cells(field: DetectedField) -> NDArray[np.float32]:
+    """Boxes of a photograph's red cells, (M, 4); none of a film's field, of which a slide has thousands."""
+    is_red = field.detections.labels == RED_CELL
+    return field.detections.xyxy[is_red & (field.origin is None)]
+
+
+def _claimed(field: Field, found: Detections, image_scale: Scale) -> Detections:
+    """Cells of a region that are its own; leukocytes at its edge that may be a neighbor's, too."""
+    if field.core is None:
+        return found
+    xyxy = found.xyxy * np.float32(field.reduction)
+    mine = within_core(field, xyxy)
+    near = within_core(field, xyxy, CLAIM_UM / image_scale.um_per_px * field.reduction)
+    return found.where(np.where(found.labels == LEUKOCYTE, near, mine))
 
 
 def _n_crops(field: DetectedField | FieldFailure) -> int:

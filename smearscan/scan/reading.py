@@ -1,72 +1,158 @@
-"""How much of a slide is read: every field, or fields in a random order until its report is settled."""
+"""How much of a slide is read: every field, so many cells, or until its report is settled."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from smearscan.differential import SlideTally, StopInfo
 from smearscan.differential.statistics.group_sequential import LookSchedule
-from smearscan.io import Slide
 from smearscan.results import FieldFailure, FieldResult
 
 Outcome = FieldResult | FieldFailure
 ScanFn = Callable[[Iterable[Path]], Generator[Outcome, None, None]]
 Settled = Callable[[SlideTally, StopInfo], bool]
 
-
-def read_all(slide: Slide, scan: ScanFn) -> tuple[list[Outcome], StopInfo]:
-    """Read every field of a slide, in the order of their names."""
-    return list(scan(slide.paths)), StopInfo(len(slide.paths))
+STRATA = 16
+"""Parts of a film, side by side, that a random order reads alike."""
 
 
-def read_until_settled(
-    slide: Slide, scan: ScanFn, settled: Settled, first_look: int
-) -> tuple[list[Outcome], StopInfo]:
-    """Read fields of a slide in a random order, always the same, until its report is settled.
+class Pace(Protocol):
+    """Decides how far a slide is read."""
 
-    The order makes the fields read so far a sample of the slide, wherever reading stops. The report is
-    looked at each time the count has doubled, and each look spends its share of the error
+    def after(self, tally: SlideTally, n_read: int) -> StopInfo | None:
+        """After a field: why reading stops here; None where it goes on."""
+
+    def at_end(self, tally: SlideTally) -> StopInfo:
+        """When every field was read."""
+
+
+class EveryField:
+    """Reads every field of `n`."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+
+    def after(self, tally: SlideTally, n_read: int) -> StopInfo | None:
+        """See :class:`Pace`."""
+        return None
+
+    def at_end(self, tally: SlideTally) -> StopInfo:
+        """See :class:`Pace`."""
+        return StopInfo(self._n)
+
+
+class UntilCounted:
+    """Reads on until so many leukocytes are counted, whatever they are."""
+
+    def __init__(self, n: int, cells: int) -> None:
+        self._n, self._cells = n, cells
+
+    def after(self, tally: SlideTally, n_read: int) -> StopInfo | None:
+        """See :class:`Pace`."""
+        if tally.n_counted < self._cells:
+            return None
+        return StopInfo(self._n, f"{tally.n_counted} cells were counted after {n_read} of {self._n} fields")
+
+    def at_end(self, tally: SlideTally) -> StopInfo:
+        """See :class:`Pace`."""
+        return StopInfo(self._n, f"every field was read, {tally.n_counted} of {self._cells} cells")
+
+
+class UntilSettled:
+    """Reads on until the report is settled.
+
+    It is looked at each time the count has doubled, and each look spends its share of the error
     (:mod:`smearscan.differential.statistics.group_sequential`).
 
     Parameters
     ----------
-    slide : Slide
-    scan : callable
-        Scans pictures one by one, so that no field beyond the last one needed is told.
+    n : int
+        Fields of the slide.
     settled : callable
         Tells of a tally, and of how much was read, whether more fields would change nothing that matters.
     first_look : int
         Counted leukocytes at the first look.
+    """
+
+    def __init__(self, n: int, settled: Settled, first_look: int) -> None:
+        self._n, self._settled, self._looks = n, settled, LookSchedule(first_look)
+
+    def after(self, tally: SlideTally, n_read: int) -> StopInfo | None:
+        """See :class:`Pace`."""
+        if not self._looks.due(tally.n_counted):
+            return None
+        self._looks = self._looks.next(tally.n_counted)
+        stop = StopInfo(self._n, f"settled after {n_read} of {self._n} fields", self._looks.error(1.0))
+        return stop if self._settled(tally, stop) else None
+
+    def at_end(self, tally: SlideTally) -> StopInfo:
+        """See :class:`Pace`."""
+        if not self._looks.fresh(tally.n_counted):
+            self._looks = self._looks.next(tally.n_counted)
+        stop = StopInfo(self._n, "every field was read", self._looks.error(1.0))
+        return (
+            stop if self._settled(tally, stop) else replace(stop, reason="every field was read, not settled")
+        )
+
+
+def read_slide(
+    slide_id: str, paths: Sequence[Path], order: Sequence[int], scan: ScanFn, pace: Pace
+) -> tuple[list[Outcome], StopInfo]:
+    """Read fields of a slide in an order, as far as `pace` says.
+
+    Parameters
+    ----------
+    slide_id : str
+    paths : sequence of Path
+        Its fields.
+    order : sequence of int
+        Every index into `paths` once. A random one makes the fields read so far a sample of the slide,
+        wherever reading stops.
+    scan : callable
+        Scans pictures, in order.
+    pace : Pace
 
     Returns
     -------
     results : list of FieldResult or FieldFailure
-        Of the fields read, in the order of their names.
+        Of the fields read, in the order of `paths`.
     stop : StopInfo
     """
-    n = len(slide.paths)
-    order = np.random.default_rng(0).permutation(n).tolist()
-    fields = scan(slide.paths[i] for i in order)
+    fields = scan(paths[i] for i in order)
     results: dict[int, Outcome] = {}
-    tally, looks = SlideTally(slide.slide_id), LookSchedule(first_look)
+    tally = SlideTally(slide_id)
     for i, item in zip(order, fields, strict=True):
         results[i] = item
         tally = tally.with_field(item)
-        if not looks.due(tally.n_counted):
-            continue
-        looks = looks.next(tally.n_counted)
-        stop = StopInfo(n, f"settled after {len(results)} of {n} fields", looks.error(1.0))
-        if settled(tally, stop):
+        if stop := pace.after(tally, len(results)):
             fields.close()
             return _in_order(results), stop
-    if not looks.fresh(tally.n_counted):
-        looks = looks.next(tally.n_counted)
-    stop = StopInfo(n, "every field was read", looks.error(1.0))
-    if not settled(tally, stop):
-        stop = replace(stop, reason="every field was read, not settled")
-    return _in_order(results), stop
+    return _in_order(results), pace.at_end(tally)
+
+
+def random_order(n: int) -> list[int]:
+    """Order of `n` fields, always the same."""
+    order: list[int] = np.random.default_rng(0).permutation(n).tolist()
+    return order
+
+
+def stratified_order(n: int, strata: int = STRATA, seed: int = 0) -> list[int]:
+    """Random order of `n` fields of a film, the same for the same seed; its every beginning is spread.
+
+    The fields, row by row, are parted into strata of neighbors of about one size; each stratum is shuffled,
+    and all are read at one speed, from a random start. So the k fields read first hold of each stratum its
+    share of k but for a field: a sample stratified in proportion, whose counts vary no more than those of a
+    plain random one where strata are large (Cochran, Sampling Techniques, 3rd ed., 5.6).
+    """
+    rng = np.random.default_rng(seed)
+    turns = np.empty(n)
+    for part in np.array_split(np.arange(n), min(strata, max(n, 1))):
+        turns[rng.permutation(part)] = (np.arange(len(part)) + rng.uniform(size=1)) / max(len(part), 1)
+    order: list[int] = np.argsort(turns, kind="stable").tolist()
+    return order
 
 
 def _in_order(results: dict[int, Outcome]) -> list[Outcome]:

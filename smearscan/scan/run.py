@@ -14,13 +14,15 @@ from smearscan.errors import OutputError
 from smearscan.io import Slide, find_slides
 from smearscan.io.content import file_stamps, files_sha256
 from smearscan.io.naming import OutputNames
+from smearscan.io.whole_slides import file_of
 from smearscan.results import FieldFailure, FieldResult
+from smearscan.rulers import measure_slide_scale
 from smearscan.runtime import usable_cores
 from smearscan.scan.facts_file import facts_of, keep_facts
 from smearscan.scan.pipeline import OnField
 from smearscan.scan.run_folder import RunFolder
 from smearscan.scan.scanner import OnProgress, SmearScanner
-from smearscan.scan.slide_doubts import doubts_of_given_scale
+from smearscan.scan.slide_doubts import doubts_of_scale
 from smearscan.scan.slide_file import FieldItems
 
 OnSlide = Callable[[SlideReport], None]
@@ -186,7 +188,7 @@ def _scan_slide_into(
     on_progress: OnProgress | None,
 ) -> tuple[SlideReport, bool]:
     """Scan a slide and keep it; return its report, and whether it could be scanned."""
-    before = file_stamps(slide.paths)
+    before = file_stamps(slide.files)
     digests = _digests(slide)
     key = _key(state, slide, names, digests)
     try:
@@ -201,13 +203,13 @@ def _scan_slide_into(
         whole = False
     else:
         whole = True
-        if contradicted := _doubts_of_scale(scanner, slide):
+        if contradicted := _doubts_of_scale(scanner, slide, report):
             others = (doubt for doubt in report.doubts if doubt.name != SCALE)
             report = replace(report, doubts=(*others, *contradicted))
-    if file_stamps(slide.paths) != before:
+    if file_stamps(slide.files) != before:
         _LOG.warning("%s: its pictures changed while they were read", slide.slide_id)
         key = ""
-    report, fields = as_written(report, fields, names, dict(zip(slide.paths, digests, strict=True)))
+    report, fields = as_written(report, fields, names, dict(zip(slide.files, digests, strict=True)))
     with scanner.timer("write"):
         state.store(report, fields, key)
     return report, whole
@@ -221,7 +223,7 @@ def as_written(
 
     def renamed(item: FieldResult | FieldFailure) -> FieldResult | FieldFailure:
         if item.path is not None:
-            item = replace(item, sha256=digests.get(item.path, ""))
+            item = replace(item, sha256=digests.get(file_of(item.path), ""))
         path = names.field(item.path) if item.path is not None else None
         if isinstance(item, FieldFailure):
             return replace(item, slide_id=slide_id, path=path, reason=names.text(item.reason, item.path))
@@ -240,12 +242,18 @@ def _renamed_doubt(doubt: Doubt, names: OutputNames) -> Doubt:
     return replace(doubt, reason=reason, paths=tuple(map(names.field, doubt.paths)))
 
 
-def _doubts_of_scale(scanner: SmearScanner, slide: Slide) -> tuple[Doubt, ...]:
+def _doubts_of_scale(scanner: SmearScanner, slide: Slide, report: SlideReport) -> tuple[Doubt, ...]:
+    """Doubt a scale that was not measured: a whole slide's was while its parts were sought."""
     given = scanner.config.um_per_px
-    if given is None:
+    if report.film is not None:
+        measured = report.film.measured_um_per_px
+        return doubts_of_scale(report.scale.um_per_px, measured, is_given=given is not None)
+    if given is None or not slide.paths:
         return ()
     with scanner.timer("scale"):
-        return doubts_of_given_scale(scanner.detector, slide, given, scanner.config.ruler_fields)
+        found = measure_slide_scale(scanner.detector, slide.paths, scanner.config.ruler_fields)
+    by_red_cells = found.um_per_px if found.source == "red cells" else float("nan")
+    return doubts_of_scale(given, by_red_cells, is_given=True)
 
 
 def _is_kept(state: RunFolder, slide: Slide, names: OutputNames) -> bool:
@@ -254,11 +262,11 @@ def _is_kept(state: RunFolder, slide: Slide, names: OutputNames) -> bool:
 
 
 def _digests(slide: Slide) -> list[str]:
-    return files_sha256(slide.paths, usable_cores())
+    return files_sha256(slide.files, usable_cores())
 
 
 def _key(state: RunFolder, slide: Slide, names: OutputNames, digests: Sequence[str]) -> str:
-    fields = [names.field(path).as_posix() for path in slide.paths]
+    fields = [names.field(path).as_posix() for path in slide.files]
     beside = [_renamed_doubt(doubt, names).reason for doubt in slide.doubts]
     beside += [names.text(failure.reason, failure.path) for failure in slide.failures]
     return state.key(names.slide(slide.slide_id), fields, digests, beside)

@@ -18,8 +18,18 @@ from smearscan.rulers.magnification import doubts_of_scale
 from smearscan.rulers.overlap import doubts_of_overlap
 from smearscan.runtime import usable_cores
 from smearscan.scan.cell_classifier import CellClassifier
-from smearscan.scan.pipeline import DetectFn, OnField, Pipeline, Source
-from smearscan.scan.reading import Outcome, read_all, read_until_settled
+from smearscan.scan.film import Film, Seams, open_film
+from smearscan.scan.pipeline import DetectFn, OnField, OwnFn, Pipeline, Source
+from smearscan.scan.reading import (
+    EveryField,
+    Outcome,
+    Pace,
+    UntilCounted,
+    UntilSettled,
+    random_order,
+    read_slide,
+    stratified_order,
+)
 from smearscan.scan.single_cells import NamedCells, central_cell, check_several, measure_crops
 from smearscan.scan.slide_doubts import doubts_of_fields
 from smearscan.scan.timing import StageTimer
@@ -31,6 +41,7 @@ _SPARE = 1.05
 """How many times more pixels a reduced field holds than a network is given, at least."""
 
 OnProgress = Callable[[str], None]
+LoadFn = Callable[[Path], Field | FieldFailure]
 
 
 class SmearScanner:
@@ -81,6 +92,8 @@ class SmearScanner:
         self.suspect_rule = SuspectRule.of(own)  # a file of ranges that cannot be read is refused here
         self.classifier = classifier or CellClassifier.load(own)
         self.detector = detector or Detector.load(own.detector, own.device, own.engine)
+        if own.read == "blasts" and self.classifier.blast is None:
+            raise ConfigError("read is 'blasts', and no blast net runs; take the task both or blast")
         self.timer = StageTimer()
 
     @classmethod
@@ -238,27 +251,43 @@ class SmearScanner:
             The report, and the results of its fields, those that were read, in the order of their names;
             what lies in its folder and is not read follows as failures.
         """
-        scale = self.measure_scale(slide)
-        one_by_one = self.config.until_resolved
+        film = self.open_film(slide) if slide.is_whole else None
+        scale = film.scale if film else self.measure_scale(slide)
+        paths = film.fields if film else slide.paths
+        load: LoadFn = self._loader(slide.slide_id, scale)
+        own = None
+        if film:
+            load, own = film.loader(load), Seams(film.grid, self.detector.card.nms_iou)
+        reads_all = self.config.read == "all"
 
         def scan(paths: Iterable[Path]) -> Generator[Outcome, None, None]:
-            fields = self._scan(paths, self._loader(slide.slide_id, scale), on_field, one_by_one=one_by_one)
+            fields = self._scan(paths, load, on_field, one_by_one=not reads_all, own=own)
             return _told(fields, slide.slide_id, on_progress)
 
-        def settled(tally: SlideTally, stop: StopInfo) -> bool:
-            return self._is_settled(self._report(tally, scale, stop))
-
-        if one_by_one:
-            results, stop = read_until_settled(slide, scan, settled, self.config.first_look)
-        else:
-            results, stop = read_all(slide, scan)
+        n = len(paths)
+        order = stratified_order(n) if film else range(n) if reads_all else random_order(n)
+        results, stop = read_slide(slide.slide_id, paths, order, scan, self._pace(n, scale))
+        film_map = film.map_of([r.path for r in results if r.path is not None]) if film else None
         results += slide.failures
         report = self._report(SlideTally.of(slide.slide_id, results), scale, stop)
-        with self.timer("report"):
-            read = [item for item in results if isinstance(item, FieldResult)]
-            doubts = (*slide.doubts, *doubts_of_scale(scale, read), *doubts_of_overlap(read))
-        doubts += doubts_of_fields(results)
-        return replace(report, doubts=doubts), results
+        doubts = slide.doubts
+        if film is None:  # a film's scale is judged by its run, and its fields share their seams
+            with self.timer("report"):
+                read = [item for item in results if isinstance(item, FieldResult)]
+                doubts = (*doubts, *doubts_of_scale(scale, read), *doubts_of_overlap(read))
+            doubts += doubts_of_fields(results)
+        return replace(report, doubts=doubts, film=film_map), results
+
+    def open_film(self, slide: Slide) -> Film:
+        """Open a whole slide: what of it can be read, and at what scale.
+
+        Raises
+        ------
+        ImageError
+            As :func:`smearscan.scan.film.open_film`.
+        """
+        with self.timer("scale"):
+            return open_film(slide.paths[0], self._given_scale(), self._measured)
 
     def report_unread(
         self, slide: Slide, reason: str
@@ -276,18 +305,36 @@ class SmearScanner:
         if given := self._given_scale():
             return given
         with self.timer("scale"):
-            return measure_slide_scale(
-                self.detector,
-                slide.paths,
-                self.config.ruler_fields,
-                self.config.max_field_pixels,
-                self.config.false_colors == "read",
-            )
+            return self._measured(slide.paths)
 
     def reduction(self, scale: Scale) -> int:
         """How far a field may be reduced while it is read: it keeps more pixels than any network is given."""
         needed = _SPARE * max(self.detector.card.working_red_cell_px, self.classifier.red_cell_px)
         return max((r for r in REDUCTIONS if scale.red_cell_px / r >= needed), default=1)
+
+    def _measured(self, paths: Sequence[Path]) -> Scale:
+        """Scale of fields by their red cells."""
+        return measure_slide_scale(
+            self.detector,
+            paths,
+            self.config.ruler_fields,
+            self.config.max_field_pixels,
+            self.config.false_colors == "read",
+        )
+
+    def _pace(self, n: int, scale: Scale) -> Pace:
+        """How far a slide of `n` fields is read."""
+        read = self.config.read
+        if isinstance(read, int):
+            return UntilCounted(n, read)
+        if read == "all":
+            return EveryField(n)
+        enough = _is_flagged if read == "blasts" else self._is_settled
+
+        def settled(tally: SlideTally, stop: StopInfo) -> bool:
+            return enough(self._report(tally, scale, stop))
+
+        return UntilSettled(n, settled, self.config.first_look)
 
     def _is_settled(self, report: SlideReport) -> bool:
         """Whether the flag is decided and every interval is as narrow as asked for."""
@@ -330,6 +377,7 @@ class SmearScanner:
         on_field: OnField | None = None,
         one_by_one: bool = False,
         detect: DetectFn | None = None,
+        own: OwnFn | None = None,
     ) -> Generator[FieldResult | FieldFailure, None, None]:
         window = self.config.window
         if on_field:  # who may stop at any field wants to hear of no field beyond it
@@ -337,9 +385,14 @@ class SmearScanner:
         workers = self.config.workers or usable_cores() + 1  # one may read while the others compute
         ahead = max(self.config.read_ahead, workers)
         pipeline = Pipeline(
-            self.detector, self.classifier, workers, ahead, window, self.timer, detect, on_field
+            self.detector, self.classifier, workers, ahead, window, self.timer, detect, on_field, own
         )
         return pipeline.scan(pictures, load)
+
+
+def _is_flagged(report: SlideReport) -> bool:
+    """Whether enough blasts were found to raise the flag."""
+    return report.flag.state == "flagged"
 
 
 def _load_crop(given: tuple[Picture, Scale]) -> Field | FieldFailure:

@@ -1,46 +1,39 @@
 """What of a slide was read and should not be believed unlooked."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from smearscan.detection import Detector
 from smearscan.doubts import CUT_CELLS, FIELD_SIZES, SCALE, Doubt, counted, first_of
-from smearscan.io import Slide
 from smearscan.results import FieldFailure, FieldResult
-from smearscan.rulers import measure_slide_scale
 
 _MOST_APART = 1.25
-"""So many times may a given scale differ from the measured one: red cells differ by patient."""
+"""So many times may a scale that was told differ from the measured one: red cells differ by patient."""
 _SIZES_APART = 1.5
 """So many times may the sides of a slide's fields differ: cameras crop."""
 _FEWEST_CUT, _SHARE_CUT, _OFF_MIDDLE = 10, 0.9, 0.1
 """Cut cells: so many pictures at least, this share of them with one cell, at most so far off the middle."""
 
 
-def doubts_of_given_scale(detector: Detector, slide: Slide, given: float, n_fields: int) -> tuple[Doubt, ...]:
-    """Measure a slide whose scale was given all the same; a doubt where its red cells contradict it.
+def doubts_of_scale(um_per_px: float, measured: float, is_given: bool) -> tuple[Doubt, ...]:
+    """Doubt a scale that was told where the slide's red cells contradict it.
 
     Parameters
     ----------
-    detector : Detector
-        Its red cells are the ruler.
-    slide : Slide
-    given : float
-        Micrometers a pixel.
-    n_fields : int
-        Fields measured, see :func:`smearscan.rulers.measure_slide_scale`.
+    um_per_px : float
+        Micrometers a pixel, as told.
+    measured : float
+        The same by red cells; NaN where these could not be measured.
+    is_given : bool
+        Whether the user gave it; else a whole slide's file did.
     """
-    if not slide.paths:
+    apart = max(um_per_px / measured, measured / um_per_px)
+    if math.isnan(measured) or apart <= _MOST_APART:
         return ()
-    measured = measure_slide_scale(detector, slide.paths, n_fields)
-    apart = max(given / measured.um_per_px, measured.um_per_px / given)
-    if measured.source != "red cells" or apart <= _MOST_APART:
-        return ()
-    told = (
-        f"{given:g} um a pixel were given, its red cells say {measured.um_per_px:.3g}; "
-        "leave --um-per-px out, or give the right value"
-    )
+    who = "were given" if is_given else "are what the slide's file says"
+    cure = "leave --um-per-px out, or give the right value" if is_given else "give the right one: --um-per-px"
+    told = f"{um_per_px:g} um a pixel {who}, its red cells say {measured:.3g}; {cure}"
     return (Doubt(SCALE, told),)
 
 

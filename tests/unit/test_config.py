@@ -54,7 +54,7 @@ def test_tiers_are_percentages() -> None:
 def test_settings_of_the_flag_and_of_reading_are_kept(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("until_resolved: true\nfirst_look: 50\ncalibration: site.yaml\n")
     config = scan_config(tmp_path / "c.yaml", resolve_width_percent=8.0, flag_level=0.001)
-    assert (config.until_resolved, config.first_look, config.calibration) == (True, 50, Path("site.yaml"))
+    assert (config.read, config.first_look, config.calibration) == ("resolved", 50, Path("site.yaml"))
     assert (config.resolve_width_percent, config.flag_level) == (8.0, 0.001)
     assert ScanConfig.model_validate(config.model_dump()) == config
 

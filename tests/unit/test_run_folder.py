@@ -431,7 +431,7 @@ def test_memory_holds_one_slide_at_a_time(tmp_path: Path, monkeypatch: pytest.Mo
         return scan._report(SlideTally.of(slide.slide_id, [result]), result.scale, StopInfo(1)), [result]
 
     monkeypatch.setattr(scan, "scan_slide", made_up)
-    monkeypatch.setattr(run_module, "doubts_of_given_scale", lambda *_: ())
+    monkeypatch.setattr(run_module, "_doubts_of_scale", lambda *_: ())
     tracemalloc.start()
     sizes: list[int] = []
 

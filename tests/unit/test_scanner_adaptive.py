@@ -37,7 +37,7 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def adaptive(**settings: object) -> SmearScanner:
-    quick = {"until_resolved": True, "first_look": 20, "flag_min_cells": 20, "resolve_width_percent": 60.0}
+    quick = {"read": "resolved", "first_look": 20, "flag_min_cells": 20, "resolve_width_percent": 60.0}
     return scanner(**{**quick, **settings})
 
 

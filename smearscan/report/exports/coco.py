@@ -8,13 +8,16 @@ from typing import Any, TextIO
 from smearscan.differential.slide_report import SlideReport
 from smearscan.io.atomic import atomic_text
 from smearscan.report.exports.names import ClassNumbers
+from smearscan.report.exports.pictures import Picture, pictures_of
 from smearscan.report.run_facts import RunFacts, field_name
 from smearscan.results import FieldFailure, FieldResult
 from smearscan.taxonomy import NOTICE
 
 
 class CocoExport:
-    """Writes ``coco.json``: ``bbox`` is x, y, width, height in field pixels, ``score`` the detector's.
+    """Writes ``coco.json``: ``bbox`` is x, y, width, height in pixels, ``score`` the detector's.
+
+    A whole slide is one image, in pixels of level 0.
 
     Images and annotations wait in temporary files: a run of any length takes no more memory than a slide.
     """
@@ -31,22 +34,21 @@ class CocoExport:
 
     def add(self, report: SlideReport, results: list[FieldResult | FieldFailure]) -> None:
         """Add a slide."""
-        for result in results:
-            if isinstance(result, FieldResult):
-                self._add_field(result)
+        for picture in pictures_of(report, results):
+            self._add(picture, report.slide_id)
 
-    def _add_field(self, result: FieldResult) -> None:
+    def _add(self, picture: Picture, slide_id: str) -> None:
         self._n_images += 1
         image = {
             "id": self._n_images,
-            "file_name": field_name(result.path, self._root),
-            "height": result.shape[0],
-            "width": result.shape[1],
-            "slide": result.slide_id,
-            "um_per_px": result.scale.um_per_px,
+            "file_name": field_name(picture.path, self._root),
+            "height": picture.shape[0],
+            "width": picture.shape[1],
+            "slide": slide_id,
+            "um_per_px": picture.um_per_px,
         }
         _append(self._images, image, self._n_images)
-        for cell in result:
+        for cell in picture.cells:
             self._n_cells += 1
             x0, y0, x1, y1 = (round(v, 2) for v in cell.xyxy)
             width, height = round(x1 - x0, 2), round(y1 - y0, 2)

@@ -1,4 +1,4 @@
-"""QuPath's GeoJSON: a file a field, each cell a detection with its class and measurements."""
+"""QuPath's GeoJSON: a file a picture, each cell a detection with its class and measurements."""
 
 import json
 import uuid
@@ -9,6 +9,7 @@ from smearscan.differential.slide_report import SlideReport
 from smearscan.io.atomic import atomic_text
 from smearscan.palette import look
 from smearscan.report.exports.names import FileNames
+from smearscan.report.exports.pictures import pictures_of
 from smearscan.report.run_facts import RunFacts, field_name
 from smearscan.results import Cell, FieldFailure, FieldResult
 from smearscan.taxonomy import UNCLASSIFIED
@@ -17,7 +18,10 @@ _NAMESPACE = uuid.UUID("9d0f4a0e-6c3f-5a52-9a5e-2f7f2b8f7c11")
 
 
 class GeoJsonExport:
-    """Writes ``geojson/FIELD.geojson``, feature by feature; open it in QuPath beside the field's picture."""
+    """Writes ``geojson/PICTURE.geojson``, feature by feature; open it in QuPath beside the picture.
+
+    A whole slide is one picture, whose polygons are in pixels of level 0.
+    """
 
     missing = ()
 
@@ -26,13 +30,11 @@ class GeoJsonExport:
 
     def add(self, report: SlideReport, results: list[FieldResult | FieldFailure]) -> None:
         """Add a slide."""
-        for result in results:
-            if isinstance(result, FieldFailure):
-                continue
-            name = field_name(result.path, self._root)
+        for picture in pictures_of(report, results):
+            name = field_name(picture.path, self._root)
             with atomic_text(self._folder / f"{self._names(name)}.geojson") as out:
                 out.write('{"type":"FeatureCollection","features":[')
-                for k, cell in enumerate(result):
+                for k, cell in enumerate(picture.cells):
                     out.write("," if k else "")
                     out.write("\n" + json.dumps(feature(cell, f"{name}#{k}"), allow_nan=False))
                 out.write("]}\n")
@@ -43,7 +45,7 @@ class GeoJsonExport:
 
 
 def feature(cell: Cell, name: str) -> dict[str, Any]:
-    """Return a cell as QuPath's detection: a closed, valid polygon in field pixels.
+    """Return a cell as QuPath's detection: a closed, valid polygon in the picture's pixels.
 
     Parameters
     ----------

@@ -2,12 +2,15 @@
 
 import json
 import tempfile
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
 from smearscan.differential.slide_report import SlideReport
 from smearscan.io.atomic import atomic_text
 from smearscan.io.content import file_sha256
+from smearscan.io.whole_slides import file_of
 from smearscan.report.run_facts import RunFacts, field_name, without_paths
 from smearscan.results import FieldFailure, FieldResult
 from smearscan.taxonomy import NOTICE
@@ -27,6 +30,7 @@ class ManifestExport:
 
     def add(self, report: SlideReport, results: list[FieldResult | FieldFailure]) -> None:
         """Add a slide."""
+        sha256 = cache(_sha256)  # a whole slide is hashed once, not for each of its fields
         slide = {
             "slide": report.slide_id,
             "n_fields": report.tally.n_fields,
@@ -34,13 +38,15 @@ class ManifestExport:
             "n_leukocytes": report.n_leukocytes,
             "um_per_px": report.scale.um_per_px,
             "flag": report.flag.state,
-            "fields": [self._field(result) for result in results],
+            "fields": [self._field(result, sha256) for result in results],
         }
         self._slides.write((",\n" if self._n else "\n") + json.dumps(slide, allow_nan=False))
         self._n += 1
 
-    def _field(self, result: FieldResult | FieldFailure) -> dict[str, Any]:
-        digest = result.sha256 or _sha256(result.path)
+    def _field(
+        self, result: FieldResult | FieldFailure, sha256: Callable[[Path | None], str | None]
+    ) -> dict[str, Any]:
+        digest = result.sha256 or sha256(file_of(result.path) if result.path else None)
         told: dict[str, Any] = {"field": field_name(result.path, self._root), "sha256": digest}
         if isinstance(result, FieldFailure):
             return told | {"failed": without_paths(result.reason, result.path, self._root)}
