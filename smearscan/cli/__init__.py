@@ -23,6 +23,7 @@ _COMMANDS = {
     "review": ("review", "Write the page to review, correct and sign an earlier run."),
     "export": ("export", "Write files for other tools of an earlier run."),
     "corrections": ("corrections", "Turn what people corrected on the review page into training sets."),
+    "merge": ("merge", "Put the parts of a run of several machines together."),
     "weights": ("weights", "List and verify weights."),
     "doctor": ("doctor", "Tell what this installation would run on."),
 }

@@ -105,6 +105,7 @@ def check_run(run: Path, pictures: Path | None, say: Say) -> None:
     ConfigError
         If it was made with pseudonyms, or none of its pictures lies where they are said to lie.
     """
+    from smearscan.io.whole_slides import file_of
     from smearscan.scan.run_folder import read_reports, read_run, run_record
 
     record = run_record(run)
@@ -119,7 +120,9 @@ def check_run(run: Path, pictures: Path | None, say: Say) -> None:
     if pictures is None:
         return
     base = _base(pictures)
-    paths = (item.path for _, items in read_run(run, base) for item in items if item.path is not None)
+    paths = (
+        file_of(item.path) for _, items in read_run(run, base) for item in items if item.path is not None
+    )
     first = next(paths, None)
     if first is not None and not first.exists() and not any(path.exists() for path in paths):
         raise ConfigError(

@@ -35,6 +35,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--resume/--no-resume", default=None, help="Go on with an interrupted run, or read every slide anew."
 )
+@click.option("--shard", help="Scan part I of N alone, as I/N; 'smearscan merge' puts them together.")
 @click.option("--one-slide", is_flag=True, help="All pictures of SLIDES are fields of one slide.")
 @click.option(
     "--pseudonymize",
@@ -78,7 +79,7 @@ def command(
     overlays: Path | None, review: Path | None, run: Path | None, resume: bool | None, one_slide: bool,
     kinds: str | None, exports: Path | None, keyfile: Path | None, excel: bool, pairs: tuple[Path, ...],
     timing: bool, config_file: Path | None, quiet: bool, verbose: bool, read: str | None,
-    until_resolved: bool, **settings: object,
+    until_resolved: bool, shard: str | None, **settings: object,
 ) -> None:  # fmt: skip
     """Scan SLIDES: every sub-folder is a slide, its pictures are fields; a loose picture is a slide.
 
@@ -105,6 +106,7 @@ def command(
         raise ConfigError("--resume: with the report on a pipe, give the run folder with --run")
     names = OutputNames(slides, Pseudonyms.read(keyfile) if keyfile else None)
     found = survey(slides, one_slide)
+    own = _part(shard, found.slides) if shard else found.slides
     if until_resolved and read not in (None, "resolved"):
         raise ConfigError(f"--until-resolved means --read resolved, but --read is {read}; give one of them")
     how_far = "resolved" if until_resolved else read
@@ -125,13 +127,25 @@ def command(
         scanner = SmearScanner.load(config)
         watch = Stopwatch()
         outcome = scan_and_write(
-            scanner, found.slides, names, targets, root=slides, resume=resume, for_excel=excel, say=say,
-            show=not quiet,
+            scanner, own, names, targets, root=slides, resume=resume, for_excel=excel, say=say,
+            show=not quiet, part_of=found.slides if shard else (),
         )  # fmt: skip
         say(NOTICE)
     if timing:
         account(watch.stop(scanner.timer, outcome.n_fields, outcome.n_cells, usable_cores()))
     sys.exit(outcome.exit_code)
+
+
+def _part(shard: str, slides: Sequence["Slide"]) -> Sequence["Slide"]:
+    """Every n-th slide, from the i-th on: the parts i/n of one folder have every slide once."""
+    i, slash, n = shard.partition("/")
+    if not (slash and i.isdecimal() and n.isdecimal() and 1 <= int(i) <= int(n)):
+        raise ConfigError(f"--shard {shard}: is no part; give I/N, from 1/N to N/N, for example 1/8")
+    if int(i) > len(slides):
+        raise ConfigError(
+            f"--shard {shard}: there are {len(slides)} slides; part them in {len(slides)} at most"
+        )
+    return slides[int(i) - 1 :: int(n)]
 
 
 def _tell_if_flat(root: Path, found: Sequence["Slide"], say: Callable[[str], None]) -> None:

@@ -50,7 +50,7 @@ class Stop:
 
 def scan_and_write(
     scanner: SmearScanner, slides: Sequence[Slide], names: OutputNames, targets: Targets, *, root: Path,
-    resume: bool | None, for_excel: bool, say: Say, show: bool = True,
+    resume: bool | None, for_excel: bool, say: Say, show: bool = True, part_of: Sequence[Slide] = (),
 ) -> Outcome:  # fmt: skip
     """Scan slides, write all that was asked for, and say it; stopped half-way, for what was read.
 
@@ -69,8 +69,10 @@ def scan_and_write(
         Prints a sentence on stderr, or swallows it.
     show : bool
         Whether the slides are printed.
+    part_of : sequence of Slide
+        See :func:`smearscan.scan.run.open_run`.
     """
-    with _folder_of(targets) as folder, open_run(scanner, slides, names, folder, resume) as state:
+    with _folder_of(targets) as folder, open_run(scanner, slides, names, folder, resume, part_of) as state:
         if state.changed:
             say(f"not gone on with: {_several(state.changed)} changed; every slide is read anew")
         stop, done = _scan(state, scanner, slides, names, targets, say)

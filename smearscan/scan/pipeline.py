@@ -173,9 +173,9 @@ class Pipeline:
 
 
 def _red_cells(field: DetectedField) -> NDArray[np.float32]:
-    """Boxes of a photograph's red cells, (M, 4); none of a film's field, of which a slide has thousands."""
+    """Return boxes of a photograph's red cells, (M, 4); none of a film's field: these are too many."""
     is_red = field.detections.labels == RED_CELL
-    return field.detections.xyxy[is_red & (field.origin is None)]
+    return field.detections.where(is_red & (field.origin is None)).xyxy
 
 
 def _claimed(field: Field, found: Detections, image_scale: Scale) -> Detections:

@@ -79,8 +79,9 @@ def run_slides(
 
 
 def open_run(
-    scanner: SmearScanner, slides: Sequence[Slide], names: OutputNames, folder: Path, resume: bool | None
-) -> RunFolder:
+    scanner: SmearScanner, slides: Sequence[Slide], names: OutputNames, folder: Path, resume: bool | None,
+    part_of: Sequence[Slide] = (),
+) -> RunFolder:  # fmt: skip
     """Make the run folder of these slides and this scanner; enter it (``with``) to hold it.
 
     Parameters
@@ -93,9 +94,11 @@ def open_run(
     folder : Path
     resume : bool or None
         See :class:`smearscan.scan.run_folder.RunFolder`.
+    part_of : sequence of Slide
+        All slides of which `slides` are a part, see :func:`smearscan.scan.merge.merge_runs`.
     """
-    ids = [names.slide(slide.slide_id) for slide in slides]
-    return RunFolder(folder, answer_settings(scanner, names), ids, resume)
+    ids, every = ([names.slide(slide.slide_id) for slide in some] for some in (slides, part_of))
+    return RunFolder(folder, answer_settings(scanner, names), ids, resume, every)
 
 
 def scan_into(

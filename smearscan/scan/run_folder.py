@@ -47,11 +47,14 @@ class RunRecord:
         Ids of the slides, in the order of the report.
     finished : bool
         Whether the last run came to its end.
+    part_of : tuple of str
+        Ids of all slides, in the order of the whole report, where these are a part of them; else empty.
     """
 
     settings: Mapping[str, Any]
     slides: tuple[str, ...]
     finished: bool = False
+    part_of: tuple[str, ...] = ()
 
 
 class RunFolder:
@@ -68,6 +71,8 @@ class RunFolder:
     resume : bool or None
         True keeps the slides that were read with the same settings; False reads all anew; None is False, but
         refuses to throw away what an interrupted run has read.
+    part_of : sequence of str
+        See :class:`RunRecord`.
 
     Raises
     ------
@@ -78,11 +83,12 @@ class RunFolder:
     """
 
     def __init__(
-        self, folder: Path, settings: Mapping[str, Any], slides: Sequence[str], resume: bool | None = None
-    ) -> None:
+        self, folder: Path, settings: Mapping[str, Any], slides: Sequence[str], resume: bool | None = None,
+        part_of: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.changed: tuple[str, ...] = ()
-        self._record = RunRecord(settings, tuple(slides))
+        self._record = RunRecord(settings, tuple(slides), part_of=tuple(part_of))
         self._resume = resume
         self._lock = FileLock(folder / "lock")
 
@@ -191,11 +197,12 @@ class RunFolder:
             "settings": dict(record.settings),
             "slides": list(record.slides),
             "finished": record.finished,
+            **({"part_of": list(record.part_of)} if record.part_of else {}),
         }
         write_text(self.folder / "run.json", json.dumps(content, indent=1) + "\n")
 
     def _file(self, slide_id: str) -> Path:
-        return _slide_file(self.folder, slide_id)
+        return slide_file(self.folder, slide_id)
 
 
 def read_run(
@@ -256,7 +263,7 @@ def placed(item: FieldResult | FieldFailure, root: Path | None) -> FieldResult |
 
 def _stored(folder: Path) -> Iterator[tuple[SlideReport, Path]]:
     for slide_id in run_record(folder).slides:
-        file = _slide_file(folder, slide_id)
+        file = slide_file(folder, slide_id)
         if file.exists():
             yield read_report(file), file
 
@@ -266,12 +273,13 @@ def _record(folder: Path) -> RunRecord | None:
         content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         if content["format"] != _FORMAT:
             return None
-        return RunRecord(content["settings"], tuple(content["slides"]), content["finished"])
+        part_of = tuple(content.get("part_of", ()))
+        return RunRecord(content["settings"], tuple(content["slides"]), content["finished"], part_of)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _slide_file(folder: Path, slide_id: str) -> Path:
+def slide_file(folder: Path, slide_id: str) -> Path:
     """Place of a slide's file: named by a hash, for ids hold slashes and may be of any length."""
     digest = hashlib.sha256(slide_id.encode("utf-8", "surrogatepass")).hexdigest()
     return folder / "slides" / f"{digest[:24]}.npz"

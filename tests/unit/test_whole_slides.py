@@ -182,6 +182,7 @@ def test_a_dicom_series_is_one_slide_of_all_its_files(tmp_path: Path, film: tupl
     for name in ("one", "two"):
         for file in drawn_films.write_dicom(tmp_path / name, film[0][:300, :400]):
             file.rename(tmp_path / f"{name}_{file.name}")
+        (tmp_path / name).rmdir()
     slides = find_slides(tmp_path)
     assert [slide.slide_id for slide in slides] == ["one_level_0.dcm", "two_level_0.dcm"]
     assert [[p.name for p in slide.files] for slide in slides] == [
