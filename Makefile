@@ -48,6 +48,7 @@ integration: $(VENV)/.installed
 	  tests/integration/test_examples_run.py
 	$(BIN)/python -m pytest tests/integration/test_same_answer.py
 	$(BIN)/python -m pytest tests/integration/test_review_page.py
+	$(BIN)/python -m pytest tests/integration/test_notebooks.py
 	for each in detector_is_retrained detector_is_accepted classifier_is_retrained ones_own protocol_is_run; do \
 	  $(BIN)/python -m pytest tests/integration/test_train_small.py -k $$each || exit 1; done
 
