@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.errors import DatasetError
+from smearscan.io.formulas import unguarded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,8 +166,8 @@ def read_table(path: Path, names: Iterable[str] = (), complete: bool = False, op
     delimiter = told[1] if told else _delimiter_of(text)
     reader = csv.reader(io.StringIO(rest if told else text, newline=""), delimiter=delimiter)
     try:
-        header = [name.strip() for name in next(reader, [])]
-        found = [(reader.line_num + skipped, [cell.strip() for cell in row]) for row in reader]
+        header = [unguarded(name.strip()) for name in next(reader, [])]
+        found = [(reader.line_num + skipped, [unguarded(cell.strip()) for cell in row]) for row in reader]
     except csv.Error as error:
         raise DatasetError(f"{path}: is no CSV text ({error}); save it as 'CSV UTF-8'") from error
     wanted = {_plain(name): name for name in names}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from smearscan.differential import SlideReport
 from smearscan.differential.slide_report import report_row
 from smearscan.io.atomic import atomic_text
+from smearscan.io.formulas import guarded
 from smearscan.report.slide_summary import SlideSummary, summarize
 from smearscan.results import FieldFailure, FieldResult, cells_frame
 
@@ -104,18 +105,24 @@ def write_cells_csv(
 
 def _write_rows(file: TextIO, columns: Sequence[str], rows: Iterable[dict[str, object]]) -> None:
     """Write rows without pandas, which takes longer to load than a field to read; the bytes are the same."""
-    writer = csv.DictWriter(file, columns, lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(map(guarded, columns))
     for row in rows:
-        writer.writerow({name: _shown(value) for name, value in row.items()})
+        writer.writerow([_shown(row.get(name)) for name in columns])
 
 
 def _shown(value: object) -> object:
-    """Leave a place empty where nothing is known."""
+    """Leave a place empty where nothing is known; no text is a formula."""
+    if isinstance(value, str):
+        return guarded(value)
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
 
 
 def _rows(table: "pd.DataFrame", file: TextIO, header: bool = True) -> None:
+    table = table.copy()
+    for name in table.select_dtypes(exclude="number"):
+        table[name] = [_shown(value) for value in table[name]]
+    table.columns = [guarded(str(name)) for name in table.columns]
     table.to_csv(file, index=False, header=header, lineterminator="\n")
 
 
