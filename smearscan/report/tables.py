@@ -121,7 +121,7 @@ def _shown(value: object) -> object:
 def _rows(table: "pd.DataFrame", file: TextIO, header: bool = True) -> None:
     table = table.copy()
     for name in table.select_dtypes(exclude="number"):
-        table[name] = [_shown(value) for value in table[name]]
+        table[name] = table[name].map(_shown)
     table.columns = [guarded(str(name)) for name in table.columns]
     table.to_csv(file, index=False, header=header, lineterminator="\n")
 

@@ -27,7 +27,9 @@ FieldItems = list[FieldResult | FieldFailure]
 T = TypeVar("T")
 
 _ARRAY = "array"
-_FORMAT = 1
+_FORMAT = 2
+_MEMBERS = "members"
+"""Names of all other parts: an archive whose index is damaged may have lost one without a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def write_slide(path: Path, key: str, report: SlideReport, fields: FieldItems) -
         **{f"report_{name}": array for name, array in report_arrays.joined().items()},
         **{f"fields_{name}": array for name, array in field_arrays.joined().items()},
     }
+    members[_MEMBERS] = np.frombuffer(json.dumps(sorted(members)).encode("ascii"), np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **members)
     write_bytes(path, buffer.getvalue())
@@ -103,6 +106,8 @@ def read_stored(path: Path) -> StoredSlide | None:
             damaged = archive.zip.testzip()
             slide = json.loads(archive["slide"].tobytes())
             if damaged is not None or slide["format"] != _FORMAT:
+                return None
+            if sorted(archive.files) != sorted([*json.loads(archive[_MEMBERS].tobytes()), _MEMBERS]):
                 return None
             return StoredSlide(slide["slide_id"], slide["key"])
     except _UNREADABLE:

@@ -134,6 +134,18 @@ def test_a_damaged_file_is_never_read_as_whole(slides: Path, tmp_path: Path, par
         assert identical(read_report(path), report)
 
 
+def test_no_changed_byte_of_the_index_loses_a_part_unseen(slides: Path, tmp_path: Path) -> None:
+    report, results = scanned(slides)[1]
+    path = tmp_path / "s.npz"
+    write_slide(path, "key", report, results)
+    whole = path.read_bytes()
+    for at in range(whole.index(b"PK\x01\x02"), len(whole)):  # the archive's index is at its end
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
+        if read_stored(path) is not None:
+            assert len(read_fields(path)) == len(results)
+            assert read_report(path).slide_id == report.slide_id
+
+
 def test_nothing_is_unpickled(tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> tuple[Any, ...]:
