@@ -69,7 +69,7 @@ def leaks(cells: Path, data: Path | None, folds: str, regroup: Path | None, out:
 def pack(cells: Path, data: Path | None, out: Path, crop_um: float, crop_px: int, quality: int) -> None:
     """Cut the cells of a manifest once, into one file that trainings take in its place.
 
-    CELLS is a CSV manifest or a folder with one sub-folder a class. A pack of 18,000 cells has about 35 MB:
+    CELLS is a CSV manifest or a folder with one sub-folder a class. A pack of 18,000 cells has about 40 MB:
     to train on another machine without the photographs, and without reading them again for each training.
     """
     from smearscan.cli.console import err, progress
