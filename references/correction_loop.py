@@ -16,7 +16,6 @@ from scipy.special import softmax
 from sklearn.model_selection import KFold
 
 from smearscan.calibration.last_layer import best_hold, fit_layer, layer_features, without_last_layer
-from smearscan.cell_names import DIFFERENTIAL_SYNONYMS
 from smearscan.differential.calibration_card import load_calibration, shipped_calibration
 from smearscan.differential.statistics.estimates import over_groups
 from smearscan.errors import DatasetError
@@ -24,6 +23,7 @@ from smearscan.io.decode import read_image
 from smearscan.report.review.pictures import appearance, photographed_crops
 from smearscan.report.review.teaching import doubt, teaching_order
 from smearscan.taxonomy import RED_CELL_UM
+from smearscan.taxonomy.cell_names import DIFFERENTIAL_SYNONYMS
 from smearscan.weights.pairs import ClassifierCard, load_weights, shipped
 
 Floats = NDArray[np.float64]

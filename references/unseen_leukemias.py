@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smearscan.cell_names import DIFFERENTIAL_SYNONYMS
 from smearscan.detection import boxes
 from smearscan.differential.slide_report import SlideReport
 from smearscan.differential.statistics.estimates import share
@@ -17,6 +16,7 @@ from smearscan.errors import DatasetError
 from smearscan.results import FieldFailure, FieldResult
 from smearscan.scan.scanner import SmearScanner
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
+from smearscan.taxonomy.cell_names import DIFFERENTIAL_SYNONYMS
 
 BLASTS = ("lymphoblast", "monoblast", "myeloblast")
 """Classes that are blasts in any patient; a promyelocyte is one in promyelocytic leukemia alone."""

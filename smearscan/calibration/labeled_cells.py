@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from smearscan.cell_names import (
+from smearscan.classification.classifier import Classifier
+from smearscan.detection import boxes
+from smearscan.detection.detector import Detector
+from smearscan.errors import DatasetError
+from smearscan.io.decode import read_image
+from smearscan.io.tables import read_table, told_lines
+from smearscan.results import Scale
+from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, HEALTHY
+from smearscan.taxonomy.cell_names import (
     BLAST_SYNONYMS,
     DIFFERENTIAL_SYNONYMS,
     LEAVE_OUT,
@@ -18,14 +26,6 @@ from smearscan.cell_names import (
     similar_names,
     standard_name,
 )
-from smearscan.classification.classifier import Classifier
-from smearscan.detection import boxes
-from smearscan.detection.detector import Detector
-from smearscan.errors import DatasetError
-from smearscan.io.decode import read_image
-from smearscan.io.tables import read_table, told_lines
-from smearscan.results import Scale
-from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, HEALTHY
 from smearscan.training.cells import load_crops, with_targets
 from smearscan.training.config import ClassifierTraining
 
@@ -95,8 +95,8 @@ def labeled_rows(
 
     Rows without a truth are passed over. A row with a truth and without probabilities is a cell that the
     detector missed. Classes may carry the names of laboratories and data sets, see
-    :func:`smearscan.cell_names.standard_name`; ``none`` marks a box without a leukocyte; a label with a
-    question mark is left out.
+    :func:`smearscan.taxonomy.cell_names.standard_name`; ``none`` marks a box without a leukocyte; a label
+    with a question mark is left out.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def _with_classes(table: pd.DataFrame, path: Path, tell: Tell) -> pd.DataFrame:
 
 
 def _class_of(label: str) -> tuple[str, str]:
-    """Class of a label, ``none`` or :data:`smearscan.cell_names.LEAVE_OUT`; and why it has none, in words."""
+    """Class of a label (or ``none``, ``LEAVE_OUT``); and why it has none, in words."""
     kind = standard_name(label)
     if kind == PROMYELOCYTE:
         return "", (

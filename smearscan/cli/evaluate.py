@@ -141,10 +141,10 @@ def pipeline(
     write_card: bool,
 ) -> None:  # fmt: skip
     """Measure the whole way, each field on its own, on fields with one leukocyte of known type."""
-    from smearscan.cell_names import DIFFERENTIAL_SYNONYMS
     from smearscan.config import scan_config
     from smearscan.experiments.measure_pipeline import measure_pipeline
     from smearscan.scan.scanner import SmearScanner
+    from smearscan.taxonomy.cell_names import DIFFERENTIAL_SYNONYMS
     from smearscan.training.cells import read_manifest
 
     scanner = SmearScanner.load(scan_config(config_file))

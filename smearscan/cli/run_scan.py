@@ -11,13 +11,13 @@ from smearscan.cli.after_scan import make_exports, make_review
 from smearscan.cli.console import print_slides, progress
 from smearscan.cli.run_targets import Targets
 from smearscan.cli.stopping import STOPPED_BY_KEYBOARD, STOPPED_BY_SIGTERM, Terminated
-from smearscan.doubts import counted
 from smearscan.errors import OutputError, SmearscanError
 from smearscan.io import write_image
 from smearscan.io.folders import Slide
 from smearscan.io.naming import OutputNames
 from smearscan.report.tables import STDOUT
 from smearscan.results import Field, FieldResult
+from smearscan.results.doubts import counted
 from smearscan.scan.run import RunSummary, open_run, scan_into
 from smearscan.scan.run_folder import RunFolder, read_reports
 from smearscan.scan.run_reports import write_run_reports

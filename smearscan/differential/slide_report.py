@@ -14,9 +14,9 @@ from smearscan.differential.statistics.correction import CorrectedDifferential
 from smearscan.differential.statistics.group_sequential import look_level
 from smearscan.differential.suspects import Suspect
 from smearscan.differential.tally import SlideTally
-from smearscan.doubts import Doubt
-from smearscan.plots import plot_percentages
 from smearscan.results import FilmMap, Scale, five_digits
+from smearscan.results.doubts import Doubt
+from smearscan.results.plots import plot_percentages
 from smearscan.taxonomy import (
     BLAST,
     DIFFERENTIAL_CLASSES,

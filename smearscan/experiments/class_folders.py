@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.calibration.labeled_cells import true_class
-from smearscan.cell_names import (
+from smearscan.differential.statistics.intervals import exact_interval
+from smearscan.errors import DatasetError
+from smearscan.taxonomy import BLAST, HEALTHY, UNCLASSIFIED
+from smearscan.taxonomy.cell_names import (
     BLAST_SYNONYMS,
     DIFFERENTIAL_SYNONYMS,
     PLASMA_CELL,
@@ -17,9 +20,6 @@ from smearscan.cell_names import (
     known_as,
     standard_name,
 )
-from smearscan.differential.statistics.intervals import exact_interval
-from smearscan.errors import DatasetError
-from smearscan.taxonomy import BLAST, HEALTHY, UNCLASSIFIED
 
 
 @dataclass(frozen=True, slots=True)

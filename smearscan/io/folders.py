@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from smearscan.doubts import COPIES, MOST_TOLD, SHARED_FIELDS, Doubt, counted, first_of
 from smearscan.errors import ImageError
 from smearscan.io.copies import copies_among
 from smearscan.io.kinds import HEAD_BYTES, SUFFIXES, picture_kind, unread_kind_of_name
 from smearscan.io.whole_slides import files_of, first_of_each_series, is_part_of_slide, is_whole_slide
 from smearscan.results import FieldFailure
+from smearscan.results.doubts import COPIES, MOST_TOLD, SHARED_FIELDS, Doubt, counted, first_of
 
 _RUN_FOLDER = ("run.json", "slides")
 """What a run folder of :mod:`smearscan.scan.run_folder` holds."""

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from smearscan.cell_names import PLASMA_CELL, known_as, standard_name
 from smearscan.differential.slide_report import COUNTED
 from smearscan.errors import DatasetError
 from smearscan.io.tables import TextTable, read_table
 from smearscan.method_comparison.agreement import Numbers
 from smearscan.method_comparison.counting_error import FLAGS
 from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, FOUR_CLASSES
+from smearscan.taxonomy.cell_names import PLASMA_CELL, known_as, standard_name
 
 SUM_TOLERANCE = 5.0
 """Percentage points that the percentages of a slide may miss 100 by: whole numbers of ten classes round."""

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from smearscan.palette import LOOKS, look
 from smearscan.report.label_placement import place_labels
 from smearscan.report.lettering import font
 from smearscan.results import Cell, FieldResult
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
+from smearscan.taxonomy.palette import LOOKS, look
 
 Color = tuple[int, int, int]
 

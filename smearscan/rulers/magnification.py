@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from smearscan.doubts import MAGNIFICATION, SCALE, Doubt, first_of
 from smearscan.results import FieldResult, Scale
+from smearscan.results.doubts import MAGNIFICATION, SCALE, Doubt, first_of
 from smearscan.rulers.scale import whole_sizes
 from smearscan.taxonomy import RED_CELL_UM
 

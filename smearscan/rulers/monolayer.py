@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smearscan.results import BLURRED, EMPTY, LAYER, THICK, THIN
+from smearscan.results.film_map import BLURRED, EMPTY, LAYER, THICK, THIN
 
 Rgb = NDArray[np.uint8]
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.detection import boxes
-from smearscan.doubts import OVERLAP, Doubt, counted, first_of
 from smearscan.results import FieldResult
+from smearscan.results.doubts import OVERLAP, Doubt, counted, first_of
 
 Points = NDArray[np.float64]
 _Cell = tuple[int, int]  # index of a field, and of a leukocyte within it

@@ -9,13 +9,13 @@ from typing import Any
 
 from smearscan import __version__
 from smearscan.differential import SlideReport
-from smearscan.doubts import SCALE, Doubt
 from smearscan.errors import OutputError
 from smearscan.io import Slide, find_slides
 from smearscan.io.content import file_stamps, files_sha256
 from smearscan.io.naming import OutputNames
 from smearscan.io.whole_slides import file_of
 from smearscan.results import FieldFailure, FieldResult
+from smearscan.results.doubts import SCALE, Doubt
 from smearscan.rulers import measure_slide_scale
 from smearscan.runtime import usable_cores
 from smearscan.scan.facts_file import facts_of, keep_facts

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from smearscan.doubts import CUT_CELLS, FIELD_SIZES, SCALE, Doubt, counted, first_of
 from smearscan.results import FieldFailure, FieldResult
+from smearscan.results.doubts import CUT_CELLS, FIELD_SIZES, SCALE, Doubt, counted, first_of
 
 _MOST_APART = 1.25
 """So many times may a scale that was told differ from the measured one: red cells differ by patient."""

@@ -9,7 +9,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from smearscan.cell_names import fold_name, known_as
 from smearscan.classification.crops import cut_crops
 from smearscan.detection.detector import Detector
 from smearscan.errors import DatasetError
@@ -18,6 +17,7 @@ from smearscan.io.tables import TextTable, read_table
 from smearscan.results import Scale
 from smearscan.rulers.scale import measure_scale
 from smearscan.scan.single_cells import central_cell, measure_crops
+from smearscan.taxonomy.cell_names import fold_name, known_as
 from smearscan.training.class_tree import read_tree
 from smearscan.training.packed import PackedCells, is_pack
 

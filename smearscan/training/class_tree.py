@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from smearscan.doubts import first_of
 from smearscan.errors import DatasetError
 from smearscan.io.kinds import SUFFIXES, unread_kind_of_name
+from smearscan.results.doubts import first_of
 
 _LOG = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from smearscan.cell_names import NOT_A_CELL, fold_name, standard_name
 from smearscan.config import checked, read_yaml
 from smearscan.errors import ConfigError
 from smearscan.io.kinds import SUFFIXES
+from smearscan.taxonomy.cell_names import NOT_A_CELL, fold_name, standard_name
 from smearscan.training.config import DetectionDataset, DetectorTraining
 
 Kind = Literal["leukocyte", "red_cell", "platelet"]

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from smearscan import __version__
-from smearscan.cell_names import BLAST_SYNONYMS, DIFFERENTIAL_SYNONYMS, FINE_SYNONYMS
 from smearscan.classification import backbones
 from smearscan.classification.classifier import apply_background
 from smearscan.differential.statistics.intervals import exact_interval
@@ -22,6 +21,7 @@ from smearscan.differential.statistics.scaling import fit_temperature
 from smearscan.errors import DatasetError
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.taxonomy import BLAST, BLAST_CLASSES, DIFFERENTIAL_CLASSES, FINE_CLASSES, HEALTHY
+from smearscan.taxonomy.cell_names import BLAST_SYNONYMS, DIFFERENTIAL_SYNONYMS, FINE_SYNONYMS
 from smearscan.training import fine_tuning
 from smearscan.training.batches import Batches, crop_batches, feature_batches, with_gains
 from smearscan.training.cells import ROOM, load_crops, with_targets

@@ -10,7 +10,6 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from references.published_sets import published_cells
-from smearscan.cell_names import DIFFERENTIAL_SYNONYMS
 from smearscan.cli import main
 from smearscan.detection import boxes
 from smearscan.experiments.class_folders import Meanings, agreement
@@ -19,6 +18,7 @@ from smearscan.results import Cell
 from smearscan.scan.scanner import SmearScanner
 from smearscan.synthetic import BEIGE, SmearSpec, draw_slide
 from smearscan.taxonomy import LEUKOCYTE
+from smearscan.taxonomy.cell_names import DIFFERENTIAL_SYNONYMS
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
 

@@ -25,10 +25,10 @@ from smearscan.differential.statistics.correction import Corrector
 from smearscan.differential.statistics.intervals import clopper_pearson
 from smearscan.differential.suspects import Suspect
 from smearscan.differential.tally import SlideTally
-from smearscan.doubts import Doubt
 from smearscan.report.review import write_review
 from smearscan.report.review.page import built, dictionaries
 from smearscan.results import Scale
+from smearscan.results.doubts import Doubt
 from smearscan.training.corrections import apply_corrections
 from smearscan.training.corrections_file import read_corrections
 

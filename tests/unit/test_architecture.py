@@ -26,11 +26,7 @@ ROOMS = (
     "io",
     "synthetic",
     "results",
-    "doubts",
     "config",
-    "plots",
-    "palette",
-    "cell_names",
     "taxonomy",
     "errors",
 )

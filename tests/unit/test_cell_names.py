@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smearscan import cell_names
-from smearscan.cell_names import (
+from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, cell_names
+from smearscan.taxonomy.cell_names import (
     BLAST_SYNONYMS,
     DIFFERENTIAL_SYNONYMS,
     LEAVE_OUT,
@@ -14,7 +14,6 @@ from smearscan.cell_names import (
     known_as,
     standard_name,
 )
-from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES
 
 
 @given(

@@ -8,12 +8,12 @@ import pytest
 from fakes import detector, draw
 from PIL import Image
 
-from smearscan.cell_names import BLAST_SYNONYMS, DIFFERENTIAL_SYNONYMS, fold_name
 from smearscan.classification.crops import cut_crops
 from smearscan.detection.detector import Detector
 from smearscan.errors import DatasetError
 from smearscan.io.decode import read_image, write_image
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES, RED_CELL_UM
+from smearscan.taxonomy.cell_names import BLAST_SYNONYMS, DIFFERENTIAL_SYNONYMS, fold_name
 from smearscan.training.cells import (
     load_crops,
     locate,

@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from smearscan.io.decode import read_image, write_image
-from smearscan.palette import LOOKS, look
 from smearscan.report.exports import contact, write_exports
 from smearscan.report.exports.contact import _pages, _Tile
 from smearscan.results import Detections, FieldFailure, FieldResult, Scale
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
+from smearscan.taxonomy.palette import LOOKS, look
 
 KINDS = (BLAST, "neutrophil", "monocyte", UNCLASSIFIED)
 

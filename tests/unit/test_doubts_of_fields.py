@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from smearscan.doubts import MAGNIFICATION, OVERLAP, SCALE
 from smearscan.results import Detections, FieldResult, Scale
+from smearscan.results.doubts import MAGNIFICATION, OVERLAP, SCALE
 from smearscan.rulers.magnification import doubts_of_scale, red_cell_um
 from smearscan.rulers.overlap import Overlap, doubts_of_overlap, find_overlaps
 from smearscan.taxonomy import RED_CELL_UM

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from smearscan.cell_names import LEAVE_OUT, standard_name
-from smearscan.palette import LOOKS, look
 from smearscan.report.label_placement import place_labels
 from smearscan.report.overlay import draw_overlay
 from smearscan.results import Detections, FieldResult, Scale
 from smearscan.taxonomy import BLAST, HEALTHY, UNCLASSIFIED
+from smearscan.taxonomy.cell_names import LEAVE_OUT, standard_name
+from smearscan.taxonomy.palette import LOOKS, look
 
 
 def result(

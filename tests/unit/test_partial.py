@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from smearscan.cell_names import BLAST_SYNONYMS, DIFFERENTIAL_SYNONYMS, FINE_SYNONYMS
 from smearscan.experiments.cross_validation import Results, Run
 from smearscan.experiments.summed import answering
 from smearscan.taxonomy import BLAST_SUMS, BLAST_TYPES, DIFFERENTIAL_CLASSES, DIFFERENTIAL_SUMS, FINE_CLASSES
+from smearscan.taxonomy.cell_names import BLAST_SYNONYMS, DIFFERENTIAL_SYNONYMS, FINE_SYNONYMS
 from smearscan.training.cells import with_targets
 from smearscan.training.config import ClassifierTraining, load_config
 from smearscan.training.partial import allowed_classes, partial_loss, summed_targets

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smearscan.doubts import CUT_CELLS, FIELD_SIZES
 from smearscan.results import Detections, FieldFailure, FieldResult, Scale
+from smearscan.results.doubts import CUT_CELLS, FIELD_SIZES
 from smearscan.scan.slide_doubts import doubts_of_fields
 
 

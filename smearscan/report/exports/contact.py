@@ -13,7 +13,6 @@ from PIL import Image, ImageDraw, ImageFont
 from smearscan.differential.slide_report import SlideReport
 from smearscan.errors import ImageError
 from smearscan.io.atomic import write_bytes
-from smearscan.palette import LOOKS, look
 from smearscan.report.exports.names import FileNames
 from smearscan.report.lettering import font, shortened
 from smearscan.report.review.pictures import CROP_PX, photographed_crops
@@ -22,6 +21,7 @@ from smearscan.report.scanned_picture import read_scanned
 from smearscan.report.slide_summary import printable
 from smearscan.results import Cell, FieldFailure, FieldResult
 from smearscan.taxonomy import NOTICE, UNCLASSIFIED
+from smearscan.taxonomy.palette import LOOKS, look
 
 _COLUMNS, _MOST_ROWS = 14, 18
 _GAP, _TEXT, _TITLE, _HEAD = 8, 13, 22, 30

@@ -7,12 +7,12 @@ from typing import Any
 
 from smearscan.differential.slide_report import SlideReport
 from smearscan.io.atomic import atomic_text
-from smearscan.palette import look
 from smearscan.report.exports.names import FileNames
 from smearscan.report.exports.pictures import pictures_of
 from smearscan.report.run_facts import RunFacts, field_name
 from smearscan.results import Cell, FieldFailure, FieldResult
 from smearscan.taxonomy import UNCLASSIFIED
+from smearscan.taxonomy.palette import look
 
 _NAMESPACE = uuid.UUID("9d0f4a0e-6c3f-5a52-9a5e-2f7f2b8f7c11")
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from smearscan.differential.slide_report import SlideReport
 from smearscan.differential.suspects import TOLD_BY_THE_FLAG
-from smearscan.doubts import Doubt
 from smearscan.errors import ImageError
 from smearscan.report.review import pictures
 from smearscan.report.run_facts import field_name, without_paths
 from smearscan.report.scanned_picture import read_scanned
 from smearscan.results import FieldFailure, FieldResult
+from smearscan.results.doubts import Doubt
 from smearscan.taxonomy import UNCLASSIFIED
 
 Floats = NDArray[np.float32]

@@ -12,7 +12,6 @@ import numpy as np
 
 from smearscan.differential.flag import FlagRule
 from smearscan.differential.slide_report import SlideReport
-from smearscan.palette import look
 from smearscan.report.review.judgement import judgement
 from smearscan.report.review.page import dictionaries, write_page
 from smearscan.report.review.parts import Doubtful, Spooled, spool
@@ -20,6 +19,7 @@ from smearscan.report.review.teaching import teaching_order
 from smearscan.report.run_facts import RunFacts
 from smearscan.results import FieldFailure, FieldResult
 from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, HEALTHY, NOTICE, UNCLASSIFIED
+from smearscan.taxonomy.palette import look
 
 SCHEMA = "smearscan.review/1"
 MOST_BYTES = 30_000_000

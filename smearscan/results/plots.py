@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from smearscan.palette import look
 from smearscan.taxonomy import NOTICE
+from smearscan.taxonomy.palette import look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

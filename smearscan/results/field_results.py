@@ -1,8 +1,8 @@
-"""The types that travel through smearscan; frozen, pixel-free once a field is read, empty is normal."""
+"""What is known of a field once it is scanned, cell by cell, and the table of it; no pixels are kept."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,131 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smearscan.plots import plot_cells
-from smearscan.taxonomy import BLAST, DETECTOR_CLASSES, LEUKOCYTE, RED_CELL_UM, UNCLASSIFIED
+from smearscan.results.fields import Detections, Scale
+from smearscan.results.plots import plot_cells
+from smearscan.taxonomy import BLAST, UNCLASSIFIED
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """Physical scale of a field or slide.
-
-    Attributes
-    ----------
-    um_per_px : float
-        Micrometers a field pixel.
-    source : str
-        How it is known: ``given``, ``file`` (as a whole slide's file says), ``red cells``, ``leukocytes``
-        (too few red cells) or ``assumed``.
-    n_cells : int
-        Cells measured.
-    """
-
-    um_per_px: float
-    source: str
-    n_cells: int = 0
-
-    def __post_init__(self) -> None:
-        if not (np.isfinite(self.um_per_px) and self.um_per_px > 0):
-            raise ValueError(f"um_per_px must be a positive number, not {self.um_per_px}")
-
-    @property
-    def red_cell_px(self) -> float:
-        """Diameter of a red cell in field pixels."""
-        return RED_CELL_UM / self.um_per_px
-
-    def downsampled(self, reduction: float) -> "Scale":
-        """Scale of the same field where one pixel stands for `reduction` each way."""
-        return replace(self, um_per_px=self.um_per_px * reduction)
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One photograph, or one region of a whole slide.
-
-    Attributes
-    ----------
-    image : ndarray, (H, W, 3) uint8, RGB
-    path : Path or None
-        Where it was read from.
-    slide_id : str
-        The slide it belongs to.
-    scale : Scale or None
-        Known beforehand (given, or measured on the whole slide); None lets the field be measured alone.
-    reduction : int
-        Each way one pixel of `image` stands for so many of the photograph.
-    original_shape : tuple of int or None
-        ``(height, width)`` of the photograph in pixels, where that is not the image's.
-    origin : tuple of int or None
-        ``(x, y)`` of a region's corner in its whole slide, pixels; None for a photograph.
-    core : tuple of float or None
-        ``(x0, y0, x1, y1)`` in pixels of the region: the part that is this region's; a cell whose middle lies
-        outside belongs to a neighbor. None for a photograph, of which all is its own.
-    """
-
-    image: NDArray[np.uint8]
-    path: Path | None = None
-    slide_id: str = ""
-    scale: Scale | None = None
-    reduction: int = 1
-    original_shape: tuple[int, int] | None = None
-    origin: tuple[int, int] | None = None
-    core: tuple[float, float, float, float] | None = None
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """``(height, width)`` of the photograph in pixels."""
-        return self.original_shape or (self.image.shape[0], self.image.shape[1])
-
-
-@dataclass(frozen=True, slots=True)
-class Detections:
-    """What the detector found in one field.
-
-    Attributes
-    ----------
-    xyxy : ndarray, (N, 4) float32
-        Field pixels, half-open, sorted by score.
-    scores : ndarray, (N,) float32
-    labels : ndarray, (N,) int64
-        Index into :data:`smearscan.taxonomy.DETECTOR_CLASSES`.
-    """
-
-    xyxy: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    labels: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        n = len(self.xyxy)
-        if self.xyxy.shape != (n, 4) or self.scores.shape != (n,) or self.labels.shape != (n,):
-            raise ValueError(
-                f"{n} boxes need {n} scores and labels, got {self.scores.shape}, {self.labels.shape}"
-            )
-
-    def __len__(self) -> int:
-        return len(self.xyxy)
-
-    def where(self, keep: NDArray[np.bool_]) -> "Detections":
-        """Return the detections for which `keep`, (N,) bool, is True."""
-        return Detections(self.xyxy[keep], self.scores[keep], self.labels[keep])
-
-    def rescaled_to(self, factor: int, shape: tuple[int, int]) -> "Detections":
-        """Return them in pixels that are `factor` times smaller, cut to a field of `shape`, (H, W)."""
-        limit = np.array([shape[1], shape[0]] * 2, np.float32)
-        xyxy = np.minimum(self.xyxy * np.float32(factor), limit)
-        return Detections(np.asarray(xyxy, np.float32), self.scores, self.labels)
-
-    @property
-    def leukocytes(self) -> "Detections":
-        """The leukocytes alone."""
-        return self.where(self.labels == LEUKOCYTE)
-
-    def count(self, name: str) -> int:
-        """How many of one class, ``leukocyte``, ``red_cell`` or ``platelet``."""
-        return int((self.labels == DETECTOR_CLASSES.index(name)).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,53 +187,6 @@ class FieldFailure:
     path: Path | None
     reason: str
     sha256: str = ""
-
-
-FILM_PARTS = ("empty", "thin", "thick", "blurred", "one layer")
-"""Parts of a film, by their numbers in a :class:`FilmMap`; the last alone is read."""
-
-EMPTY, THIN, THICK, BLURRED, LAYER = range(len(FILM_PARTS))
-
-
-@dataclass(frozen=True, slots=True)
-class FilmMap:
-    """A whole slide as a grid of square parts: what each is, and whether it was read.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        ``(height, width)`` of the slide, pixels of level 0.
-    side : int
-        Of a part, pixels; those at the right and lower edge may be smaller.
-    parts : ndarray, (R, C) uint8
-        Index into :data:`FILM_PARTS`, row by row from the upper left.
-    read : ndarray, (R, C) bool
-    measured_um_per_px : float
-        Micrometers a pixel by the slide's red cells; NaN where they could not be measured.
-    """
-
-    shape: tuple[int, int]
-    side: int
-    parts: NDArray[np.uint8]
-    read: NDArray[np.bool_]
-    measured_um_per_px: float = float("nan")
-
-    def __post_init__(self) -> None:
-        if self.parts.shape != self.read.shape or self.parts.ndim != 2:
-            raise ValueError(f"parts {self.parts.shape} and read {self.read.shape} must be alike, (R, C)")
-
-    @property
-    def read_percent(self) -> float:
-        """Share of the readable parts that was read, percent; NaN where none is readable."""
-        n = int((self.parts == LAYER).sum())
-        return 100 * float(self.read.sum()) / n if n else float("nan")
-
-    @property
-    def left_out(self) -> str:
-        """What was left out, in words."""
-        counts = Counter(self.parts.ravel().tolist())
-        told = [f"{counts[k]} {FILM_PARTS[k]}" for k in range(LAYER) if counts[k]]
-        return ", ".join(told) or "nothing"
 
 
 CELL_COLUMNS = (

@@ -1,0 +1,29 @@
+"""The types that travel through smearscan: frozen, pixel-free once a field is read; empty is normal."""
+
+from smearscan.results.doubts import Doubt
+from smearscan.results.field_results import (
+    CELL_COLUMNS,
+    Cell,
+    FieldFailure,
+    FieldResult,
+    cells_frame,
+    five_digits,
+)
+from smearscan.results.fields import Detections, Field, Scale
+from smearscan.results.film_map import FILM_PARTS, LAYER, FilmMap
+
+__all__ = [
+    "CELL_COLUMNS",
+    "FILM_PARTS",
+    "LAYER",
+    "Cell",
+    "Detections",
+    "Doubt",
+    "Field",
+    "FieldFailure",
+    "FieldResult",
+    "FilmMap",
+    "Scale",
+    "cells_frame",
+    "five_digits",
+]
