@@ -15,6 +15,7 @@ from smearscan.results import FieldResult, Scale
 from smearscan.rulers import measure_scale
 from smearscan.rulers.magnification import doubts_of_scale
 from smearscan.rulers.overlap import find_overlaps
+from smearscan.rulers.small_leukocytes import count_small
 from smearscan.taxonomy import RED_CELL
 
 _SHARES = (0.5, 0.25)
@@ -36,8 +37,9 @@ def doubt_rates(data: Path, most: int) -> dict[str, Any]:
     -------
     dict
         Per site: fields and slides; pairs of fields that are found to overlap (published fields may truly);
-        slides in doubt of their magnification; of fields cut into two that share a half or a quarter of their
-        width and a leukocyte, how many are noticed; the same of slides every third field of which is resized.
+        slides in doubt of their magnification; of each slide its leukocytes no larger than red cells, and
+        all; of fields cut into two that share a half or a quarter of their width and a leukocyte, how many
+        are noticed; the same of slides every third field of which is resized.
     """
     detector = Detector.load()
     found: dict[str, Any] = {}
@@ -45,11 +47,14 @@ def doubt_rates(data: Path, most: int) -> dict[str, Any]:
         images = [read_image(path) for path in _spread(paths, most)]
         scale = measure_scale(detector, _spread(images, _FOR_SCALE))
         fields = [_result(detector, image, scale, i) for i, image in enumerate(images)]
-        own = found.setdefault(site, {"slides": 0, "fields": 0, "overlaps": [], "in_doubt": []})
+        own = found.setdefault(
+            site, {"slides": 0, "fields": 0, "overlaps": [], "in_doubt": [], "small_leukocytes": []}
+        )
         own["slides"] += 1
         own["fields"] += len(fields)
         chosen = _spread(paths, most)
         own["overlaps"] += [[chosen[o.first].name, chosen[o.second].name] for o in find_overlaps(fields)]
+        own["small_leukocytes"].append(list(count_small(fields)))
         own["in_doubt"] += [doubt.reason for doubt in doubts_of_scale(scale, fields)]
         for share in _SHARES:
             hits, n = _noticed(detector, images, scale, share)

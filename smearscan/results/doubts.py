@@ -16,6 +16,7 @@ FIELD_SIZES: Final = "field sizes"
 CUT_CELLS: Final = "cut cells"
 MAGNIFICATION: Final = "magnification"
 OVERLAP: Final = "overlap"
+SMALL_LEUKOCYTES: Final = "small leukocytes"
 
 MOST_TOLD: Final = 3
 """Of many files or pairs of files, so many are named in a sentence."""

@@ -16,6 +16,7 @@ from smearscan.results import Field, FieldFailure, FieldResult, Scale
 from smearscan.rulers import measure_slide_scale
 from smearscan.rulers.magnification import doubts_of_scale
 from smearscan.rulers.overlap import doubts_of_overlap
+from smearscan.rulers.small_leukocytes import doubts_of_size
 from smearscan.runtime import usable_cores
 from smearscan.scan.cell_classifier import CellClassifier
 from smearscan.scan.film import Film, Seams, open_film
@@ -275,6 +276,7 @@ class SmearScanner:
             with self.timer("report"):
                 read = [item for item in results if isinstance(item, FieldResult)]
                 doubts = (*doubts, *doubts_of_scale(scale, read), *doubts_of_overlap(read))
+                doubts += doubts_of_size(read)
             doubts += doubts_of_fields(results)
         return replace(report, doubts=doubts, film=film_map), results
 
