@@ -177,7 +177,9 @@ def test_a_retrained_detector_is_accepted_by_a_scan(
     assert done.exit_code == 0, done.output
     card = load_any_card(out / "small.safetensors")
     assert card.training["fields"] == {"voc": 4, "yolo": 4}
-    scanned = ask("run", boxed / "voc", "--out", tmp_path / "r.csv", "--weights", out / "small.safetensors")
+    scanned = ask(
+        "run", boxed / "voc" / "images", "--out", tmp_path / "r.csv", "--weights", out / "small.safetensors"
+    )
     assert scanned.exit_code == 0, scanned.output
     assert f"small:{card.short_hash}" in pd.read_csv(tmp_path / "r.csv")["weights"][0]
 
