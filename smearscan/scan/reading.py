@@ -133,6 +133,29 @@ def read_slide(
     return _in_order(results), pace.at_end(tally)
 
 
+def pace_of(read: int | str, n: int, settled: Settled, first_look: int) -> Pace:
+    """How far a slide of `n` fields is read, by the setting ``read``.
+
+    Parameters
+    ----------
+    read : int or str
+        So many leukocytes, ``all``, or until `settled` (``resolved``, ``blasts``).
+    n : int
+    settled, first_look
+        See :class:`UntilSettled`.
+    """
+    if isinstance(read, int):
+        return UntilCounted(n, read)
+    return EveryField(n) if read == "all" else UntilSettled(n, settled, first_look)
+
+
+def order_of(n: int, is_film: bool, reads_all: bool) -> Sequence[int]:
+    """Order in which `n` fields are read: spread over a film, and at random where some may stay unread."""
+    if is_film:
+        return stratified_order(n)
+    return range(n) if reads_all else random_order(n)
+
+
 def random_order(n: int) -> list[int]:
     """Order of `n` fields, always the same."""
     order: list[int] = np.random.default_rng(0).permutation(n).tolist()

@@ -14,23 +14,11 @@ from smearscan.errors import ConfigError, ImageError
 from smearscan.io import REDUCTIONS, Picture, Slide, find_slides, load_field
 from smearscan.results import Field, FieldFailure, FieldResult, Scale
 from smearscan.rulers import measure_slide_scale
-from smearscan.rulers.magnification import doubts_of_scale
-from smearscan.rulers.overlap import doubts_of_overlap
-from smearscan.rulers.small_leukocytes import doubts_of_size
 from smearscan.runtime import usable_cores
 from smearscan.scan.cell_classifier import CellClassifier
 from smearscan.scan.film import Film, Seams, open_film
 from smearscan.scan.pipeline import DetectFn, OnField, OwnFn, Pipeline, Source
-from smearscan.scan.reading import (
-    EveryField,
-    Outcome,
-    Pace,
-    UntilCounted,
-    UntilSettled,
-    random_order,
-    read_slide,
-    stratified_order,
-)
+from smearscan.scan.reading import Outcome, Pace, order_of, pace_of, read_slide
 from smearscan.scan.single_cells import NamedCells, central_cell, check_several, measure_crops
 from smearscan.scan.slide_doubts import doubts_of_fields
 from smearscan.scan.timing import StageTimer
@@ -266,19 +254,14 @@ class SmearScanner:
             return _told(fields, slide.slide_id, on_progress)
 
         n = len(paths)
-        order = stratified_order(n) if film else range(n) if reads_all else random_order(n)
+        order = order_of(n, is_film=film is not None, reads_all=reads_all)
         results, stop = read_slide(slide.slide_id, paths, order, scan, self._pace(n, scale))
         film_map = film.map_of([r.path for r in results if r.path is not None]) if film else None
         results += slide.failures
         report = self._report(SlideTally.of(slide.slide_id, results), scale, stop)
-        doubts = slide.doubts
-        if film is None:  # a film's scale is judged by its run, and its fields share their seams
-            with self.timer("report"):
-                read = [item for item in results if isinstance(item, FieldResult)]
-                doubts = (*doubts, *doubts_of_scale(scale, read), *doubts_of_overlap(read))
-                doubts += doubts_of_size(read)
-            doubts += doubts_of_fields(results)
-        return replace(report, doubts=doubts, film=film_map), results
+        with self.timer("report"):  # a film's scale is judged by its run, and its fields share their seams
+            doubts = () if film else doubts_of_fields(scale, results)
+        return replace(report, doubts=(*slide.doubts, *doubts), film=film_map), results
 
     def open_film(self, slide: Slide) -> Film:
         """Open a whole slide: what of it can be read, and at what scale.
@@ -326,17 +309,12 @@ class SmearScanner:
 
     def _pace(self, n: int, scale: Scale) -> Pace:
         """How far a slide of `n` fields is read."""
-        read = self.config.read
-        if isinstance(read, int):
-            return UntilCounted(n, read)
-        if read == "all":
-            return EveryField(n)
-        enough = _is_flagged if read == "blasts" else self._is_settled
+        enough = _is_flagged if self.config.read == "blasts" else self._is_settled
 
         def settled(tally: SlideTally, stop: StopInfo) -> bool:
             return enough(self._report(tally, scale, stop))
 
-        return UntilSettled(n, settled, self.config.first_look)
+        return pace_of(self.config.read, n, settled, self.config.first_look)
 
     def _is_settled(self, report: SlideReport) -> bool:
         """Whether the flag is decided and every interval is as narrow as asked for."""

@@ -5,8 +5,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from smearscan.results import FieldFailure, FieldResult
+from smearscan.results import FieldFailure, FieldResult, Scale
 from smearscan.results.doubts import CUT_CELLS, FIELD_SIZES, SCALE, Doubt, counted, first_of
+from smearscan.rulers import magnification
+from smearscan.rulers.overlap import doubts_of_overlap
+from smearscan.rulers.small_leukocytes import doubts_of_size
 
 _MOST_APART = 1.25
 """So many times may a scale that was told differ from the measured one: red cells differ by patient."""
@@ -37,10 +40,11 @@ def doubts_of_scale(um_per_px: float, measured: float, is_given: bool) -> tuple[
     return (Doubt(SCALE, told),)
 
 
-def doubts_of_fields(fields: Iterable[FieldResult | FieldFailure]) -> tuple[Doubt, ...]:
-    """Doubts about what a slide's pictures are: one made smaller, or cells that are already cut."""
+def doubts_of_fields(scale: Scale, fields: Iterable[FieldResult | FieldFailure]) -> tuple[Doubt, ...]:
+    """Doubts about a slide's photographs, read at its scale: what they show, and what pictures they are."""
     read = [field for field in fields if isinstance(field, FieldResult)]
-    return (*_of_sizes(read), *_of_cut_cells(read))
+    shown = *magnification.doubts_of_scale(scale, read), *doubts_of_overlap(read), *doubts_of_size(read)
+    return (*shown, *_of_sizes(read), *_of_cut_cells(read))
 
 
 def _of_sizes(fields: list[FieldResult]) -> Iterator[Doubt]:

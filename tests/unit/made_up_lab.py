@@ -33,6 +33,14 @@ def manifest() -> pd.DataFrame:
     return table.assign(split=part.map({0: "val", 1: "test"}).fillna("train"))
 
 
+def put(table: pd.DataFrame, folder: Path) -> None:
+    """Write a manifest, and its pictures, which nobody reads, as empty files."""
+    table.to_csv(folder / "cells.csv", index=False)
+    for image in table["image"].unique():
+        (folder / image).parent.mkdir(parents=True, exist_ok=True)
+        (folder / image).touch()
+
+
 class Tiny(nn.Module):
     """Answers a blank; only its speed and size are asked for."""
 

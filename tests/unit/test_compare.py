@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from made_up_lab import put
 
 from smearscan.cli import main
 from smearscan.cli.options import replace_section
@@ -227,7 +228,7 @@ def test_a_folder_that_cannot_be_written_is_refused(lab: Trainings, tmp_path: Pa
 
 
 def ask(folder: Path, *names: str, more: Sequence[object] = ()) -> Result:
-    cells().to_csv(folder / "cells.csv", index=False)
+    put(cells(), folder)
     files = [folder / f"{name}.yaml" for name in names]
     for file in files:
         file.write_text(yaml.safe_dump({"name": file.stem, "task": "blast", "architecture": "soto_ayala_32"}))

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from made_up_lab import CLASSES, Trainer, manifest
+from made_up_lab import CLASSES, Trainer, manifest, put
 
 from smearscan.cli import main
 from smearscan.experiments import cross_validation as lab
@@ -28,7 +28,7 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> Trainer:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    manifest().to_csv(tmp_path / "cells.csv", index=False)
+    put(manifest(), tmp_path)
     settings = {"name": "small", "classes": CLASSES, "synonyms": {"smudge_cell": None}, "epochs": 1}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump({**settings, "classes": list(CLASSES)}))
     return tmp_path

@@ -9,6 +9,8 @@ from smearscan.results import Detections, FieldFailure, FieldResult, Scale
 from smearscan.results.doubts import CUT_CELLS, FIELD_SIZES
 from smearscan.scan.slide_doubts import doubts_of_fields
 
+SCALE = Scale(0.1, "given")
+
 
 def field(
     number: int, shape: tuple[int, int] = (480, 640), cells: tuple[tuple[int, int], ...] = ()
@@ -18,12 +20,12 @@ def field(
     found = Detections(boxes, np.ones(n, np.float32), np.zeros(n, np.int64))
     probs, blast = np.empty((n, 0), np.float32), np.full(n, np.nan, np.float32)
     return FieldResult(
-        "s", Path(f"{number}.png"), shape, found, probs, (), blast, ("unclassified",) * n, Scale(0.1, "given")
+        "s", Path(f"{number}.png"), shape, found, probs, (), blast, ("unclassified",) * n, SCALE
     )
 
 
 def names(fields: list[FieldResult | FieldFailure]) -> list[str]:
-    return [doubt.name for doubt in doubts_of_fields(fields)]
+    return [doubt.name for doubt in doubts_of_fields(SCALE, fields)]
 
 
 def test_fields_of_one_camera_are_not_doubted() -> None:
@@ -34,7 +36,7 @@ def test_fields_of_one_camera_are_not_doubted() -> None:
 
 @pytest.mark.parametrize("shape", [(120, 160), (1920, 2560)])
 def test_a_picture_made_smaller_or_larger_is_named(shape: tuple[int, int]) -> None:
-    (doubt,) = doubts_of_fields([*(field(i) for i in range(3)), field(9, shape)])
+    (doubt,) = doubts_of_fields(SCALE, [*(field(i) for i in range(3)), field(9, shape)])
     assert doubt.name == FIELD_SIZES
     assert doubt.reason.startswith("1 field is of another size than most, which have 480 x 640 px (9.png)")
     assert doubt.paths == (Path("9.png"),)
@@ -42,7 +44,7 @@ def test_a_picture_made_smaller_or_larger_is_named(shape: tuple[int, int]) -> No
 
 def test_cut_cells_are_no_slide() -> None:
     cut = [field(i, (80, 80), ((40, 42),)) for i in range(10)]
-    (doubt,) = doubts_of_fields(cut)
+    (doubt,) = doubts_of_fields(SCALE, cut)
     assert doubt.name == CUT_CELLS
     assert "smearscan classify" in doubt.reason
     assert names(cut[:9]) == []  # few fields may look so by chance
