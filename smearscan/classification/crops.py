@@ -83,9 +83,14 @@ def cut_crops(
     side = max(2, round(crop_um / um_per_px))
     for crop, (x, y) in zip(out, (xyxy[:, :2] + xyxy[:, 2:]) / 2, strict=True):
         part = _window(image, round(float(x) - side / 2), round(float(y) - side / 2), side, corrected)
-        how = cv2.INTER_AREA if side > crop_px else cv2.INTER_LINEAR
-        crop[:] = cv2.resize(part, (crop_px, crop_px), interpolation=how)
+        crop[:] = resized_crop(part, crop_px)
     return out
+
+
+def resized_crop(part: NDArray[np.uint8], crop_px: int) -> NDArray[np.uint8]:
+    """Bring a square part of a field, (S, S, 3) uint8, to `crop_px` a side; averaged where it shrinks."""
+    how = cv2.INTER_AREA if len(part) > crop_px else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(part, (crop_px, crop_px), interpolation=how), np.uint8)
 
 
 def _window(

@@ -1,5 +1,6 @@
 """``smearscan merge``."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -23,9 +24,11 @@ def command(
     """Put PARTS together: the run folders of every part of 'smearscan run --shard'.
 
     The tables are the same to the byte as those of one run of all slides. Exports and the page to review are
-    made of the new run folder, by 'smearscan export' and 'smearscan review'.
+    made of the new run folder, by 'smearscan export' and 'smearscan review'. Exit code 1: some fields could
+    not be read, in any part; each is named.
     """
     from smearscan.cli.console import voice
+    from smearscan.cli.run_scan import judged
     from smearscan.cli.run_targets import find_targets
     from smearscan.errors import ConfigError
     from smearscan.report.tables import STDOUT
@@ -46,3 +49,4 @@ def command(
     for path, what in done.items():
         if path != STDOUT:
             say(targets.written(path, what))
+    sys.exit(judged(targets.run, None, say).exit_code)

@@ -84,7 +84,7 @@ def scan_and_write(
             print_slides(read_reports(folder), to_stderr=targets.report == STDOUT)
         if stop:
             return _ended(stop, folder, stored, len(slides), say, kept=targets.run is not None)
-        return _judged(folder, done, say)
+        return judged(folder, done, say)
 
 
 def _scan(
@@ -152,8 +152,8 @@ def _ended(stop: Stop | None, folder: Path, stored: int, n: int, say: Say, kept:
     return Outcome(stop.exit_code, stop.reason)
 
 
-def _judged(folder: Path, done: RunSummary | None, say: Say) -> Outcome:
-    """Exit code of a run that went through, in words."""
+def judged(folder: Path, done: RunSummary | None, say: Say) -> Outcome:
+    """Tell what of a run folder could not be read, and its exit code in words; `done` of a run just made."""
     n_failed = n_fields = n_cells = n_in_doubt = 0
     for report in read_reports(folder):
         for failure in report.tally.failures:

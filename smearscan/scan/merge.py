@@ -6,10 +6,9 @@ from pathlib import Path
 
 from smearscan.errors import RunError
 from smearscan.io.atomic import write_bytes
+from smearscan.results.doubts import first_of
 from smearscan.scan.facts_file import keep_facts, read_facts
 from smearscan.scan.run_folder import RunFolder, RunRecord, run_record, slide_file
-
-_MOST_TOLD = 5
 
 
 def merge_runs(parts: Sequence[Path], folder: Path) -> None:
@@ -36,9 +35,9 @@ def merge_runs(parts: Sequence[Path], folder: Path) -> None:
         _check_part(part, record, parts[0], first)
     counts = Counter(slide for part in parts for slide in records[part].slides)
     if twice := [slide for slide, n in counts.items() if n > 1]:
-        raise RunError(f"{_some(twice)}: in two of the run folders; give each part once")
+        raise RunError(f"{first_of(twice)}: in two of the run folders; give each part once")
     if missing := [slide for slide in order if slide not in counts]:
-        raise RunError(f"{_some(missing)}: in none of the run folders; give every part of the run")
+        raise RunError(f"{first_of(missing)}: in none of the run folders; give every part of the run")
     with RunFolder(folder, first.settings, order, resume=False) as merged:
         for part, record in records.items():
             for slide in record.slides:
@@ -56,16 +55,11 @@ def _check_part(part: Path, record: RunRecord, first_part: Path, first: RunRecor
     if not record.finished:
         raise RunError(f"{part}: is not finished; scan it to its end with --resume")
     if absent := [slide for slide in record.slides if not slide_file(part, slide).is_file()]:
-        raise RunError(f"{part}: lacks what was read of {_some(absent)}; scan it again with --resume")
+        raise RunError(f"{part}: lacks what was read of {first_of(absent)}; scan it again with --resume")
     old, new = first.settings, record.settings
     if changed := sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k)):
         raise RunError(
-            f"{part}: was scanned with another {_some(changed)} than {first_part}; scan both alike"
+            f"{part}: was scanned with another {first_of(changed)} than {first_part}; scan both alike"
         )
     if _all_slides(record) != _all_slides(first):
         raise RunError(f"{part}: is part of a scan of other slides than {first_part}")
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_TOLD
-    return ", ".join(names[:_MOST_TOLD]) + (f" and {more} more" if more > 0 else "")

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from smearscan.classification.crops import Geometry
+from smearscan.classification.crops import Geometry, resized_crop
 from smearscan.errors import DatasetError
 from smearscan.io.atomic import replacing
 
@@ -107,7 +107,6 @@ class PackedCells:
             )
         rows = self._rows(table)
         edge = (self.window.px - side) // 2
-        how = cv2.INTER_AREA if side > crop_px else cv2.INTER_LINEAR
         out = np.empty((len(table), crop_px, crop_px, 3), np.uint8)
 
         def cut(at: int) -> None:
@@ -116,7 +115,7 @@ class PackedCells:
                 raise DatasetError(f"the pack is damaged: the window of {table['image'].iloc[at]}")
             part = window[edge : edge + side, edge : edge + side]
             if side != crop_px:
-                part = cv2.resize(part, (crop_px, crop_px), interpolation=how)
+                part = resized_crop(part, crop_px)
             out[at] = cv2.cvtColor(np.ascontiguousarray(part), cv2.COLOR_BGR2RGB)
 
         with ThreadPoolExecutor() as threads:  # OpenCV decodes without holding the interpreter

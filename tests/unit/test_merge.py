@@ -86,6 +86,17 @@ def test_the_command_writes_what_a_run_writes(tmp_path: Path, slides: Path) -> N
     assert "is one of the parts" in refused.output
 
 
+def test_a_field_that_no_part_could_read_is_told_and_ends_with_1(tmp_path: Path, slides: Path) -> None:
+    (slides / "3" / "broken.png").write_bytes(b"no picture")
+    parts = [str(scan(slides, tmp_path / f"{i}.run", f"{i}/2")) for i in (1, 2)]
+    done = CliRunner().invoke(main, ["merge", *parts, "--out", str(tmp_path / "r.csv")])
+    assert done.exit_code == 1
+    told = " ".join(done.output.split())
+    assert "failed: " in told
+    assert "broken.png" in told
+    assert "exit code 1: 1 of 6 fields could not be read" in told
+
+
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "1/", "-1/2", "6/6"])
 def test_a_part_that_is_none_is_refused(slides: Path, shard: str) -> None:
     with pytest.raises(ConfigError, match=f"--shard {shard}"):
