@@ -11,7 +11,7 @@ from smearscan.cli.options import PATH
 @click.command("export")
 @click.argument("run", type=PATH)
 @click.option(
-    "--export", "kinds", required=True, help="coco, yolo, geojson, parquet, fhir, contact, by commas."
+    "--export", "kinds", required=True, help="coco, yolo, geojson, parquet, fhir, contact, map, by commas."
 )
 @click.option("--out", type=PATH, help="Folder to write to. Default: 'exports' beside the run folder.")
 @click.option("--pictures", type=PATH, help="The folder or picture that was scanned; for contact sheets.")

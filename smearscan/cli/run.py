@@ -27,7 +27,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--html", "page", type=_PATH, help="Page to read and print, one screen a slide.")
 @click.option("--overlays", type=_PATH, help="Folder for pictures of the fields with their cells drawn in.")
 @click.option(
-    "--export", "kinds", help="Files for other tools: coco, yolo, geojson, parquet, fhir, contact, by commas."
+    "--export", "kinds", help="For other tools: coco, yolo, geojson, parquet, fhir, contact, map, by commas."
 )
 @click.option("--exports", type=_PATH, help="Folder for --export. Default: 'exports' beside the report.")
 @click.option("--review", type=_PATH, help="Folder for the page to review, correct and sign in a browser.")

@@ -16,7 +16,7 @@ Color = tuple[int, int, int]
 
 _TEXT_SHARE, _LEAST_TEXT, _MOST_TEXT = 1 / 62, 12, 64
 _LEAST_SHARE = 1 / 125  # of the longer side: read where the whole field is shown on one screen
-_BAR_UM = (5, 10, 20, 50, 100, 200, 500, 1000)
+_BAR_UM = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _BAR_SHARE = 0.2
 
 
@@ -113,8 +113,8 @@ def _legend(result: FieldResult, width: int, size: int) -> Image.Image:
     """Strip of `width` px: each type that there is with its color and number of cells, and a scale bar."""
     letters, pad = font(size), size // 2
     entries = _entries(result)
-    bar_um, bar_px = _bar(result.scale.um_per_px, width)
-    told = f"{bar_um:g} um" + ("" if result.scale.source != "assumed" else " (scale not known)")
+    bar_px, bar_told = scale_bar(result.scale.um_per_px, width)
+    told = bar_told + ("" if result.scale.source != "assumed" else " (scale not known)")
     room = width - max(bar_px, round(letters.getlength(told))) - 4 * pad
     places, x, row = [], pad, 0
     for _, text in entries:
@@ -151,8 +151,9 @@ def _entries(result: FieldResult) -> list[tuple[str, str]]:
     return found or [("", "no leukocyte found")]
 
 
-def _bar(um_per_px: float, width: int) -> tuple[float, int]:
-    """Length of the scale bar in micrometers and in pixels: the longest round one that is short enough."""
+def scale_bar(um_per_px: float, width: int) -> tuple[int, str]:
+    """Scale bar of a picture `width` px wide, the longest round one with room: its length in px, in words."""
     fitting = [um for um in _BAR_UM if um / um_per_px <= _BAR_SHARE * width]
     um = max(fitting, default=_BAR_UM[0])
-    return um, min(max(1, round(um / um_per_px)), width)
+    told = f"{um:g} um" if um < 1000 else f"{um / 1000:g} mm"
+    return min(max(1, round(um / um_per_px)), width), told

@@ -256,7 +256,8 @@ class SmearScanner:
         n = len(paths)
         order = order_of(n, is_film=film is not None, reads_all=reads_all)
         results, stop = read_slide(slide.slide_id, paths, order, scan, self._pace(n, scale))
-        film_map = film.map_of([r.path for r in results if r.path is not None]) if film else None
+        read = [r.path for r in results if isinstance(r, FieldResult) and r.path is not None]
+        film_map = film.map_of(read) if film else None
         results += slide.failures
         report = self._report(SlideTally.of(slide.slide_id, results), scale, stop)
         with self.timer("report"):  # a film's scale is judged by its run, and its fields share their seams

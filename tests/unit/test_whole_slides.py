@@ -442,6 +442,9 @@ def test_overlays_and_the_page_to_review_show_regions(tmp_path: Path, written: P
     report, results = whole
     done = write_review(tmp_path, drawn_run.facts(), [(report, results)], written)
     assert (done.missing_pictures, done.cells) == ((), report.n_leukocytes)
+    page = done.files[0].read_text(encoding="utf-8")
+    assert '"left_out":"nothing"' in page
+    assert page.count('id="map-0" data-type="image/webp"') == 1
     seen: list[tuple[Path | None, Rgb, FieldResult]] = []
     (slide,) = find_slides(written)
     scan = scanner(um_per_px=None, ruler_fields=1, read=1)
@@ -473,3 +476,4 @@ def test_a_damaged_tile_fails_its_fields_alone(tmp_path: Path, film: tuple[Rgb, 
     assert [region_of(r.path)[1][:2] for r in failed if r.path] == [(560, 240)]
     assert "a tile is damaged" in failed[0].reason
     assert report.tally.n_failed == 1
+    assert report.film.read_percent == pytest.approx(100 * 5 / 6)

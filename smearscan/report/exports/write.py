@@ -10,6 +10,7 @@ from smearscan.errors import ConfigError
 from smearscan.report.exports.coco import CocoExport
 from smearscan.report.exports.contact import ContactExport
 from smearscan.report.exports.fhir import FhirExport
+from smearscan.report.exports.film_maps import FilmMapExport
 from smearscan.report.exports.geojson import GeoJsonExport
 from smearscan.report.exports.manifest import ManifestExport
 from smearscan.report.exports.parquet import ParquetExport
@@ -46,6 +47,7 @@ _MAKERS: dict[str, Callable[[Path, RunFacts, Path | None], Export]] = {
     "parquet": ParquetExport,
     "fhir": FhirExport,
     "contact": ContactExport,
+    "map": FilmMapExport,
 }
 KINDS = tuple(_MAKERS)
 """Kinds of export by name; a manifest goes with each."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from smearscan.differential.slide_report import SlideReport
 from smearscan.differential.suspects import TOLD_BY_THE_FLAG
 from smearscan.errors import ImageError
+from smearscan.report.film_map import draw_film_map
 from smearscan.report.review import pictures
 from smearscan.report.run_facts import field_name, without_paths
 from smearscan.report.scanned_picture import read_scanned
@@ -99,7 +100,13 @@ def spool(
         sheets.add(crops)
         fields.append(info)
     sheets.close()
-    out.numbers = {"fields": fields, "cells": cells.as_json(), "sprite": _sprite()}
+    film = report.film and {
+        "read_percent": _number(report.film.read_percent),
+        "left_out": report.film.left_out,
+    }
+    if film:
+        _write(out, folder, f"map-{index}", pictures.drawing(draw_film_map(report, results)))
+    out.numbers = {"fields": fields, "cells": cells.as_json(), "sprite": _sprite(), "film": film}
     return out
 
 

@@ -100,10 +100,19 @@ export interface Sprite {
   um: number;
 }
 
+/** What of a whole slide was read; its map is the picture `mapId`. */
+export interface Film {
+  /** Of the squares in one layer; null where there is none. */
+  read_percent: number | null;
+  /** What was left out, in words. */
+  left_out: string;
+}
+
 export interface Slide {
   fields: FieldInfo[];
   cells: Cells;
   sprite: Sprite;
+  film: Film | null;
 }
 
 function block(id: string): string {
@@ -154,3 +163,4 @@ export function pictureUrl(id: string): string {
 
 export const spriteId = (slide: number, sheet: number): string => `sprite-${slide}-${sheet}`;
 export const fieldId = (slide: number, field: number): string => `field-${slide}-${field}`;
+export const mapId = (slide: number): string => `map-${slide}`;

@@ -1,3 +1,4 @@
+import { mapId, pictureUrl, readSlide } from "../model/data";
 import type { Reading } from "../model/reading";
 import type { SlideReport } from "../statistics/report";
 import { DifferentialChart } from "./chart";
@@ -25,6 +26,7 @@ export function Report({ index, reading, report }: Props) {
         <Suspects index={index} />
       </article>
       <Compared index={index} />
+      <MapOfFilm index={index} />
       <article class="card"><h2>{say("report.quality")}</h2><Quality index={index} report={report} /></article>
       <article class="card"><h2>{say("report.provenance")}</h2><Provenance /></article>
     </section>
@@ -95,6 +97,21 @@ function Compared({ index }: { index: number }) {
           </table>
         </div>
       )}
+    </article>
+  );
+}
+
+function MapOfFilm({ index }: { index: number }) {
+  const { say } = usePage();
+  const number = useNumbers();
+  const { film } = readSlide(index);
+  if (!film) return null;
+  const told = say("report.map_told", { percent: number(film.read_percent ?? NaN, 1), left: film.left_out });
+  return (
+    <article class="card wide" id="map">
+      <h2>{say("report.map")}</h2>
+      <p>{told}</p>
+      <img class="map" src={pictureUrl(mapId(index))} alt={told} />
     </article>
   );
 }
