@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     ConfigDict,
@@ -23,6 +24,25 @@ from smearscan.errors import ConfigError, SmearscanError
 Task = Literal["blast", "differential", "both"]
 M = TypeVar("M", bound=BaseModel)
 Percent = Annotated[float, Field(gt=0, le=100)]
+
+
+def _without_control(word: str) -> str:
+    if not word.strip() or not word.isprintable():
+        raise ValueError("must be printable characters, in one line")
+    return word
+
+
+def _without_folder(name: str) -> str:
+    if set(name) & set("/\\"):
+        raise ValueError("names a file: must be without / and \\")
+    return name
+
+
+Word = Annotated[str, Field(max_length=200), AfterValidator(_without_control)]
+"""What is written into tables and shown on terminals: one line of printable characters."""
+
+FileStem = Annotated[Word, AfterValidator(_without_folder)]
+"""What files are named by: a word that leads into no other folder."""
 
 
 class ScanConfig(BaseModel):
@@ -149,8 +169,26 @@ def scan_config(path: Path | None = None, **given: object) -> ScanConfig:
 
 _TOLD = 5
 
+_MOST_VALUES = 1_000_000
+"""Of a YAML file, what its references stand for counted as often as they stand."""
+
 # The parser in C reads a card ten times as fast; both read the same subset of YAML and make no objects.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_SafeLoader):  # type: ignore[valid-type, misc]
+    """Reads plain values alone, and no key that stands twice: YAML's own readers take the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        known: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in known:
+                    told = f"the key {key.value!r} stands twice; keep one"
+                    raise yaml.constructor.ConstructorError(None, None, told, key.start_mark)
+                known.add(key.value)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 def read_yaml(
@@ -169,16 +207,34 @@ def read_yaml(
     Raises
     ------
     SmearscanError
-        Of the type `raises`, naming the file: it cannot be read, is not UTF-8, or is not YAML.
+        Of the type `raises`, naming the file: it cannot be read, is not UTF-8, or is not YAML; a key stands
+        twice; its references (``&name``, ``*name``) stand for more than a million values.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _LOADER)
+        text = path.read_text(encoding="utf-8")
+        content: object = yaml.load(text, _Loader)
+        if "*" in text and "&" in text and _size(content, {}) > _MOST_VALUES:
+            raise yaml.YAMLError(
+                f"its references stand for more than {_MOST_VALUES:,} values; write them out"
+            )
+        return content
     except FileNotFoundError as error:
         raise raises(f"{path}: {missing} ({error.strerror})") from error
     except OSError as error:
         raise raises(f"{path}: cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:  # a date without its month is a ValueError
         raise raises(f"{path}: is not YAML ({error})") from error
+
+
+def _size(value: object, known: dict[int, float]) -> float:
+    """Count values, those of a container as often as it is referred to; endless where it holds itself."""
+    if not isinstance(value, (dict, list)):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = float("inf")
+        parts = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(value)]
 
 
 def checked(

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from smearscan.classification.background import without_background
 from smearscan.classification.crops import Geometry
 from smearscan.runtime import Engine, NetworkSpec, Precision, make_engine
-from smearscan.weights.pairs import ClassifierCard, read_pair, shipped, tensors_of
+from smearscan.weights.pairs import ClassifierCard, read_pair, shipped
+from smearscan.weights.tensors import fill, tensors_of
 
 if TYPE_CHECKING:
     from smearscan.classification.backbones import Head, Network, Norm
@@ -125,7 +126,7 @@ class Pair:
         from smearscan.classification import backbones
 
         network = backbones.build(*self.made_of)
-        network.load_state_dict(tensors_of(self.data, self.path))
+        fill(network, tensors_of(self.data, self.path), self.path)
         return network.eval()
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from smearscan.classification.classifier import Classifier, Logits, Pair, apply_background, joint_network_spec
 from smearscan.classification.crops import Geometry
 from smearscan.runtime import Engine, NetworkSpec, Precision, make_engine
-from smearscan.weights.pairs import layers_hash
+from smearscan.weights.tensors import layers_hash
 
 Crops = NDArray[np.uint8]
 

@@ -14,7 +14,8 @@ from smearscan.detection import boxes, tiles
 from smearscan.results import Detections, Scale
 from smearscan.runtime import Engine, NetworkSpec, make_engine
 from smearscan.taxonomy import LEUKOCYTE, RED_CELL, RED_CELL_UM
-from smearscan.weights.pairs import DetectorCard, read_pair, shipped, tensors_of
+from smearscan.weights.pairs import DetectorCard, read_pair, shipped
+from smearscan.weights.tensors import fill, tensors_of
 
 if TYPE_CHECKING:
     from smearscan.runtime.torch_engine import FromPixels
@@ -190,7 +191,7 @@ def network_spec(weights: Path) -> tuple[DetectorCard, NetworkSpec]:
         from smearscan.runtime.torch_engine import FromPixels
 
         network = yolo.build(card.architecture, len(card.classes))
-        network.load_state_dict(tensors_of(data, weights))
+        fill(network, tensors_of(data, weights), weights)
         return FromPixels(yolo.fused(network))
 
     identity = f"{card.sha256} {card.architecture} {len(card.classes)}"

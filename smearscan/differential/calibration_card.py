@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from smearscan.classification.naming import NamingRule, Recalibration
-from smearscan.config import checked, read_yaml
+from smearscan.config import FileStem, Word, checked, read_yaml
 from smearscan.differential.statistics.misclassification import MisclassificationModel
 from smearscan.errors import WeightsError
 from smearscan.io.atomic import write_text
@@ -24,7 +24,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class RecalibrationParams(_Strict):
@@ -50,7 +50,7 @@ class Calibration(_Strict):
     counts the labeled cells of one site; `scaling` comes on top of the nets' temperatures.
     """
 
-    name: str
+    name: FileStem
     stage: Literal["calibration"] = "calibration"
     notice: str = NOTICE
     smearscan_version: str = ""
@@ -60,7 +60,7 @@ class Calibration(_Strict):
     threshold: Share | None = None
     unclassified_below: Share | None = None
     unclassified_rate: Share | None = None
-    classes: tuple[str, ...]
+    classes: tuple[Word, ...]
     confusion: list[list[Annotated[int, Field(ge=0)]]]
     spread: list[Share]
     groups: list[Annotated[int, Field(ge=0)]]

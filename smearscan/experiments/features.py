@@ -33,6 +33,7 @@ from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.training.cells import Progress, load_crops
 from smearscan.training.config import ClassifierTraining
 from smearscan.weights.pairs import ClassifierCard, load_card, load_weights
+from smearscan.weights.tensors import fill
 
 FOLDS = 5
 _DIMENSIONS = 50
@@ -104,7 +105,7 @@ def features_of_pair(
     """
     card, tensors = load_weights(weights, ClassifierCard)
     network = backbones.build(card.architecture, len(card.classes), card.head, card.norm)
-    network.load_state_dict(tensors)
+    fill(network, tensors, weights)
     cut = Layer(network, layer) if layer else backbones.FeaturesOf(network)
     crops = load_crops(table, root, card.crop_um, card.crop_px, progress)
     crops = apply_background(crops, card.background, card.crop_um)

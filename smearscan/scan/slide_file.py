@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from smearscan.differential.slide_report import SlideReport
 from smearscan.errors import RunError
+from smearscan.io.archives import open_arrays
 from smearscan.io.atomic import write_bytes
 from smearscan.results import FieldFailure, FieldResult
 
@@ -102,7 +103,7 @@ def write_slide(path: Path, key: str, report: SlideReport, fields: FieldItems) -
 def read_stored(path: Path) -> StoredSlide | None:
     """Read what a file says of itself; None where there is none that is whole and of this format."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with open_arrays(path) as archive:
             damaged = archive.zip.testzip()
             slide = json.loads(archive["slide"].tobytes())
             if damaged is not None or slide["format"] != _FORMAT:
@@ -151,13 +152,20 @@ _UNREADABLE = (
 
 def _restored(path: Path, restore: Callable[[Any], T]) -> T:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with open_arrays(path) as archive:
             return restore(archive)
     except (*_UNREADABLE, cattrs.BaseValidationError) as error:
         raise RunError(
-            f"{path}: is damaged or was written by another version of smearscan; "
+            f"{path}: is damaged or was written by another version of smearscan ({_reason(error)}); "
             "scan again with --resume, which reads this slide anew"
         ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Say in a few words what is wrong with a file: the innermost of what cattrs gathers."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {str(error)[:200]}"
 
 
 def _json_bytes(value: object, pools: _Pools) -> NDArray[np.uint8]:
@@ -205,8 +213,15 @@ def converter(
     made.register_unstructure_hook_func(_is_array, store)
     made.register_structure_hook_func(_is_array, restore)
     made.register_unstructure_hook(Path, lambda path: path.as_posix())
-    made.register_structure_hook(Path, lambda text, _: Path(text))
+    made.register_structure_hook(Path, lambda text, _: _below(Path(text)))
     return made
+
+
+def _below(path: Path) -> Path:
+    """Refuse what leads out of the folder that was scanned: a run folder may come from anywhere."""
+    if path.is_absolute() or path.drive or ".." in path.parts:
+        raise ValueError(f"the path {str(path)!r} leads out of the scanned folder")
+    return path
 
 
 _CONVERTER = converter(lambda array: array, _as_array)

@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from smearscan.classification import backbones
-from smearscan.config import checked, read_yaml
+from smearscan.config import FileStem, checked, read_yaml
 from smearscan.errors import WeightsError
 from smearscan.training import regimes
 from smearscan.training.augment import Augmentation
@@ -69,7 +69,7 @@ class ClumpSource(_Strict):
 class DetectorTraining(_Strict):
     """Everything ``smearscan train detector`` needs; lengths are pixels of the working scale."""
 
-    name: str
+    name: FileStem
     sites: list[DetectionDataset]
     architecture: str = "yolov8n"
     thresholds: tuple[Share, Share, Share] = (0.4, 0.4, 0.4)
@@ -136,7 +136,7 @@ class ClassifierTraining(_Strict):
     `schedule` and its `decay` are those of :func:`smearscan.training.loop.learning_rate`.
     """
 
-    name: str
+    name: FileStem
     task: Literal["cells", "blast", "differential", "custom"] = "custom"
     classes: tuple[str, ...] = ()
     synonyms: dict[str, str | tuple[str, ...] | None] = {}

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from smearscan.classification.crops import Geometry, resized_crop
 from smearscan.errors import DatasetError
+from smearscan.io.archives import open_arrays
 from smearscan.io.atomic import replacing
 
 SUFFIX = ".npz"
@@ -57,11 +58,11 @@ class PackedCells:
             If the file is missing, damaged or no pack.
         """
         try:
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            with open_arrays(path) as file:
                 if missing := sorted(_PARTS - set(file.files)):
                     raise DatasetError(f"{path}: is no pack of cells (without {', '.join(missing)})")
                 cells, (um, px), ends, encoded = (file[n] for n in ("cells", "window", "ends", "encoded"))
-        except (OSError, ValueError, EOFError, BadZipFile) as error:
+        except (OSError, ValueError, EOFError, KeyError, RuntimeError, BadZipFile) as error:
             raise DatasetError(
                 f"{path}: cannot be read as a pack of cells ({error}); make it with 'smearscan dataset pack'"
             ) from error

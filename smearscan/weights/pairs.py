@@ -1,7 +1,6 @@
 """Weights files: NAME.safetensors and its card NAME.yaml, checked together; nothing is unpickled."""
 
 import hashlib
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -9,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from safetensors import SafetensorError
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from scipy.special import softmax
 
-from smearscan.config import checked, read_yaml
+from smearscan.config import FileStem, Word, checked, read_yaml
 from smearscan.errors import WeightsError
 from smearscan.io.atomic import write_bytes, write_text
-from smearscan.taxonomy import BLAST, NOTICE, SUMS
+from smearscan.taxonomy import BLAST, DETECTOR_CLASSES, NOTICE, SUMS
+from smearscan.weights.tensors import pair_file, tensors_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,19 +31,26 @@ class Card(BaseModel):
     its interval, its number of cells and groups, and the command that printed it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    name: str
+    name: FileStem
     stage: Literal["detector", "classifier"]
-    architecture: str
-    classes: tuple[str, ...]
-    sha256: str = ""
+    architecture: Word
+    classes: Annotated[tuple[Word, ...], Field(min_length=1, max_length=1000)]
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     license: str = "AGPL-3.0-or-later; trained on data sets of mixed licenses, research use only"
     notice: str = NOTICE
     smearscan_version: str = ""
     training: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
     limits: list[str] = []
+
+    @field_validator("classes")
+    @classmethod
+    def _each_once(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(classes)) != len(classes):
+            raise ValueError("a class stands twice")
+        return classes
 
     @property
     def short_hash(self) -> str:
@@ -57,10 +63,17 @@ class DetectorCard(Card):
 
     stage: Literal["detector"] = "detector"
     working_red_cell_px: Positive
-    tile_px: Annotated[int, Field(gt=0, multiple_of=32)] = 640
+    tile_px: Annotated[int, Field(gt=0, le=8192, multiple_of=32)] = 640
     thresholds: tuple[Share, Share, Share]
     lowest_threshold: Share = 0.01
     nms_iou: Share = 0.5
+
+    @field_validator("classes")
+    @classmethod
+    def _in_order(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if classes != DETECTOR_CLASSES:
+            raise ValueError(f"must be {', '.join(DETECTOR_CLASSES)}, in this order")
+        return classes
 
 
 class ClassifierCard(Card):
@@ -78,9 +91,9 @@ class ClassifierCard(Card):
     stage: Literal["classifier"] = "classifier"
     task: Literal["cells", "blast", "differential", "custom"]
     crop_um: Positive
-    crop_px: Annotated[int, Field(gt=0)]
+    crop_px: Annotated[int, Field(gt=0, le=2048)]
     mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    std: tuple[Positive, Positive, Positive]
     head: Literal["linear", "own", "dense256", "leuknet", "soto_ayala"] = "linear"
     norm: Literal["batch", "frozen", "group"] = "frozen"
     trunk: tuple[str, ...] = ()
@@ -125,7 +138,6 @@ class ClassifierCard(Card):
 
 
 C = TypeVar("C", bound=Card)
-T = TypeVar("T")
 
 
 def shipped(name: str) -> Path:
@@ -168,59 +180,20 @@ def load_weights(path: Path, kind: type[C]) -> "tuple[C, dict[str, Tensor]]":
 def read_pair(path: Path, kind: type[C]) -> tuple[C, bytes]:
     """Read a pair and verify it, without making tensors of the file's content; as :func:`load_weights`."""
     card = load_card(path, kind)
-    source = _beside(path, ".safetensors")
+    source = pair_file(path, ".safetensors")
     try:
         data = source.read_bytes()
-    except OSError as error:
+    except FileNotFoundError as error:
         raise WeightsError(
             f"{source}: the weights file is missing; a pair is NAME.safetensors and NAME.yaml"
         ) from error
+    except OSError as error:
+        raise WeightsError(f"{source}: the weights file cannot be read ({error.strerror})") from error
     if hashlib.sha256(data).hexdigest() != card.sha256:
         raise WeightsError(
             f"{source}: does not match the sha256 of its card; it was altered or cut, copy it again"
         )
     return card, data
-
-
-def layers_hash(data: bytes, path: Path, parts: tuple[str, ...]) -> str:
-    """SHA-256 of the named layers' tensors in a weights file; `path` is for messages.
-
-    Raises
-    ------
-    WeightsError
-        If it is no safetensors file.
-    """
-    from safetensors.numpy import load
-
-    tensors = _read(load, data, path)
-    found = hashlib.sha256()
-    for name in sorted(tensors):
-        if name.partition(".")[0] in parts:
-            array = tensors[name]
-            found.update(f"{name} {array.dtype} {array.shape}".encode())
-            found.update(array.tobytes())
-    return found.hexdigest()
-
-
-def tensors_of(data: bytes, path: Path) -> "dict[str, Tensor]":
-    """Make tensors, floating ones float32, of the content of a weights file; `path` is for messages.
-
-    Raises
-    ------
-    WeightsError
-        If it is no safetensors file.
-    """
-    from safetensors.torch import load  # imports torch: a scan with compiled networks does without
-
-    tensors = _read(load, data, path)
-    return {k: v.float() if v.dtype.is_floating_point else v for k, v in tensors.items()}
-
-
-def _read(load: Callable[[bytes], dict[str, T]], data: bytes, path: Path) -> dict[str, T]:
-    try:
-        return load(data)
-    except SafetensorError as error:
-        raise WeightsError(f"{_beside(path, '.safetensors')}: is no safetensors file ({error})") from error
 
 
 def load_card(path: Path, kind: type[C]) -> C:
@@ -231,7 +204,7 @@ def load_card(path: Path, kind: type[C]) -> C:
     WeightsError
         If it is missing, not YAML, or of another stage.
     """
-    source = _beside(path, ".yaml")
+    source = pair_file(path, ".yaml")
     content = read_yaml(source, WeightsError, "the card is missing; a pair is NAME.safetensors and NAME.yaml")
     return checked(kind, content, source, WeightsError, f"is no {kind.__name__} ({{told}})")
 
@@ -267,7 +240,7 @@ def save_weights(path: Path, card: C, tensors: "dict[str, Tensor]") -> C:
 
     half = {k: (v.half() if v.dtype.is_floating_point else v).contiguous() for k, v in tensors.items()}
     data = save(half)
-    write_bytes(_beside(path, ".safetensors"), data)
+    write_bytes(pair_file(path, ".safetensors"), data)
     signed = card.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
     save_card(path, signed)
     return signed
@@ -276,11 +249,4 @@ def save_weights(path: Path, card: C, tensors: "dict[str, Tensor]") -> C:
 def save_card(path: Path, card: Card) -> None:
     """Write a card beside its weights."""
     text = yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
-    write_text(_beside(path, ".yaml"), text)
-
-
-def _beside(path: Path, suffix: str) -> Path:
-    """Path of one file of a pair; a dot within NAME (blast-1.2) is no suffix."""
-    path = Path(path)
-    stem = path.stem if path.suffix in (".safetensors", ".yaml") else path.name
-    return path.with_name(stem + suffix)
+    write_text(pair_file(path, ".yaml"), text)

@@ -29,7 +29,7 @@ from smearscan.io.naming import OutputNames, Pseudonyms
 from smearscan.results import Detections, FieldFailure, FieldResult, Scale
 from smearscan.scan import run as run_module
 from smearscan.scan import slide_file
-from smearscan.scan.run import RunSummary, answer_settings, open_run, run_slides, scan_into
+from smearscan.scan.run import RunSummary, answer_settings, as_written, open_run, run_slides, scan_into
 from smearscan.scan.run_folder import RunFolder, read_reports, read_run, run_record
 from smearscan.scan.run_reports import write_run_reports
 from smearscan.scan.scanner import SmearScanner
@@ -75,7 +75,9 @@ def identical(a: Any, b: Any) -> bool:
 
 
 def scanned(root: Path) -> list[tuple[SlideReport, list[FieldResult | FieldFailure]]]:
-    return list(scanner().scan_slides(root))
+    """Give what a run folder keeps of a scan: with names that are relative to the scanned folder."""
+    names = OutputNames(root)
+    return [as_written(report, results, names, {}) for report, results in scanner().scan_slides(root)]
 
 
 # ---------------------------------------------------------------- one slide in one file

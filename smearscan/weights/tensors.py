@@ -1,0 +1,88 @@
+"""What a weights file holds: tensors by name, read from bytes, given to a network; nothing is unpickled."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from safetensors import SafetensorError
+
+from smearscan.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+
+T = TypeVar("T")
+
+
+def pair_file(path: Path, suffix: str) -> Path:
+    """Path of one file of a pair; a dot within NAME (blast-1.2) is no suffix."""
+    path = Path(path)
+    stem = path.stem if path.suffix in (".safetensors", ".yaml") else path.name
+    return path.with_name(stem + suffix)
+
+
+def layers_hash(data: bytes, path: Path, parts: tuple[str, ...]) -> str:
+    """SHA-256 of the named layers' tensors in a weights file; `path` is for messages.
+
+    Raises
+    ------
+    WeightsError
+        If it is no safetensors file.
+    """
+    from safetensors.numpy import load
+
+    tensors = _read(load, data, path)
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        if name.partition(".")[0] in parts:
+            array = tensors[name]
+            found.update(f"{name} {array.dtype} {array.shape}".encode())
+            found.update(array.tobytes())
+    return found.hexdigest()
+
+
+def tensors_of(data: bytes, path: Path) -> "dict[str, Tensor]":
+    """Make tensors, floating ones float32, of the content of a weights file; `path` is for messages.
+
+    Raises
+    ------
+    WeightsError
+        If it is no safetensors file, or one of its numbers is none (NaN) or infinite.
+    """
+    from safetensors.torch import load  # imports torch: a scan with compiled networks does without
+
+    tensors = _read(load, data, path)
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise WeightsError(
+                f"{pair_file(path, '.safetensors')}: {name} has values that are no finite numbers; "
+                "the training has failed, train again"
+            )
+    return {k: v.float() if v.dtype.is_floating_point else v for k, v in tensors.items()}
+
+
+def fill(network: "Module", tensors: "Mapping[str, Tensor]", path: Path) -> None:
+    """Give a network the tensors of its pair; `path` is for messages.
+
+    Raises
+    ------
+    WeightsError
+        If they are not those of this network: one is missing, too many, or of another shape.
+    """
+    own = network.state_dict()
+    wrong = sorted(own.keys() ^ tensors.keys()) or [n for n in own if own[n].shape != tensors[n].shape]
+    if wrong:
+        raise WeightsError(
+            f"{pair_file(path, '.safetensors')}: is not of the architecture and classes of its card "
+            f"({len(wrong)} tensors do not fit, as {wrong[0]}); take the card that was written with it"
+        )
+    network.load_state_dict(tensors)
+
+
+def _read(load: Callable[[bytes], dict[str, T]], data: bytes, path: Path) -> dict[str, T]:
+    try:
+        return load(data)
+    except SafetensorError as error:
+        raise WeightsError(f"{pair_file(path, '.safetensors')}: is no safetensors file ({error})") from error
