@@ -54,9 +54,9 @@ integration: $(VENV)/.installed
 
 # The shipped weights, made again from the data sets in DATA and the pretrained networks in START (see docs/data.md). Cells that the
 # sets hold twice are brought to one side of the split before anything learns to name them.
-weights: $(VENV)/.installed
+weights: $(VENV)/.installed build/yolov8n.safetensors
 	$(BIN)/python -m references published $(DATA) --out build/cells.csv
-	$(BIN)/smearscan train detector --config configs/detector.yaml --data $(DATA) --start $(START)/yolov8n.pt --out runs/detector
+	$(BIN)/smearscan train detector --config configs/detector.yaml --data $(DATA) --start build/yolov8n.safetensors --out runs/detector
 	$(BIN)/smearscan train detector --config configs/detector_finish.yaml --data $(DATA) \
 	  --start runs/detector/detector.safetensors --out runs/detector_finish
 	$(BIN)/smearscan train detector --config configs/detector_scale.yaml --data $(DATA) \
@@ -67,6 +67,9 @@ weights: $(VENV)/.installed
 	for net in differential blast; do \
 	  $(BIN)/smearscan train classifier build/grouped.csv --config configs/$$net.yaml --data $(DATA) --start $(RESNET) --out runs/$$net && \
 	  cp runs/$$net/$$net.safetensors runs/$$net/$$net.yaml weights/ || exit 1; done
+
+build/yolov8n.safetensors: $(START)/yolov8n.pt $(VENV)/.installed
+	$(BIN)/smearscan weights import $< --out $@
 
 # The card of the shipped nets' errors: counted on cells that no net has learned, those of JHU out of fold by patient.
 calibration: $(VENV)/.installed
@@ -107,9 +110,9 @@ tables: $(VENV)/.installed
 	$(BIN)/python -m references table docs/results --part statistics --into docs/statistics.md > /dev/null
 
 # What takes new trainings: sites and patients the net never saw.
-measure-unseen: $(VENV)/.installed
+measure-unseen: $(VENV)/.installed build/yolov8n.safetensors
 	for site in bccd txl_raabin "txl_pbc --exclude-site pbc" aria_all; do set -- $$site; \
-	  $(BIN)/smearscan train detector --config configs/detector.yaml --data $(DATA) --start $(START)/yolov8n.pt \
+	  $(BIN)/smearscan train detector --config configs/detector.yaml --data $(DATA) --start build/yolov8n.safetensors \
 	    --exclude-site $$site --epochs 10 --out runs/without_$$1 && \
 	  $(BIN)/smearscan evaluate detector --config configs/detector.yaml --data $(DATA) --site $$1 \
 	    --weights runs/without_$$1/detector.safetensors --out docs/results/detector_without_$$1.json > /dev/null || exit 1; done

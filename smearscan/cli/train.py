@@ -37,7 +37,8 @@ def command() -> None:
 @click.option(
     "--start", type=_PATH,
     help="Weights to start from: a detector, as weights/detector.safetensors (its working scale and "
-    "thresholds are kept), or Ultralytics' yolov8n.pt, from their GitHub releases. None starts from random.",
+    "thresholds are kept), or Ultralytics' yolov8n.pt by way of 'smearscan weights import'. None starts from "
+    "random.",
 )  # fmt: skip
 @train_on
 @_OUT

@@ -74,6 +74,22 @@ def verify(pairs: tuple[Path, ...]) -> None:
         click.echo(f"{own.name}: belongs to the shipped nets")
 
 
+@command.command("import")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write, .safetensors.")
+def import_(checkpoint: Path, out: Path) -> None:
+    """Take the numbers out of CHECKPOINT, Ultralytics' .pt file, to start a training of the detector from.
+
+    A .pt file is a program that its reader runs. Here it is read as a list of numbers: a checkpoint that
+    names anything but the parts of a network is refused, and nothing of what it names is run.
+    """
+    from smearscan.detection.checkpoint import import_checkpoint
+
+    n = import_checkpoint(checkpoint, out)
+    click.echo(f"written: {out}: {n} tensors of {checkpoint}, of which nothing was run")
+    click.echo(f"start from it: smearscan train detector --start {out}", err=True)
+
+
 @command.command("export")
 @click.argument("pair", required=False, type=click.Path(path_type=Path))
 @click.option("--task", type=click.Choice(["blast", "differential"]), help="A shipped classifier.")

@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from smearscan.errors import WeightsError
+from smearscan.weights.pairs import start_tensors
 
 os.environ.setdefault("YOLO_OFFLINE", "true")  # no look for downloads or telemetry, whatever the settings
 os.environ.setdefault("YOLO_AUTOINSTALL", "false")
@@ -67,8 +67,8 @@ def build(architecture: str, n_classes: int) -> nn.Module:
     return model
 
 
-def start_from(model: nn.Module, checkpoint: Path) -> int:
-    """Copy the tensors of equal name and shape from Ultralytics' ``.pt`` or a ``.safetensors`` of ours.
+def start_from(model: nn.Module, source: Path) -> int:
+    """Copy the tensors of equal name and shape from a ``.safetensors`` file.
 
     Returns
     -------
@@ -78,30 +78,15 @@ def start_from(model: nn.Module, checkpoint: Path) -> int:
     Raises
     ------
     WeightsError
-        If the file is missing or shares fewer than half of the network's tensors.
+        As :func:`smearscan.weights.pairs.start_tensors`, or if the file shares fewer than half of the
+        network's tensors.
     """
-    if not checkpoint.is_file():
-        raise WeightsError(
-            f"{checkpoint}: the start weights are missing; give a YOLO checkpoint or a detector with --start"
-        )
-    given = _tensors(checkpoint)
-    own = model.state_dict()
-    taken = {k: v.float() for k, v in given.items() if k in own and own[k].shape == v.shape}
+    given, own = start_tensors(source), model.state_dict()
+    taken = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
     if len(taken) < len(own) / 2:
-        raise WeightsError(f"{checkpoint}: only {len(taken)} of {len(own)} tensors fit this architecture")
+        raise WeightsError(f"{source}: only {len(taken)} of {len(own)} tensors fit this architecture")
     model.load_state_dict(taken, strict=False)
     return len(taken)
-
-
-def _tensors(checkpoint: Path) -> dict[str, Tensor]:
-    if checkpoint.suffix == ".safetensors":
-        stored: dict[str, Tensor] = load_file(checkpoint)
-        return stored
-    with _pictures_untouched():
-        from ultralytics import YOLO
-
-    tensors: dict[str, Tensor] = YOLO(str(checkpoint)).model.state_dict()
-    return tensors
 
 
 class Decoded(nn.Module):

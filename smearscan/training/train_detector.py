@@ -95,8 +95,8 @@ def train(
     data_root : Path
         What the paths of its data sets are relative to.
     start : Path or None
-        Detector or Ultralytics checkpoint to start from; None starts from random weights. Of a detector the
-        working scale and thresholds are taken over, where the configuration has none.
+        Detector, or what ``smearscan weights import`` wrote, to start from; None starts from random weights.
+        Of a detector the working scale and thresholds are taken over, where the configuration has none.
     out : Path
         Folder for checkpoint, curves and the pair.
     report : callable
@@ -129,13 +129,13 @@ def train(
     if done := finished(pair, DetectorCard, mark):
         tell(f"already finished: {pair}; give another --out, or delete it to train again")
         return done
-    fields = [canvas.scaled_field(i, read_image(i.path), config.working_red_cell_px) for i in items]
-    clumps = _clumps(config, data_root)
-    share = _shares(items, config)
     torch.manual_seed(config.seed)
     model = yolo.build(config.architecture, len(DETECTOR_CLASSES))
     if start is not None:
         yolo.start_from(model, start)
+    fields = [canvas.scaled_field(i, read_image(i.path), config.working_red_cell_px) for i in items]
+    clumps = _clumps(config, data_root)
+    share = _shares(items, config)
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, dict[str, Tensor], Tensor]]:
         mosaic = epoch < config.epochs - config.final_epochs

@@ -225,6 +225,33 @@ def load_any_card(path: Path) -> DetectorCard | ClassifierCard:
         return load_card(path, ClassifierCard)
 
 
+def start_tensors(path: Path) -> "dict[str, Tensor]":
+    """Read the weights that a training starts from: a pair, which is verified, or a bare safetensors file.
+
+    Returns
+    -------
+    dict of str to Tensor
+        Floating ones float32, on the CPU.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, of another kind, or does not match the card beside it.
+    """
+    if path.suffix != ".safetensors":
+        raise WeightsError(
+            f"{path}: start weights are a .safetensors file; of an Ultralytics checkpoint (.pt) make one "
+            "with 'smearscan weights import', which runs nothing that is in it"
+        )
+    if pair_file(path, ".yaml").exists():
+        return load_weights(path, type(load_any_card(path)))[1]
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: the start weights cannot be read ({error.strerror})") from error
+    return tensors_of(data, path)
+
+
 def save_weights(path: Path, card: C, tensors: "dict[str, Tensor]") -> C:
     """Write a pair; floating tensors are stored as float16.
 

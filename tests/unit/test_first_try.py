@@ -60,7 +60,7 @@ def test_fine_tuning_keeps_scale_and_thresholds_of_its_start(tmp_path: Path) -> 
     own = DetectorTraining(name="d", sites=[], working_red_cell_px=32, thresholds=(0.1, 0.1, 0.1))
     assert from_start(own, start) == (own, "")
     plain = DetectorTraining(name="d", sites=[])
-    assert from_start(plain, None) == from_start(plain, tmp_path / "yolov8n.pt") == (plain, "")
+    assert from_start(plain, None) == from_start(plain, tmp_path / "yolov8n.safetensors") == (plain, "")
 
 
 def test_a_start_with_a_broken_card_is_refused_and_one_without_a_card_is_not(tmp_path: Path) -> None:

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from smearscan.errors import WeightsError
+from smearscan.weights.pairs import start_tensors
 
 
 def start_from(model: nn.Module, source: Path) -> int:
@@ -23,19 +22,16 @@ def start_from(model: nn.Module, source: Path) -> int:
     Raises
     ------
     WeightsError
-        If the file cannot be read or fits less than half of the backbone.
+        As :func:`smearscan.weights.pairs.start_tensors`, or if it fits less than half of the backbone.
     """
-    try:
-        given = load_file(source)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{source}: the start weights cannot be read ({error})") from error
+    given = start_tensors(source)
     own = model.state_dict()
     with_head = getattr(model, "head_name", None) == "own"
     taken = {}
     for name, value in own.items():
         found = next((given[n] for n in _names(name, with_head) if n in given), None)
         if found is not None and found.shape == value.shape:
-            taken[name] = found.float() if found.dtype.is_floating_point else found
+            taken[name] = found
     body = [name for name in own if not name.startswith("head.")]
     fitting = sum(name in taken for name in body)
     if fitting < len(body) / 2:
