@@ -16,7 +16,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from smearscan.classification.crops import BACKGROUND
 
@@ -62,6 +61,8 @@ def leukocyte_mask(crop: NDArray[np.uint8], side_um: float = 20.0) -> NDArray[np
     ndarray, (S, S) bool
         One piece without holes; seen from the middle of the crop, each direction leaves it once.
     """
+    from scipy.special import expit  # late: a scan's first field does not wait for it
+
     side = crop.shape[0]
     polar = _polar(side, side_um)
     blurred = cv2.GaussianBlur(crop, (0, 0), _BLUR_UM * side / side_um)
@@ -109,6 +110,8 @@ def _colors(
     seen: NDArray[np.uint8], radius: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Of each point: number of its color, log odds of being cell for any stain, chance to start from."""
+    from scipy.special import expit  # late: a scan's first field does not wait for it
+
     density = cv2.LUT(seen, _DENSITY)
     dark = np.maximum(density.mean(axis=2), 0)
     blue = density[..., 0] - density[..., 2]  # what looks blue absorbs red

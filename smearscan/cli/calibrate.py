@@ -58,7 +58,7 @@ def command(
 
     from smearscan.calibration.calibrate import calibrate_from_scratch, calibrate_to_site, check_base
     from smearscan.calibration.labeled_cells import read_labeled
-    from smearscan.cli.console import err
+    from smearscan.cli.rich_console import err
     from smearscan.differential.calibration_card import (
         load_calibration,
         save_calibration,
@@ -107,7 +107,7 @@ def command(
 
 def _show(made: "Calibrated", out: Path, force: bool) -> None:
     """Print figures, verdict and limits; a worse card ends here unless it is forced."""
-    from smearscan.cli.console import err, figures_table
+    from smearscan.cli.rich_console import err, figures_table
     from smearscan.errors import ConfigError
 
     figures_table(made.compared)

@@ -54,7 +54,7 @@ def command(
         raise ImageError(found.slides[0].failures[0].reason)
     config = scan_config(config_file, **settings, **stages(pairs))
 
-    from smearscan.cli.console import err
+    from smearscan.cli.rich_console import err
     from smearscan.experiments.class_folders import Meanings, crop_sets
     from smearscan.scan.scanner import SmearScanner
     from smearscan.taxonomy import NOTICE
@@ -82,7 +82,8 @@ def _named(
     """Name every set, and tell of each whose scale or cells are in doubt."""
     import pandas as pd
 
-    from smearscan.cli.console import err, progress
+    from smearscan.cli.console import progress
+    from smearscan.cli.rich_console import err
 
     tables, failures = [], []
     with progress("Naming", total) as advance:
@@ -115,7 +116,7 @@ def _summary(table: "pd.DataFrame", meanings: "Meanings") -> None:
     """Print how many cells got which name; where folders are classes, against those."""
     from rich.table import Table
 
-    from smearscan.cli.console import out
+    from smearscan.cli.rich_console import out
     from smearscan.experiments.class_folders import agreement
 
     found = agreement(table["truth"], table["type"], meanings.names)

@@ -51,7 +51,8 @@ def command(
     last argument, is a CSV manifest or a folder with one sub-folder a class. The exit code is 1 if a system
     failed: the reason is in its row, and the others are there.
     """
-    from smearscan.cli.console import err, progress, training
+    from smearscan.cli.console import progress
+    from smearscan.cli.rich_console import err, training
     from smearscan.experiments import protocols
     from smearscan.experiments import system_comparison as compare
     from smearscan.experiments.system_comparison_report import markdown, write_comparison

@@ -1,63 +1,39 @@
-"""What the terminal shows: progress and log on stderr, results on stdout."""
+"""What the terminal shows of a scan: progress and log on stderr, results on stdout.
+
+A scan that is watched by nobody does without rich, see :mod:`smearscan.cli.rich_console`.
+"""
 
 import logging
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import click
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from smearscan.differential.slide_report import SlideReport
 from smearscan.differential.suspects import TOLD_BY_THE_FLAG
 from smearscan.report.slide_summary import printable, summarize
 from smearscan.scan.timing import TimingReport
 
-err = Console(stderr=True)
-out = Console()
-
 
 @contextmanager
 def progress(title: str, total: int | None) -> Iterator[Callable[[str], None]]:
-    """Show a bar; calling the given function with a word advances it by one."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=err, disable=not err.is_terminal) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda word: bar.update(task, advance=1, description=f"{title} {word}")
+    """Show a bar on a terminal; calling the given function with a word advances it by one."""
+    if not sys.stderr.isatty():
+        yield lambda word: None
+        return
+    from smearscan.cli.rich_console import bar
 
-
-@contextmanager
-def training(epochs: int) -> Iterator[Callable[[dict[str, float]], None]]:
-    """Show a bar of epochs with the latest figures; one line an epoch where there is no terminal."""
-    with progress("Training", epochs) as advance:
-
-        def report(row: dict[str, float]) -> None:
-            told = "  ".join(f"{k} {v:.4g}" for k, v in row.items())
-            advance(told) if err.is_terminal else err.print(told, markup=False, highlight=False)
-
-        yield report
-
-
-def figures_table(told: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print figures of labeled cells, a column a card, with 95 % intervals over slides."""
-    from rich.table import Table
-
-    from smearscan.calibration.verdict import figure_rows
-
-    table = Table("", *told, box=None)
-    for row in figure_rows(told):
-        table.add_row(*row)
-    out.print(table)
+    with bar(title, total) as advance:
+        yield advance
 
 
 def account(taken: TimingReport) -> None:
     """Print what a scan took."""
     for line in taken.lines():
-        err.print(line, markup=False, highlight=False)
+        click.echo(line, err=True)
 
 
 def voice(quiet: bool) -> Callable[[str], None]:
@@ -65,7 +41,7 @@ def voice(quiet: bool) -> Callable[[str], None]:
 
     def say(text: str) -> None:
         if not quiet:
-            err.print(printable(text), markup=False, highlight=False)
+            click.echo(printable(text), err=True)
 
     return say
 

@@ -19,7 +19,7 @@ def command() -> None:
 @click.option("--reader", help="Take this reader's word alone. Default: all; cells in dispute are left out.")
 def apply(file: Path, to: Path, pictures: Path, reader: str | None) -> None:
     """Turn FILE, saved by the review page, into training sets of both stages and a table to calibrate on."""
-    from smearscan.cli.console import err
+    from smearscan.cli.rich_console import err
     from smearscan.training.corrections import apply_corrections
     from smearscan.training.corrections_file import read_corrections
 

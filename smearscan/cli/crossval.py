@@ -74,7 +74,8 @@ def command(
     """
     import torch
 
-    from smearscan.cli.console import err, progress, training
+    from smearscan.cli.console import progress
+    from smearscan.cli.rich_console import err, training
     from smearscan.experiments.cross_validation import epochs_left, guard, joined, run
     from smearscan.experiments.cross_validation_report import markdown, write_results
     from smearscan.experiments.cross_validation_summary import card_figures, summarize

@@ -26,7 +26,8 @@ def leaks(cells: Path, data: Path | None, folds: str, regroup: Path | None, out:
     import sys
     from dataclasses import asdict
 
-    from smearscan.cli.console import err, progress
+    from smearscan.cli.console import progress
+    from smearscan.cli.rich_console import err
     from smearscan.errors import DatasetError
     from smearscan.experiments.leak_guard import find_leaks, regrouped
     from smearscan.report.figures import json_of_figures
@@ -72,7 +73,8 @@ def pack(cells: Path, data: Path | None, out: Path, crop_um: float, crop_px: int
     CELLS is a CSV manifest or a folder with one sub-folder a class. A pack of 18,000 cells has about 40 MB:
     to train on another machine without the photographs, and without reading them again for each training.
     """
-    from smearscan.cli.console import err, progress
+    from smearscan.cli.console import progress
+    from smearscan.cli.rich_console import err
     from smearscan.errors import DatasetError
     from smearscan.training.cells import ROOM, load_crops, read_cells, root_of
     from smearscan.training.packed import SUFFIX, is_pack, packed

@@ -35,7 +35,8 @@ def command(
 
     CELLS is a CSV manifest or a folder with one sub-folder a class.
     """
-    from smearscan.cli.console import err, progress
+    from smearscan.cli.console import progress
+    from smearscan.cli.rich_console import err
     from smearscan.experiments import features, sampling
     from smearscan.experiments.feature_map import draw_maps
     from smearscan.report.tables import write_csv

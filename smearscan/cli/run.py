@@ -120,11 +120,13 @@ def command(
             _tell_if_flat(slides, found.slides, say)
 
         from smearscan.cli.run_scan import scan_and_write
+        from smearscan.cli.warm_up import warm_up
         from smearscan.runtime.batches import usable_cores
         from smearscan.scan.scanner import SmearScanner
         from smearscan.scan.timing import Stopwatch
 
         scanner = SmearScanner.load(config)
+        warm_up()
         watch = Stopwatch()
         outcome = scan_and_write(
             scanner, own, names, targets, root=slides, resume=resume, for_excel=excel, say=say,

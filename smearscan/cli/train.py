@@ -54,7 +54,8 @@ def detector(
     """Fine-tune the detector on fields with YOLO, VOC, COCO or CSV boxes."""
     import torch
 
-    from smearscan.cli.console import err, logging_to_terminal, training
+    from smearscan.cli.console import logging_to_terminal
+    from smearscan.cli.rich_console import err, training
     from smearscan.errors import ConfigError
     from smearscan.runtime.engine import resolve_device
     from smearscan.training.exported_sets import load_detector_training
@@ -107,7 +108,8 @@ def classifier(
     """Fine-tune a classifier on CELLS: a folder with a sub-folder a class, a CSV manifest or a pack."""
     import torch
 
-    from smearscan.cli.console import err, logging_to_terminal, progress, training
+    from smearscan.cli.console import logging_to_terminal, progress
+    from smearscan.cli.rich_console import err, training
     from smearscan.runtime.engine import resolve_device
     from smearscan.training.cells import read_cells, root_of
     from smearscan.training.config import ClassifierTraining, load_config
@@ -134,7 +136,7 @@ def classifier(
 
 
 def _tell(told: str) -> None:
-    from smearscan.cli.console import err
+    from smearscan.cli.rich_console import err
 
     err.print(told, markup=False, highlight=False, soft_wrap=True)
 
@@ -143,7 +145,7 @@ def _show_counts(table: "pd.DataFrame") -> None:
     """Print how many cells of each class there are to learn from and to judge by."""
     from rich.table import Table
 
-    from smearscan.cli.console import out
+    from smearscan.cli.rich_console import out
 
     splits = [name for name in ("train", "val", "test") if (table["split"] == name).any()]
     shown = Table("class", *splits, "all", box=None)
@@ -157,7 +159,7 @@ def _show_validation(card: "ClassifierCard") -> None:
     """Print how good the net is on the validation cells, and what it takes for what."""
     from rich.table import Table
 
-    from smearscan.cli.console import out
+    from smearscan.cli.rich_console import out
 
     accuracy = card.metrics.get("validation", {}).get("accuracy")
     if accuracy is None:
@@ -197,7 +199,8 @@ def preview(
     rows: int, draws: int, seed: int, out: Path,
 ) -> None:  # fmt: skip
     """Show what training would show the network: cells of CELLS as they are, and augmented."""
-    from smearscan.cli.console import err, progress
+    from smearscan.cli.console import progress
+    from smearscan.cli.rich_console import err
     from smearscan.training.cells import read_cells, root_of
     from smearscan.training.config import ClassifierTraining, load_config
     from smearscan.training.preview import draw_grid, in_words, sample_grid, sampled

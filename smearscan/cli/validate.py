@@ -53,7 +53,7 @@ def command(
 
     Research use only, never a diagnosis. Slides that only one table has are named, not dropped.
     """
-    from smearscan.cli.console import err
+    from smearscan.cli.rich_console import err
     from smearscan.errors import ConfigError
     from smearscan.method_comparison.page import write_study
     from smearscan.method_comparison.study import validate

@@ -10,7 +10,7 @@ import cv2
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import BmpImagePlugin, Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from smearscan.errors import ImageError
 from smearscan.io.icc import to_srgb
@@ -40,8 +40,17 @@ S = TypeVar("S")
 REDUCTIONS = (1, 2, 4, 8)
 """By how much a JPEG's sides can be reduced while it is decoded."""
 
-_FORMATS = ("BMP", "JPEG", "PNG", "TIFF")
-"""All that Pillow is let look at: some of its other readers start programs."""
+_FORMATS = tuple(
+    reader.format
+    for reader in (
+        BmpImagePlugin.BmpImageFile, JpegImagePlugin.JpegImageFile, PngImagePlugin.PngImageFile,
+        TiffImagePlugin.TiffImageFile,
+    )
+)  # fmt: skip
+"""All that Pillow is let look at: some of its other readers start programs.
+
+They are imported above: asked for one that is not, Pillow imports all it has, some sixty.
+"""
 
 _ORIENTATION = 0x0112  # EXIF tag
 

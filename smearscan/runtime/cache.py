@@ -66,8 +66,8 @@ def read(file: Path | None) -> Entry | None:
     if file is None:
         return None
     try:
-        head, payload = file.read_bytes().split(b"\n", 1)
-        told = json.loads(head)
+        with file.open("rb") as opened:
+            told, payload = json.loads(opened.readline()), opened.read()
         if told["sha256"] != hashlib.sha256(payload).hexdigest():
             return None
         entry = Entry(Difference(**told["apart"]), payload)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 if TYPE_CHECKING:
     from smearscan.runtime.network import Engine, NetworkSpec
@@ -43,6 +42,8 @@ def difference(one: "Engine", other: "Engine", spec: "NetworkSpec") -> Differenc
 
 def probabilities(logits: NDArray[np.float32], heads: tuple[int, ...] = ()) -> list[NDArray[np.float32]]:
     """Probabilities (B, K) of the classes of each head, of logits (B, sum of K)."""
+    from scipy.special import softmax  # late: a scan's first field does not wait for it
+
     return [softmax(part, axis=1) for part in np.split(logits, np.cumsum(heads)[:-1].astype(int), axis=1)]
 
 

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cattrs
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
@@ -15,6 +15,9 @@ from smearscan.io.atomic import write_text
 from smearscan.report.run_facts import RunFacts
 from smearscan.scan.scanner import SmearScanner
 from smearscan.scan.slide_file import converter
+
+if TYPE_CHECKING:
+    from cattrs import Converter
 
 _NAME = "facts.json"
 
@@ -40,7 +43,7 @@ def keep_facts(folder: Path, facts: RunFacts, *, resumed: bool) -> None:
                 return
         except RunError:
             pass  # damaged: written anew
-    write_text(folder / _NAME, json.dumps(_CONVERTER.unstructure(facts), indent=1) + "\n")
+    write_text(folder / _NAME, json.dumps(_converter().unstructure(facts), indent=1) + "\n")
 
 
 def read_facts(folder: Path) -> RunFacts:
@@ -51,14 +54,16 @@ def read_facts(folder: Path) -> RunFacts:
     RunError
         If the folder holds none, or they are damaged.
     """
+    from cattrs import BaseValidationError
+
     file = folder / _NAME
     try:
-        return _CONVERTER.structure(json.loads(file.read_text(encoding="utf-8")), RunFacts)
+        return _converter().structure(json.loads(file.read_text(encoding="utf-8")), RunFacts)
     except FileNotFoundError as error:
         raise RunError(
             f"{file}: is not there; scan again with --resume: slides that did not change are kept"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, cattrs.BaseValidationError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, BaseValidationError) as error:
         raise RunError(
             f"{file}: is damaged or was written by another version of smearscan; scan again with --resume"
         ) from error
@@ -79,6 +84,9 @@ def _is_pydantic(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-_CONVERTER = converter(_array, _structured)
-_CONVERTER.register_unstructure_hook_func(_is_pydantic, lambda model: model.model_dump(mode="json"))
-_CONVERTER.register_structure_hook_func(_is_pydantic, lambda value, kind: kind.model_validate(value))
+@cache
+def _converter() -> "Converter":
+    made = converter(_array, _structured)
+    made.register_unstructure_hook_func(_is_pydantic, lambda model: model.model_dump(mode="json"))
+    made.register_structure_hook_func(_is_pydantic, lambda value, kind: kind.model_validate(value))
+    return made

@@ -11,10 +11,10 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 
-import cattrs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +23,9 @@ from smearscan.errors import RunError
 from smearscan.io.archives import open_arrays
 from smearscan.io.atomic import write_bytes
 from smearscan.results import FieldFailure, FieldResult
+
+if TYPE_CHECKING:
+    from cattrs import Converter
 
 FieldItems = list[FieldResult | FieldFailure]
 T = TypeVar("T")
@@ -85,9 +88,9 @@ def write_slide(path: Path, key: str, report: SlideReport, fields: FieldItems) -
         "format": _FORMAT,
         "slide_id": report.slide_id,
         "key": key,
-        "report": _CONVERTER.unstructure(report),
+        "report": _converter().unstructure(report),
     }
-    items = [[type(item).__name__, _CONVERTER.unstructure(item)] for item in fields]
+    items = [[type(item).__name__, _converter().unstructure(item)] for item in fields]
     members = {
         "slide": _json_bytes(slide, report_arrays),
         "fields": _json_bytes(items, field_arrays),
@@ -126,7 +129,7 @@ def read_report(path: Path) -> SlideReport:
 
     def restore(archive: Any) -> SlideReport:
         slide = _from_json(archive, "slide", "report")
-        return _CONVERTER.structure(slide["report"], SlideReport)
+        return _converter().structure(slide["report"], SlideReport)
 
     return _restored(path, restore)
 
@@ -139,7 +142,7 @@ def read_fields(path: Path) -> FieldItems:
 
     def restore(archive: Any) -> FieldItems:
         items = _from_json(archive, "fields", "fields")
-        return [_CONVERTER.structure(value, types[name]) for name, value in items]
+        return [_converter().structure(value, types[name]) for name, value in items]
 
     return _restored(path, restore)
 
@@ -151,10 +154,12 @@ _UNREADABLE = (
 
 
 def _restored(path: Path, restore: Callable[[Any], T]) -> T:
+    from cattrs import BaseValidationError
+
     try:
         with open_arrays(path) as archive:
             return restore(archive)
-    except (*_UNREADABLE, cattrs.BaseValidationError) as error:
+    except (*_UNREADABLE, BaseValidationError) as error:
         raise RunError(
             f"{path}: is damaged or was written by another version of smearscan ({_reason(error)}); "
             "scan again with --resume, which reads this slide anew"
@@ -201,7 +206,7 @@ def _as_array(value: Any, _: Any) -> NDArray[Any]:
 
 def converter(
     store: Callable[[NDArray[Any]], Any], restore: Callable[[Any, Any], NDArray[Any]]
-) -> cattrs.Converter:
+) -> "Converter":
     """Dataclasses to plain values and back; a field that a type does not know is an error.
 
     Parameters
@@ -209,7 +214,9 @@ def converter(
     store, restore : callable
         What becomes of an array, and how it is had again.
     """
-    made = cattrs.Converter(forbid_extra_keys=True, unstruct_strat=cattrs.UnstructureStrategy.AS_DICT)
+    from cattrs import Converter, UnstructureStrategy  # late: a scan's first field does not wait for it
+
+    made = Converter(forbid_extra_keys=True, unstruct_strat=UnstructureStrategy.AS_DICT)
     made.register_unstructure_hook_func(_is_array, store)
     made.register_structure_hook_func(_is_array, restore)
     made.register_unstructure_hook(Path, lambda path: path.as_posix())
@@ -224,4 +231,6 @@ def _below(path: Path) -> Path:
     return path
 
 
-_CONVERTER = converter(lambda array: array, _as_array)
+@cache
+def _converter() -> "Converter":
+    return converter(lambda array: array, _as_array)

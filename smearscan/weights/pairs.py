@@ -9,7 +9,6 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from scipy.special import softmax
 
 from smearscan.config import FileStem, Word, checked, read_yaml
 from smearscan.errors import WeightsError
@@ -113,6 +112,8 @@ class ClassifierCard(Card):
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.floating]:
         """Turn logits (N, K) into calibrated probabilities (N, K), rows of sum 1, of the same precision."""
+        from scipy.special import softmax  # late: a scan's first field does not wait for it
+
         probs = np.asarray(softmax(logits / self.temperature, axis=1))
         if not self.sums:
             return probs

@@ -12,7 +12,7 @@ import yaml
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from smearscan.cli import console, main
+from smearscan.cli import main, rich_console
 from smearscan.io.decode import write_image
 from smearscan.synthetic import BEIGE, DrawnField, SmearSpec, draw_slide, write_slides
 from smearscan.taxonomy import DETECTOR_CLASSES
@@ -116,7 +116,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
 
             yield report
 
-        monkeypatch.setattr(console, "training", training)
+        monkeypatch.setattr(rich_console, "training", training)
         return seen
 
     return set_stop

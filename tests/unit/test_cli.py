@@ -14,6 +14,7 @@ import fakes
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from smearscan import __version__
 from smearscan.classification.classifier import Classifier
@@ -112,16 +113,20 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_scan_loads_nothing_heavy_but_its_engine() -> None:
+def test_a_scan_loads_nothing_heavy_but_its_engine(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 10)).save(tmp_path / "field.jpg")
     code = (
         "import sys\nfrom smearscan.cli import main\n"
         "try: main(['run', '--help'])\nexcept SystemExit: pass\n"
-        "import smearscan.cli.run_scan, smearscan.scan.scanner\n"
+        "import smearscan.cli.run_scan, smearscan.scan.scanner, smearscan.io\n"
+        "assert smearscan.io.longest_side(sys.argv[1]) == 20\n"
         "heavy = {'torch', 'torchvision', 'ultralytics', 'sklearn', 'matplotlib', 'pandas', 'pyarrow',\n"
-        "         'shapely', 'scipy.stats', 'scipy.optimize', 'jinja2'}\n"
+        "         'shapely', 'scipy', 'jinja2', 'cattrs', 'rich.console', 'rich.progress', \n"
+        "         'PIL.PdfImagePlugin'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    scan = [sys.executable, "-c", code, str(tmp_path / "field.jpg")]
+    done = subprocess.run(scan, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaln
 
 from smearscan.differential.statistics.misclassification import MisclassificationModel
 from smearscan.taxonomy import BLAST
@@ -212,6 +211,8 @@ def cumulative(n: Counts, a: Floats, b: Floats, top: int) -> Floats:
 
     By the ratio of neighboring terms, for all slides at once; scipy's own sums term by term in Python.
     """
+    from scipy.special import betaln  # late: a scan's first field does not wait for it
+
     k = np.arange(top - 1)
     left = np.maximum(n[:, None] - k, 0)
     with np.errstate(divide="ignore"):

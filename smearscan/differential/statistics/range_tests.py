@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, bdtrc, betaln
 
 from smearscan.differential.statistics.blast_excess import beta_of, false_rate
 from smearscan.differential.statistics.misclassification import MisclassificationModel
@@ -33,6 +32,8 @@ def range_p_value(count: int, total: int, limit: float, side: Side) -> float:
     side : str
         ``above`` or ``below``: which side of the limit is asked for.
     """
+    from scipy.special import bdtr, bdtrc  # late: a scan's first field does not wait for it
+
     if total == 0:
         return 1.0
     return float(bdtrc(count - 1, total, limit) if side == "above" else bdtr(count, total, limit))
@@ -94,6 +95,8 @@ def _beta_binomial(
     k: NDArray[np.int64], n: int, a: NDArray[np.float64], b: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Chance of each count k of n, where the rate has a beta distribution (a, b)."""
+    from scipy.special import betaln  # late: a scan's first field does not wait for it
+
     ways = -np.log(n + 1) - betaln(n - k + 1, k + 1)
     return np.asarray(np.exp(ways + betaln(k + a, n - k + b) - betaln(a, b)), np.float64)
 
