@@ -18,6 +18,9 @@ _SPLIT = click.option("--split", default="test", show_default=True, type=click.C
 @click.group("evaluate")
 def command() -> None:
     """Measure on data the weights have not seen; every figure with its interval and number of cells."""
+    from smearscan.cli.console import logging_to_terminal
+
+    click.get_current_context().with_resource(logging_to_terminal())  # what the readers of data sets warn of
 
 
 command.add_command(evaluate_statistics.labeled)

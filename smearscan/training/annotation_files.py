@@ -19,6 +19,7 @@ from PIL import Image
 from smearscan.detection import boxes
 from smearscan.errors import DatasetError
 from smearscan.io.tables import read_table
+from smearscan.results.doubts import counted, first_of
 from smearscan.training.config import DetectionDataset
 
 NamedBoxes = tuple[boxes.Boxes, list[str]]
@@ -29,6 +30,12 @@ _TURNED = range(5, 9)  # values of EXIF's orientation that swap height and width
 _ORIENTATION = 0x0112
 _ROUNDING = 0.01
 """So far beyond 0 and 1 may a share of a picture lie: tools round."""
+
+
+_FILE_A_PICTURE = {"voc": ".xml", "yolo": ".txt"}
+"""Formats with a label file a picture, and how its name ends."""
+_LISTS_OF_CLASSES = ("classes.txt", "obj.names.txt", "predefined_classes.txt")
+"""What labeling programs write beside the label files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,7 @@ def read_annotations(
         Naming the file, the place in it, the value, the limit and the cure.
     """
     pictures = {path.name: path for path in on_disk}
+    _tell_of_gone_pictures(site, data_root / site.annotations, pictures.values())
     found: dict[str, list[_Box]] = {}
     n_flat = 0
     for box in _READERS[site.format](data_root / site.annotations, images, pictures):
@@ -89,6 +97,29 @@ def read_annotations(
     return {
         name: (boxes.as_boxes([b.corners for b in own]), [b.name for b in own]) for name, own in found.items()
     }
+
+
+def _tell_of_gone_pictures(site: DetectionDataset, source: Path, pictures: Iterable[Path]) -> None:
+    """Say which label files have no picture: one that was lost, or renamed, takes its cells along."""
+    if site.format not in _FILE_A_PICTURE or not source.is_dir():
+        return
+    known = {path.stem for path in pictures}
+    labels = sorted(source.glob(f"*{_FILE_A_PICTURE[site.format]}"))
+    gone = [
+        path.name
+        for path in labels
+        if path.stem not in known and path.name not in _LISTS_OF_CLASSES and not path.name.startswith(".")
+    ]
+    if gone:
+        _LOG.warning(
+            "%s: %s in %s without a picture of that name in %s (%s); the cells in it are not used: add the "
+            "picture, or delete the file",
+            site.name,
+            counted(len(gone), "label file", "label files"),
+            source,
+            site.images,
+            first_of(gone),
+        )
 
 
 def upright_size(path: Path) -> tuple[int, int]:

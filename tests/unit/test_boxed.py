@@ -6,12 +6,17 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from smearscan.cli.evaluate import command
+from smearscan.detection.detector import Detector
 from smearscan.errors import DatasetError
+from smearscan.experiments import measure_detector
 from smearscan.taxonomy import LEUKOCYTE, PLATELET, RED_CELL
+from smearscan.training import exported_sets
 from smearscan.training.annotated_fields import BoxedImage, read_site
 from smearscan.training.config import DetectionDataset
 
@@ -341,6 +346,39 @@ def test_areas_of_many_cells_and_flat_boxes_are_left_out_and_said_to_be(
         "1 areas of many cells (iscrowd) are left out",
         "1 boxes of no extent are left out",
     ]
+
+
+@pytest.mark.parametrize(("kind", "ending"), [("voc", "xml"), ("yolo", "txt")])
+def test_label_files_without_a_picture_are_said(
+    root: Path, kind: str, ending: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = site(root, kind)
+    read_site(told, root, "train")
+    (root / kind / "classes.txt").write_text("WBC")
+    (root / kind / f".hidden.{ending}").write_text("")
+    read_site(told, root, "train")
+    assert not caplog.records
+    for name in "de":
+        (root / kind / f"{name}.{ending}").write_text("")
+    assert len(read_site(told, root, "train")) == 3
+    assert (
+        f"2 label files in {root / kind} without a picture of that name in images (d.{ending}, e.{ending})"
+        in (caplog.text)
+    )
+
+
+def test_evaluate_says_what_readers_warn_of(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(net: object, config: object, data: Path, *_: object) -> dict[str, object]:
+        told = site(root, "voc")
+        (data / "voc" / "lost.xml").write_text("")
+        return {"fields": len(read_site(told, data, "train"))}
+
+    monkeypatch.setattr(measure_detector, "measure_sites", measured)
+    monkeypatch.setattr(Detector, "load", lambda *_: None)
+    monkeypatch.setattr(exported_sets, "load_detector_training", lambda *_: (None, root))
+    done = CliRunner().invoke(command, ["detector", "--config", "c.yaml", "--data", str(root)])
+    assert "lost.xml" in done.stderr
+    assert '"fields": 3' in done.stdout
 
 
 def test_two_pictures_that_labels_cannot_tell_apart_are_refused(root: Path) -> None:
