@@ -273,6 +273,13 @@ def _of_counts(counts: pd.DataFrame, cells: Numbers, table: _Table) -> tuple[pd.
     if len(names) == 1 and np.isnan(cells).any():
         cure = f"add n_counted or the other classes, or give {names[0]}{_PERCENT}"
         raise DatasetError(f"{table.path}: counts {names[0]} alone, which makes no percentage; {cure}")
+    partly = counts.isna().any(axis=1) & counts.notna().any(axis=1) & np.isnan(cells)
+    for i in np.flatnonzero(partly):
+        gone = next(name for name in names if np.isnan(counts[name].iloc[i]))
+        raise table.refusal(
+            int(i),
+            f"{gone} is empty, so that the others' percentages are not known; write 0, or add n_counted",
+        )
     for i in np.flatnonzero(total > cells):
         told = f"the counts add up to {total[i]:g}, more than n_counted, {cells[i]:g}"
         raise table.refusal(int(i), f"{told}; correct one of them")

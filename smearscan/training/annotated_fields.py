@@ -76,7 +76,7 @@ def read_site(site: DetectionDataset, data_root: Path, split: str) -> list[Boxed
     found = []
     for path in images:
         xyxy, names = raw.get(path.name, (boxes.as_boxes([]), []))
-        labels = np.array([_label(site, name, path) for name in names], np.int64)
+        labels = np.array([_label(site, name) for name in names], np.int64)
         found.append((path, xyxy, labels))
     scale = site.red_cell_px or _site_red_cell_px(site, found)
     return [
@@ -127,12 +127,9 @@ def _listed_names(site: DetectionDataset, file: str) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _label(site: DetectionDataset, name: str, path: Path) -> int:
-    if name not in site.classes:
-        raise DatasetError(
-            f"{path}: class {name!r} is not declared; add it to 'classes' of the data set {site.name!r}"
-        )
-    return DETECTOR_CLASSES.index(site.classes[name])
+def _label(site: DetectionDataset, name: str) -> int:
+    """Index of a class; a box that a correction added is a leukocyte by that name."""
+    return DETECTOR_CLASSES.index(site.classes.get(name, name))
 
 
 def _uncut_red_cells(xyxy: NDArray[np.float32], labels: NDArray[np.int64], path: Path) -> NDArray[np.float32]:

@@ -30,6 +30,8 @@ _TURNED = range(5, 9)  # values of EXIF's orientation that swap height and width
 _ORIENTATION = 0x0112
 _ROUNDING = 0.01
 """So far beyond 0 and 1 may a share of a picture lie: tools round."""
+_BEYOND = 0.05
+"""So much of a picture's side may a box reach beyond it: a cell that the border cuts, boxed as if whole."""
 
 
 _FILE_A_PICTURE = {"voc": ".xml", "yolo": ".txt"}
@@ -89,6 +91,11 @@ def read_annotations(
         if np.float32(x0) == np.float32(x1) or np.float32(y0) == np.float32(y1):
             n_flat += 1
             continue
+        if box.name not in site.classes:
+            raise DatasetError(
+                f"{box.where}: class {box.name!r} is not declared; add it to 'classes' of the data set "
+                f"{site.name!r}, which has {', '.join(map(repr, site.classes))}"
+            )
         found.setdefault(box.picture, []).append(_Box(box.picture, box.name, (x0, y0, x1, y1), box.where))
     if n_flat:
         _LOG.warning("%s: %d boxes of no extent are left out", site.name, n_flat)
@@ -130,9 +137,11 @@ def upright_size(path: Path) -> tuple[int, int]:
 
 
 def _check_inside(own: list[_Box], width: int, height: int) -> None:
+    low, high = -_BEYOND * np.array([width, height]), (1 + _BEYOND) * np.array([width, height])
     for box in own:
         x0, y0, x1, y1 = box.corners
-        if x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0:
+        is_outside = x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0
+        if is_outside or x0 < low[0] or y0 < low[1] or x1 > high[0] or y1 > high[1]:
             raise DatasetError(
                 f"{box.where}: the box {x0:g}, {y0:g}, {x1:g}, {y1:g} lies outside of {box.picture}, which "
                 f"has {width}x{height} px; are the boxes those of a picture of another size?"
@@ -155,6 +164,10 @@ def _from_voc(source: Path, images: Sequence[Path], _: Mapping[str, Path]) -> It
             root = ElementTree.parse(file).getroot()
         except (OSError, ElementTree.ParseError) as error:
             raise DatasetError(f"{file}: no readable VOC annotation ({error})") from error
+        if root.tag != "annotation":
+            raise DatasetError(
+                f"{file}: no readable VOC annotation (begins with <{root.tag}>); export it again"
+            )
         width, height = (_number(root.findtext(f"size/{side}") or "0") for side in ("width", "height"))
         if width > 0 and height > 0:
             _check_size((int(width), int(height)), path, str(file))
@@ -170,7 +183,7 @@ def _from_yolo(source: Path, images: Sequence[Path], _: Mapping[str, Path]) -> I
     for path in images:
         file = source / f"{path.stem}.txt"
         try:
-            lines = file.read_text(encoding="utf-8").splitlines()
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise DatasetError(f"{file}: no readable YOLO annotation ({error})") from error
         size = np.array(upright_size(path), np.float32)
@@ -205,7 +218,7 @@ def _yolo_box(picture: str, row: list[str], size: NDArray[np.float32], where: st
 
 def _from_coco(source: Path, _: Sequence[Path], pictures: Mapping[str, Path]) -> Iterator[_Box]:
     try:
-        content = json.loads(source.read_text(encoding="utf-8"))
+        content = json.loads(source.read_text(encoding="utf-8-sig"))
         names = {c["id"]: str(c["name"]) for c in content["categories"]}
         listed = {i["id"]: (Path(i["file_name"].replace("\\", "/")).name, i) for i in content["images"]}
         rows = list(content["annotations"])
@@ -219,6 +232,8 @@ def _from_coco(source: Path, _: Sequence[Path], pictures: Mapping[str, Path]) ->
             _check_size((told["width"], told["height"]), pictures[name], f"{source}: image {told['id']!r}")
     n_crowds = 0
     for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise DatasetError(f"{source}: annotation {number} is {row!r}, no object; export the file again")
         where = f"{source}: annotation {row.get('id', number)!r}"
         if row.get("iscrowd"):
             n_crowds += 1
@@ -226,7 +241,7 @@ def _from_coco(source: Path, _: Sequence[Path], pictures: Mapping[str, Path]) ->
         box = row.get("bbox")
         if row.get("image_id") not in listed or row.get("category_id") not in names:
             raise DatasetError(f"{where}: its image_id or category_id is not in the file; export it again")
-        if not (isinstance(box, list) and len(box) == 4 and all(isinstance(v, int | float) for v in box)):
+        if not (isinstance(box, list) and len(box) == 4 and all(type(v) in (int, float) for v in box)):
             raise DatasetError(f"{where}: 'bbox' is {box!r}; it must be [x, y, width, height]: export boxes")
         x, y, width, height = box
         if width < 0 or height < 0:

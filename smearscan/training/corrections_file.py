@@ -152,7 +152,7 @@ def read_corrections(path: Path) -> CorrectionsFile:
         If it cannot be read or is no corrections file.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DatasetError(f"{path}: cannot be read as JSON ({error})") from error
     refusal = "is no corrections file of the review page ({told})"

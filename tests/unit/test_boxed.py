@@ -162,7 +162,7 @@ def test_boxes_of_no_extent_are_left_out(root: Path) -> None:
 
 def test_an_undeclared_class_is_refused_by_name(root: Path) -> None:
     classes = {k: v for k, v in CLASSES.items() if k != "Platelets"}
-    with pytest.raises(DatasetError, match=r"b\.png: class 'Platelets' is not declared.*'here'"):
+    with pytest.raises(DatasetError, match=r"b\.xml: object 2: class 'Platelets' is not declared.*'here'"):
         read_site(site(root, "voc", classes=classes), root, "train")
 
 
@@ -195,6 +195,22 @@ def test_a_broken_annotation_is_named(root: Path, kind: str, file: str, content:
     with pytest.raises(DatasetError) as error:
         read_site(told, root, "train")
     assert str(root / file) in str(error.value)
+
+
+def test_a_page_in_place_of_an_annotation_is_no_picture_without_cells(root: Path) -> None:
+    own = site(root, "voc")
+    (root / "voc" / "b.xml").write_text("<html><body>404 Not Found</body></html>")
+    with pytest.raises(DatasetError, match=r"b\.xml: no readable VOC annotation \(begins with <html>\)"):
+        read_site(own, root, "train")
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_the_mark_that_windows_writes_before_a_text_changes_nothing(root: Path, kind: str) -> None:
+    own = site(root, kind)
+    wanted = read_site(own, root, "train")
+    for path in [*root.glob("*.*"), *root.glob(f"{kind}/*")]:
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert repr(read_site(own, root, "train")) == repr(wanted)
 
 
 def test_missing_folders_lists_and_pictures_are_named(root: Path) -> None:
@@ -302,6 +318,10 @@ def test_corners_in_any_order_and_polygons_are_the_boxes_that_are_meant(
         ("csv", "boxes.csv", "b.png,50,50,80", "b.png,,50,80", r"line 6: a corner of the box is missing"),
         ("csv", "boxes.csv", "b.png,50,", "b.png,abc,", r"line 6: x0 is 'abc', no number"),
         ("csv", "boxes.csv", "120,30,170,80", "520,30,570,80", r"line 8: the box .* outside of b\.png, "),
+        ("csv", "boxes.csv", "120,30,170,80", "120,30,1170,80", r"line 8: the box .* outside of b\.png, "),
+        ("csv", "boxes.csv", ",WBC", ",wbc", r"boxes\.csv: line 2: class 'wbc' is not declared"),
+        ("coco", "coco.json", '"annotations": [', '"annotations": [7, ', r"annotation 1 is 7, no object"),
+        ("coco", "coco.json", "[30, 40, 40, 48]", "[30, 40, true, 48]", r"'bbox' is \[30, 40, True, 48\]"),
         ("voc", "voc/b.xml", "<xmin>50</xmin>", "", r"b\.xml: object 1: a corner of the box is missing"),
         ("voc", "voc/b.xml", "<name>RBC</name>", "", r"b\.xml: object 1: has no name"),
         ("voc", "voc/b.xml", "<annotation>", 

@@ -372,6 +372,7 @@ def test_a_slide_beyond_counting_error_is_named(tmp_path: Path, report: Path) ->
         ),
         ("slide,neutrophil_percent,blast\na,80,4\n", ["neutrophil in percent and blast as a count"]),
         ("slide,neutrophil,blast\na,80.5,4\n", ["neutrophil is 80.5", "neutrophil_percent"]),
+        ("slide,neutrophil,blast\na,3,4\nb,,4\n", ["line 3", "neutrophil is empty", "n_counted"]),
         ("slide,neutrophil,blast\na,-3,4\n", ["neutrophil is -3", "no number of cells"]),
         ("slide,n_counted,neutrophil,blast\na,100,98,4\n", ["add up to 102", "n_counted, 100"]),
         ("slide,blast\na,4\n", ["counts blast alone", "n_counted"]),
