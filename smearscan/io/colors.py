@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from smearscan.errors import ImageError
 
-_SIDE = 256  # pixels looked at each way are at most so many
+_SIDE = 128  # pixels looked at each way are at most so many
 _BLANK = 3.0
 """Standard deviation, of 255 levels, below which a picture shows nothing whose colors could be judged."""
 
@@ -39,19 +39,20 @@ def check_colors(image: NDArray[np.uint8], name: str) -> None:
         With the reason and its cure. A blank picture passes.
     """
     step = max(1, -(-max(image.shape[:2]) // _SIDE))
-    pixels = image[::step, ::step].reshape(-1, 3).astype(np.float64)
+    pixels = image[::step, ::step].reshape(-1, 3).astype(np.float32)
     spread = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(pixels.T)), 0))
     if spread[2] < _BLANK:
         return
     cure = "photograph it in color, or set 'false_colors: read' to have it read all the same"
     if spread[1] < _GRAY:
         raise ImageError(f"{name}: is a gray photograph, in which leukocytes are missed; {cure}")
-    lightness = pixels.mean(axis=1)
-    low, middle, high = np.quantile(lightness, [0.01, 0.5, 0.99])
-    green = pixels[:, 1] - (pixels[:, 0] + pixels[:, 2]) / 2
-    brightest = green[lightness >= np.quantile(lightness, 0.97)].mean()
-    darkest = green[lightness <= np.quantile(lightness, 0.03)].mean()
-    greener = brightest + darkest - 2 * np.median(green)
+    lightness = pixels.sum(axis=1)
+    green = 1.5 * pixels[:, 1] - lightness / 2  # green beside the mean of red and blue
+    order = np.argsort(lightness)
+    low, middle, high = lightness[order[[len(order) // 100, len(order) // 2, -len(order) // 100]]]
+    n_ends = max(1, len(order) * 3 // 100)
+    ends = green[order[-n_ends:]].mean() + green[order[:n_ends]].mean()
+    greener = ends - 2 * np.median(green)
     dark_ground = (middle - low) / max(high - low, 1.0) < _DARK
     if greener > _GREENISH or (dark_ground and greener > 0):
         raise ImageError(f"{name}: has the colors of a negative, in which leukocytes are missed; {cure}")

@@ -1,6 +1,7 @@
 """The types that travel through smearscan: frozen, pixel-free once a field is read; empty is normal."""
 
 from smearscan.results.doubts import Doubt
+from smearscan.results.field_quality import FieldQuality
 from smearscan.results.field_results import (
     CELL_COLUMNS,
     Cell,
@@ -21,6 +22,7 @@ __all__ = [
     "Doubt",
     "Field",
     "FieldFailure",
+    "FieldQuality",
     "FieldResult",
     "FilmMap",
     "Scale",

@@ -17,6 +17,10 @@ CUT_CELLS: Final = "cut cells"
 MAGNIFICATION: Final = "magnification"
 OVERLAP: Final = "overlap"
 SMALL_LEUKOCYTES: Final = "small leukocytes"
+EMPTY_FIELDS: Final = "empty fields"
+FOCUS: Final = "focus"
+EXPOSURE: Final = "exposure"
+COLORS: Final = "colors"
 
 MOST_TOLD: Final = 3
 """Of many files or pairs of files, so many are named in a sentence."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smearscan.results.field_quality import FieldQuality
 from smearscan.results.fields import Detections, Scale
 from smearscan.results.plots import plot_cells
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
@@ -79,6 +80,8 @@ class FieldResult:
         Boxes of the red cells, field pixels; empty where they are not kept.
     origin : tuple of int or None
         As of the :class:`Field`; boxes are in pixels of the region, see :attr:`slide_xyxy`.
+    quality : FieldQuality or None
+        How it was photographed; None of a region, and where it was not measured.
     """
 
     slide_id: str
@@ -96,6 +99,7 @@ class FieldResult:
     sha256: str = ""
     red_cell_xyxy: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 4), np.float32))
     origin: tuple[int, int] | None = None
+    quality: FieldQuality | None = None
 
     def __post_init__(self) -> None:
         n, k = len(self.detections), len(self.classes)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from smearscan.classification import Geometry, cut_crops
 from smearscan.detection import Detector
 from smearscan.io import read_ahead, read_image, windows
-from smearscan.results import Detections, Field, FieldFailure, FieldResult, Scale
+from smearscan.results import Detections, Field, FieldFailure, FieldQuality, FieldResult, Scale
 from smearscan.rulers import measure_scale
+from smearscan.rulers.quality import measure_quality
 from smearscan.scan.cell_classifier import CellClassifier
 from smearscan.scan.film import CLAIM_UM, within_core
 from smearscan.scan.timing import StageTimer
@@ -41,6 +42,8 @@ class DetectedField:
         Geometry to crops (N, S, S, 3) uint8 RGB of the N leukocytes; empty where nothing is to be named.
     origin : tuple of int or None
         Of the field.
+    quality : FieldQuality or None
+        Of a photograph.
     field : Field or None
         With its pixels, where somebody asked to see them.
     """
@@ -52,6 +55,7 @@ class DetectedField:
     scale: Scale
     crops: dict[Geometry, NDArray[np.uint8]]
     origin: tuple[int, int] | None
+    quality: FieldQuality | None
     field: Field | None
 
     def owning(self, own: OwnFn) -> "DetectedField":
@@ -132,10 +136,13 @@ class Pipeline:
                 how: cut_crops(field.image, xyxy, image_scale.um_per_px, how.um, how.px)
                 for how in self.classifier.geometries
             }
+        with self.timer("quality"):  # of a film's regions the parts are judged before they are read
+            is_photograph = field.origin is None
+            quality = measure_quality(field.image, image_scale, detections) if is_photograph else None
         in_field = detections.rescaled_to(field.reduction, field.shape)
         shown = _full_resolution(field) if self.on_field else None
         return DetectedField(
-            field.slide_id, field.path, field.shape, in_field, scale, crops, field.origin, shown
+            field.slide_id, field.path, field.shape, in_field, scale, crops, field.origin, quality, shown
         )
 
     def _classify(self, fields: list[DetectedField]) -> list[FieldResult]:
@@ -169,6 +176,7 @@ class Pipeline:
             n_platelets=field.detections.count("platelet"),
             n_possible_blasts=int(rule.may_be_blast(blast_probs).sum()),
             origin=field.origin,
+            quality=field.quality,
         )
 
 

@@ -9,6 +9,7 @@ from smearscan.results import FieldFailure, FieldResult, Scale
 from smearscan.results.doubts import CUT_CELLS, FIELD_SIZES, SCALE, Doubt, counted, first_of
 from smearscan.rulers import magnification
 from smearscan.rulers.overlap import doubts_of_overlap
+from smearscan.rulers.quality import doubts_of_quality
 from smearscan.rulers.small_leukocytes import doubts_of_size
 
 _MOST_APART = 1.25
@@ -44,7 +45,7 @@ def doubts_of_fields(scale: Scale, fields: Iterable[FieldResult | FieldFailure])
     """Doubts about a slide's photographs, read at its scale: what they show, and what pictures they are."""
     read = [field for field in fields if isinstance(field, FieldResult)]
     shown = *magnification.doubts_of_scale(scale, read), *doubts_of_overlap(read), *doubts_of_size(read)
-    return (*shown, *_of_sizes(read), *_of_cut_cells(read))
+    return (*shown, *_of_sizes(read), *_of_cut_cells(read), *doubts_of_quality(read))
 
 
 def _of_sizes(fields: list[FieldResult]) -> Iterator[Doubt]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-STAGES = ("scale", "decode", "detect", "crop", "classify", "report", "write")
+STAGES = ("scale", "decode", "detect", "quality", "crop", "classify", "report", "write")
 """In the order of the work: measuring the scale, ..., a slide's statistics, files written."""
 
 _BUSY = 0.85
