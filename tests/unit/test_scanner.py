@@ -1,9 +1,11 @@
 """The scanner around fake networks: streaming equals one by one, in order, in bounded memory."""
 
 import gc
+import os
 import pickle
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,11 @@ from numpy.typing import NDArray
 
 from smearscan.classification.classifier import Classifier
 from smearscan.config import ScanConfig
-from smearscan.errors import ConfigError, ImageError
+from smearscan.detection.detector import Detector
+from smearscan.errors import ConfigError, EngineError, ImageError
 from smearscan.io import fields as io_fields
 from smearscan.results import FieldFailure, FieldResult
+from smearscan.runtime.batches import Batched
 from smearscan.scan.scanner import SmearScanner
 
 Picture = NDArray[np.uint8]
@@ -226,3 +230,25 @@ def test_one_picture_in_place_of_several_is_refused_at_the_call(
     use_fake_nets(monkeypatch)
     with pytest.raises(ImageError, match=r"stream takes a sequence of pictures; give \[picture\]"):
         scanner().stream(single)
+
+
+def test_threads_may_share_a_scanner(pictures: list[Picture]) -> None:
+    shared = scanner()
+    alone = [shared.analyze(picture) for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(shared.analyze, pictures * 3))
+    assert_same(together, alone * 3)
+
+
+def test_a_scanner_in_a_forked_process_says_what_to_do(pictures: list[Picture]) -> None:
+    class OfTheParent(Batched):
+        def _infer(self, batch: Any) -> Any:
+            raise AssertionError("a network ran whose threads the fork left behind")
+
+    engine = OfTheParent("fake", 1)
+    engine._made_in = os.getpid() + 1  # as it looks from a child
+    detector = Detector(engine, fakes.detector().card)
+    parent = SmearScanner(detector, scanner().classifier, um_per_px=UM_PER_PX, false_colors="read")
+    for scan in (lambda: parent.analyze(pictures[0]), lambda: list(parent.stream(pictures))):
+        with pytest.raises(EngineError, match=r"before this process was forked .* 'spawn'"):
+            scan()
