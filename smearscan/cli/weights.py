@@ -50,28 +50,52 @@ def threshold_in_force(sha256: str) -> float | None:
 
 @command.command("verify")
 @click.argument("pairs", nargs=-1, type=click.Path(path_type=Path))
-def verify(pairs: tuple[Path, ...]) -> None:
-    """Check each pair (default: the shipped ones) against the hash of its card."""
+@click.option("--key", type=click.Path(path_type=Path), help="Public key, PEM: check signatures, too.")
+def verify(pairs: tuple[Path, ...], key: Path | None) -> None:
+    """Check each of PAIRS (default: the shipped ones) against the hash of its card, and who signed it.
+
+    A calibration card stands alone; its signature is checked.
+    """
     from smearscan.differential.calibration_card import load_calibration, shipped_calibration
     from smearscan.errors import WeightsError
-    from smearscan.weights.pairs import (
-        ClassifierCard,
-        load_any_card,
-        load_card,
-        load_weights,
-        shipped,
-        shipped_folder,
-    )
+    from smearscan.weights import signature
+    from smearscan.weights.pairs import ClassifierCard, load_card, shipped, shipped_folder
 
     for pair in pairs or sorted(shipped_folder("weights").glob("*.safetensors")):
-        card, _ = load_weights(pair, type(load_any_card(pair)))
-        click.echo(f"{card.name}: intact, sha256 {card.sha256}")
+        click.echo(_intact(pair))
+        if key is not None:
+            signature.verify(pair, key)
+            click.echo(f"{signature.signature_file(pair)}: signed by the owner of {key}")
     if not pairs:
         nets = {task: load_card(shipped(task), ClassifierCard).sha256 for task in ("blast", "differential")}
         own = load_calibration(shipped_calibration())
         if not own.belongs_to(nets):
             raise WeightsError(f"{shipped_calibration()}: was made with other networks than the shipped ones")
         click.echo(f"{own.name}: belongs to the shipped nets")
+
+
+@command.command("sign")
+@click.argument("pairs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--key", type=click.Path(path_type=Path), required=True, help="Private key, Ed25519, PEM.")
+def sign(pairs: tuple[Path, ...], key: Path) -> None:
+    """Sign each of PAIRS, once it is found intact, or calibration cards: writes NAME.yaml.sig beside it."""
+    from smearscan.weights import signature
+
+    for pair in pairs:
+        click.echo(_intact(pair))
+        click.echo(f"written: {signature.sign(pair, key)}")
+
+
+def _intact(pair: Path) -> str:
+    """Check a pair, or a calibration card, and say what was found."""
+    from smearscan.differential.calibration_card import load_calibration
+    from smearscan.weights.pairs import load_any_card, load_weights
+    from smearscan.weights.tensors import pair_file
+
+    if pair.suffix == ".yaml" and not pair_file(pair, ".safetensors").exists():
+        return f"{load_calibration(pair).name}: a calibration card"
+    card, _ = load_weights(pair, type(load_any_card(pair)))
+    return f"{card.name}: intact, sha256 {card.sha256}"
 
 
 @command.command("import")
