@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import performance, tables, whole
+from benchmarks import performance, soak, tables, whole
 from benchmarks.limits import Recorder, stacks
 from benchmarks.machine import described, in_words, peak_mb
 from benchmarks.sessions import summary
+from smearscan.io import read_image
 from smearscan.results import Detections, FieldResult, Scale
 
 PACKAGE = Path(__file__).resolve().parents[2] / "smearscan"
@@ -127,3 +128,19 @@ def test_the_benchmark_of_the_page_gives_each_slide_its_share_of_cells() -> None
     for report, results in slides:
         assert report.n_leukocytes == sum(map(len, results))
         assert 10 <= report.n_leukocytes < 14
+
+
+def test_memory_that_grows_is_told_from_memory_that_was_fetched_once() -> None:
+    once = [(50 * i, 100.0 + 300 * min(i, 5) / 5) for i in range(1, 60)]
+    assert abs(soak.growth_mb(once)) < 1e-6
+    leak = [(fields, held + fields / 50) for fields, held in once]
+    assert soak.growth_mb(leak) == pytest.approx(39, abs=1)  # 1 MB a slide over the last 40 slides
+    assert not soak.growth_mb([(50, 100.0)]) <= soak.GROWTH_MB
+
+
+def test_no_field_of_a_soak_is_another_s_copy(tmp_path: Path) -> None:
+    soak.write_fields(tmp_path, 60, n_drawn=2)
+    files = sorted(tmp_path.rglob("*.jpg"))
+    assert [len(list(folder.iterdir())) for folder in sorted(tmp_path.iterdir())] == [50, 10]
+    assert len({file.read_bytes() for file in files}) == 60
+    np.testing.assert_array_equal(read_image(files[0]), read_image(files[2]))
