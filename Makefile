@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab lodo nets stain seeds bench performance performance-page wheel clean
+.PHONY: lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab lodo nets stain seeds bench performance performance-page wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -46,7 +46,7 @@ integration: $(VENV)/.installed
 	  tests/integration/test_real.py
 	$(BIN)/python -m pytest tests/integration/test_classify_drawn.py tests/integration/test_leaks_real.py \
 	  tests/integration/test_examples_run.py
-	$(BIN)/python -m pytest tests/integration/test_same_answer.py
+	$(BIN)/python -m pytest tests/integration/test_same_answer.py tests/integration/test_no_network.py
 	$(BIN)/python -m pytest tests/integration/test_review_page.py
 	$(BIN)/python -m pytest tests/integration/test_notebooks.py
 	for each in detector_is_retrained detector_is_accepted classifier_is_retrained ones_own protocol_is_run; do \
@@ -192,6 +192,10 @@ seeds: $(VENV)/.installed
 kill-test: $(VENV)/.installed
 	$(BIN)/python tests/unit/kill_run.py 50
 
+# 20,000 drawn fields in one process: does its memory stay? MINUTES=15 ends it sooner.
+soak: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.soak --out docs/results/soak.json $(if $(MINUTES),--minutes $(MINUTES))
+
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds
 
@@ -203,6 +207,29 @@ performance: $(VENV)/.installed
 # The review page of 5,000 cells in Chromium, some minutes: its table in docs/review.md.
 performance-page: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.review_page
+
+# The versions that are installed here, on which the tests run, each file with its hash: docs/trust.md.
+lock: $(VENV)/.audit
+	mkdir -p build/audit
+	$(BIN)/python -m pip freeze --exclude-editable > build/audit/installed.txt
+	$(BIN)/uv pip compile pyproject.toml $(foreach extra,exports wsi sign,--extra $(extra)) --universal --python-version 3.11 \
+	  --constraint build/audit/installed.txt --no-annotate --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" --quiet --output-file requirements/lock.txt
+
+# What is installed here, as a bill of materials (CycloneDX) and by license; needs no network.
+sbom: $(VENV)/.audit
+	mkdir -p build/audit
+	$(BIN)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --mc-type application --output-reproducible \
+	  --output-format JSON --output-file build/audit/sbom.json
+	$(BIN)/python -m references licenses build/audit/sbom.json --out build/audit/licenses.md
+
+# And what is known against the locked versions: asks the Python Packaging Advisory Database over the network, and fails without one.
+audit: sbom
+	$(BIN)/pip-audit --requirement requirements/lock.txt --disable-pip --require-hashes
+
+$(VENV)/.audit: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[audit]'
+	touch $@
 
 wheel: $(VENV)/.installed
 	$(BIN)/python -m build

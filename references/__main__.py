@@ -173,5 +173,20 @@ def table(results: Path, part: str, into: Path | None) -> None:
         replace_section(into, "<!-- measured -->", text)
 
 
+@command.command("licenses")
+@click.argument("sbom", type=PATH)
+@click.option("--out", type=PATH, required=True, help="Table to write, Markdown.")
+def licenses(sbom: Path, out: Path) -> None:
+    """List the packages of SBOM, a CycloneDX file of 'make sbom', by license; say which tell none."""
+    from references.licenses import by_license, table
+    from smearscan.io.atomic import write_text
+
+    found = by_license(sbom)
+    write_text(out, table(found))
+    click.echo(f"written: {out}: {sum(map(len, found.values()))} packages, {len(found)} licenses")
+    if silent := found.get(""):
+        click.echo(f"tell no license: {', '.join(silent)}", err=True)
+
+
 if __name__ == "__main__":
     command()

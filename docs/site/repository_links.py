@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
     "examples/README.md": "examples/README.md",
     "configs/README.md": "configs/README.md",
     "configs/seeds/README.md": "configs/seeds/README.md",
