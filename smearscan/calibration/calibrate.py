@@ -1,9 +1,10 @@
 """From labeled cells to a card with its figures and a verdict: what ``smearscan calibrate`` does."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from smearscan.calibration.false_boxes import BoxFit
 from smearscan.calibration.fit import cross_validated, figures, new_calibration, recalibrated
 from smearscan.calibration.labeled_cells import LabeledCells
 from smearscan.calibration.verdict import Verdict, weigh
@@ -12,6 +13,7 @@ from smearscan.errors import ConfigError
 from smearscan.weights.pairs import ClassifierCard
 
 Figures = dict[str, Any]
+_APART = ("last_layer", "boxes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,28 @@ class Calibrated:
     @property
     def compared(self) -> dict[str, Figures]:
         """The sets of figures of the whole card, by title."""
-        return {k: v for k, v in self.figures.items() if isinstance(v, dict) and k != "last_layer"}
+        return {k: v for k, v in self.figures.items() if isinstance(v, dict) and k not in _APART}
 
     @property
     def verdict(self) -> Verdict | None:
         """Whether the card is better than the one it starts from; None where it starts from none."""
         shown = self.compared
         return weigh(shown["before"], shown["after"]) if "after" in shown else None
+
+    def with_boxes(self, boxes: BoxFit, detector: str) -> "Calibrated":
+        """Return the card with the least score of boxes, if one pays, and with its figures.
+
+        Parameters
+        ----------
+        boxes : BoxFit
+        detector : str
+            SHA-256 of the detector whose boxes were labeled.
+        """
+        told = {"boxes": asdict(boxes)} if boxes.n_false else {}
+        card = self.card
+        if boxes.least_score is not None:
+            card = card.model_copy(update={"box_score": boxes.least_score, "detector": detector})
+        return Calibrated(card, self.figures | told)
 
     def documented(self, cells: LabeledCells, table: str, limits: tuple[str, ...] = ()) -> Calibration:
         """Return the card with what it was fitted to, its figures and more known limits.
@@ -117,7 +134,7 @@ def check_base(base: Calibration, cards: dict[str, ClassifierCard], where: str) 
             f"{where}: was made with other networks than these; "
             "give their --weights, another --base, or --from-scratch"
         )
-    if base.scaling or base.site_confusion:
+    if base.changes_cells or base.site_confusion:
         raise ConfigError(
             f"{where}: is the card of a site already; start from the one it was made from, as the "
             "shipped one, with all labeled cells of the site"

@@ -255,7 +255,7 @@ def cross_validated(
     if len(cells) < 2:
         raise DatasetError(f"{len(cells)} labeled cells were found by the detector; label some hundred cells")
     parts, names = [], []
-    for taught, judged in folds_of(cells, folds):
+    for taught, judged in folds_of(cells.group, folds):
         card = recalibrated(base.name, base, cells.where(taught), cards)
         parts.append(rescaled(cells.where(judged), card, cards))
         names.append(_names(parts[-1], card, cards))
@@ -298,12 +298,12 @@ def _judged(seen: LabeledCells, names: NDArray[np.str_], cards: dict[str, Classi
     return result
 
 
-def folds_of(cells: LabeledCells, folds: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def folds_of(group: NDArray[np.str_], folds: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Rows to learn from and rows to judge, by slide where there are enough, else by cell."""
-    if len(np.unique(cells.group)) >= folds:
-        yield from GroupKFold(folds).split(cells.truth, groups=cells.group)
+    if len(np.unique(group)) >= folds:
+        yield from GroupKFold(folds).split(group, groups=group)
     else:
-        yield from KFold(min(folds, len(cells)), shuffle=True, random_state=0).split(cells.truth)
+        yield from KFold(min(folds, len(group)), shuffle=True, random_state=0).split(group)
 
 
 def _points(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> list[dict[str, float]]:

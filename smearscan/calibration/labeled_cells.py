@@ -76,10 +76,16 @@ class LabeledCells:
 
 def read_labeled(
     path: Path, classes: tuple[str, ...], splits: tuple[str, ...] = (), sites: tuple[str, ...] = (),
-    tell: Tell = lambda told: None,
+    tell: Tell = lambda told: None, least_score: float | None = None,
 ) -> LabeledCells:  # fmt: skip
-    """Read ``cells.csv`` with one column more, ``truth``; see :func:`labeled_rows`."""
+    """Read ``cells.csv`` with one column more, ``truth``; see :func:`labeled_rows`.
+
+    A cell whose box scores less than `least_score` is one that the detector missed.
+    """
     table = labeled_rows(path, classes, splits, sites, tell)
+    if least_score is not None:
+        missed = table["score"] < least_score
+        table.loc[missed, ["blast_probability", *(f"p_{name}" for name in classes)]] = np.nan
     return LabeledCells(
         table["truth"].to_numpy(str), table["slide"].to_numpy(str), table["site"].to_numpy(str),
         table[[f"p_{name}" for name in classes]].to_numpy(np.float64),
@@ -121,6 +127,18 @@ def labeled_rows(
         Naming the column, line and value that cannot be used, and the cure; all labels that are not known at
         once.
     """
+    table = labeled_table(path, classes, splits, sites, tell)
+    table = table[table["truth"] != NOT_A_CELL]
+    if table.empty:
+        raise DatasetError(f"{path}: no row has a truth; name cells in the column 'truth'")
+    return table.reset_index(drop=True)
+
+
+def labeled_table(
+    path: Path, classes: tuple[str, ...], splits: tuple[str, ...] = (), sites: tuple[str, ...] = (),
+    tell: Tell = lambda told: None,
+) -> pd.DataFrame:  # fmt: skip
+    """Read as :func:`labeled_rows`; boxes without a leukocyte stay, their truth is ``none``."""
     numbers = ["blast_probability", *(f"p_{name}" for name in classes)]
     text = read_table(path, (*_TEXTS, *numbers, *_BOXES))
     text.need(("truth", *numbers), _NEEDED)
@@ -129,7 +147,7 @@ def labeled_rows(
     table["line"] = text.lines
     for name in set(table["calibration"]) - {""} if "calibration" in table else ():
         raise DatasetError(
-            f"{path}: was scanned under the calibration {name!r}, which changes probabilities; "
+            f"{path}: was scanned under the calibration {name!r}, which changes what is found or how sure; "
             "scan again without it and label that table"
         )
     keep = table["truth"] != ""
@@ -138,8 +156,6 @@ def labeled_rows(
             raise DatasetError(f"{path}: no row has {' or '.join(wanted)} in a column {column!r}")
         keep &= table[column].isin(wanted) if wanted else True
     table = _with_classes(table[keep], path, tell)
-    if table.empty:
-        raise DatasetError(f"{path}: no row has a truth; name cells in the column 'truth'")
     values = table[numbers]
     partly = values.isna().any(axis=1) & values.notna().any(axis=1)
     wrong = partly | (values.lt(0) | values.gt(1)).any(axis=1)
@@ -151,12 +167,13 @@ def labeled_rows(
         )
     stem = path.stem
     places = {c: table[c].replace("", stem) if c in table else stem for c in ("slide", "site")}
-    asked = table["asked"] != 0 if "asked" in table else bool(values.isna().any(axis=None))
-    return table.assign(**places, asked=asked).reset_index(drop=True)
+    missed = values[table["truth"] != NOT_A_CELL].isna()
+    asked = table["asked"] != 0 if "asked" in table else bool(missed.any(axis=None))
+    return table.assign(**places, asked=asked)
 
 
 def _with_classes(table: pd.DataFrame, path: Path, tell: Tell) -> pd.DataFrame:
-    """Replace labels by classes; leave out boxes without a cell and what readers were not sure of."""
+    """Replace labels by classes; leave out what readers were not sure of."""
     lines = table.groupby("truth", sort=False)["line"].apply(list)
     found: dict[str, str] = {}
     refused = []
@@ -176,7 +193,7 @@ def _with_classes(table: pd.DataFrame, path: Path, tell: Tell) -> pd.DataFrame:
             f"{path}: {unsure} of {len(table)} labels say that the reader was not sure (the first in line "
             f"{first}); these cells are left out"
         )
-    return table.assign(truth=kinds)[~kinds.isin((LEAVE_OUT, NOT_A_CELL))]
+    return table.assign(truth=kinds)[kinds != LEAVE_OUT]
 
 
 def _class_of(label: str) -> tuple[str, str]:

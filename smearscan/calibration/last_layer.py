@@ -45,7 +45,7 @@ def with_new_layer(
         As given, with the new net in place of the old one.
     """
     rows = labeled_rows(table, cards["differential"].classes, splits, sites)
-    card, probs = refit_last_layer(rows, slides, pair, out, list(folds_of(cells, 5)))
+    card, probs = refit_last_layer(rows, slides, pair, out, list(folds_of(cells.group, 5)))
     changed = replace(cells, probs=probs)
     new = {**cards, "differential": card}
     told = {"before": figures(cells, base, cards), "after": figures(changed, base, new), "pair": card.name}

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--out", type=_PATH, required=True, help="Calibration card to write, .yaml.")
 @click.option(
-    "--weights", "pairs", type=_PATH, multiple=True, help="Classifier pairs the cells were named with."
+    "--weights",
+    "pairs",
+    type=_PATH,
+    multiple=True,
+    help="Pairs that made the table, where these are not the shipped ones.",
 )
 @click.option("--base", type=_PATH, help="Card to start from. Default: the shipped one.")
 @click.option("--from-scratch", is_flag=True, help="Start from no card: for new networks, with many cells.")
@@ -50,13 +54,16 @@ def command(
     """Fit probabilities, naming errors and the false-blast rate to labeled cells of your site.
 
     Some 100 cells are enough. Label them in the table that 'smearscan run --cells' wrote: a new column
-    'truth' with the right name, empty for cells that you did not look at. Use the card with 'smearscan run
+    'truth' with the right name, empty for cells that you did not look at, 'none' for boxes without a
+    leukocyte: where it pays, boxes of low scores are dropped. Use the card with 'smearscan run
     --calibration CARD'.
     """
     import json
     from dataclasses import replace
+    from functools import partial
 
     from smearscan.calibration.calibrate import calibrate_from_scratch, calibrate_to_site, check_base
+    from smearscan.calibration.false_boxes import fit_box_score, read_boxes
     from smearscan.calibration.labeled_cells import read_labeled
     from smearscan.cli.rich_console import err
     from smearscan.differential.calibration_card import (
@@ -65,7 +72,7 @@ def command(
         shipped_calibration,
     )
     from smearscan.taxonomy import NOTICE
-    from smearscan.weights.pairs import ClassifierCard, load_card, shipped
+    from smearscan.weights.pairs import ClassifierCard, DetectorCard, load_card, shipped
 
     if (last_layer is None) != (slides is None) or (last_layer and (from_scratch or judged)):
         raise click.UsageError(
@@ -77,7 +84,9 @@ def command(
     paths = {task: given.get(task, shipped(task)) for task in ("blast", "differential")}
     cards = {task: load_card(path, ClassifierCard) for task, path in paths.items()}
     classes = cards["differential"].classes
-    cells = read_labeled(table, classes, splits, sites, lambda told: err.print(told, markup=False))
+    boxes = fit_box_score(read_boxes(table, classes, splits, sites))
+    tell, least = partial(err.print, markup=False, highlight=False), boxes.least_score
+    cells = read_labeled(table, classes, splits, sites, tell, None if from_scratch else least)
     if from_scratch:
         made = calibrate_from_scratch(out.stem, cells, cards, error_rate)
     else:
@@ -89,9 +98,13 @@ def command(
             refitted["last_layer"], start, cells, cards = with_new_layer(
                 table, splits, sites, slides, paths["differential"], last_layer, start, cells, cards
             )
-        judging = read_labeled(table, classes, judged, sites) if judged else None
+        for told in boxes.sentences():
+            tell(told)
+        judging = read_labeled(table, classes, judged, sites, least_score=least) if judged else None
         made = calibrate_to_site(out.stem, start, cells, cards, judging)
         made = replace(made, figures=refitted | made.figures)
+        detector = load_card(given.get("detector", shipped("detector")), DetectorCard)
+        made = made.with_boxes(boxes, detector.sha256)
     _show(made, out, force)
     save_calibration(out, made.documented(cells, table.name, limits))
     if written:
@@ -100,7 +113,7 @@ def command(
     if plot:
         from smearscan.calibration.reliability_plot import draw_reliability
 
-        draw_reliability(plot, {k: v for k, v in made.figures.items() if isinstance(v, dict)})
+        draw_reliability(plot, made.compared)
     err.print(f"written: {out}", markup=False)
     err.print(NOTICE, style="dim")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from smearscan.cli.options import machine, stages, writable
+from smearscan.cli.options import machine, only_place, stages, writable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,7 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.command("classify")
-@click.argument("crops", type=_PATH)
+@click.argument("places", metavar="CROPS", type=_PATH, nargs=-1, required=True)
 @click.option("--out", type=_PATH, required=True, help="Table of the named cells to write, CSV.")
 @click.option("--um-per-px", type=float, help="Micrometers a pixel, if known; else it is measured.")
 @click.option(
@@ -35,8 +35,9 @@ _PATH = click.Path(path_type=Path)
 @click.option("--calibration", type=_PATH, help="Calibration card of your site, see 'smearscan calibrate'.")
 @click.option("--config", "config_file", type=_PATH, help="YAML file of settings; options win over it.")
 def command(
-    crops: Path, out: Path, pairs: tuple[Path, ...], config_file: Path | None, **settings: object
-) -> None:
+    places: tuple[Path, ...], out: Path, pairs: tuple[Path, ...], config_file: Path | None,
+    **settings: object,
+) -> None:  # fmt: skip
     """Name the cells of CROPS, a folder (or one picture) of cells that are already cut, one a picture.
 
     Sub-folders that are named as classes are compared with the names. The names suggest; they are never a
@@ -47,6 +48,7 @@ def command(
     from smearscan.io.folders import survey
     from smearscan.report.tables import write_csv
 
+    crops = only_place(places, "classify")
     writable(out, "--out")
     found = survey(crops, with_copies=True)
     paths = [path for slide in found.slides for path in slide.paths]

@@ -14,7 +14,7 @@ from rich.cells import cell_len, set_cell_size
 
 from smearscan.differential.slide_report import SlideReport
 from smearscan.differential.suspects import TOLD_BY_THE_FLAG
-from smearscan.report.slide_summary import printable, summarize
+from smearscan.report.slide_summary import printable, summarize, whole_percent
 from smearscan.scan.timing import TimingReport
 
 
@@ -81,7 +81,7 @@ def print_slides(reports: Iterable[SlideReport], to_stderr: bool = False) -> Non
     show("slide", " counted", " no name", "blasts", "flag")
     for report in reports:
         line = summarize(report)
-        no_name = "-" if line.no_name_percent is None else f"{line.no_name_percent:.0f} %"
+        no_name = "-" if line.no_name_percent is None else f"{whole_percent(line.no_name_percent)} %"
         blasts = "-"
         if line.blast_percent is not None:
             blasts = f"{line.blast_percent:.1f} % ({line.blast_interval})"

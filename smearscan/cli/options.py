@@ -36,6 +36,25 @@ def train_on(command: Command) -> Command:
     )(command)  # fmt: skip
 
 
+def only_place(given: tuple[Path, ...], command: str) -> Path:
+    """Return the one folder or file that a command reads; a shell's ``*`` gives several.
+
+    Raises
+    ------
+    ConfigError
+        Naming the folder that they lie in, if there are several.
+    """
+    if len(given) == 1:
+        return given[0]
+    parents = {place.parent for place in given}
+    where = str(parents.pop()) if len(parents) == 1 else "FOLDER"
+    raise ConfigError(
+        f"{given[0]}, {given[1]}{' ...' if len(given) > 2 else ''}: {len(given)} folders or files were "
+        f"given, and one is read, with all in it; give the folder above them: smearscan {command} {where}; "
+        "or, for some of its folders alone, a folder with links to these"
+    )
+
+
 def show(figures: Any, out: Path | None) -> None:
     """Print figures as JSON, and write them to a file where one is given."""
     from smearscan.report.figures import json_of_figures

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from smearscan.cli.options import machine, stages
+from smearscan.cli.options import machine, only_place, stages
 from smearscan.cli.run_targets import find_targets
 from smearscan.cli.stopping import stop_on_sigterm
 from smearscan.errors import ConfigError
@@ -20,7 +20,7 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.command("run")
-@click.argument("slides", type=_PATH)
+@click.argument("places", metavar="SLIDES", type=_PATH, nargs=-1, required=True)
 @click.option("--out", required=True, help="Report to write, CSV, one row a slide; a folder; - for stdout.")
 @click.option("--cells", type=_PATH, help="Table of every leukocyte to write, CSV.")
 @click.option("--summary", type=_PATH, help="Short table to write, CSV: the twelve columns people look at.")
@@ -75,7 +75,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors; the exit code tells the rest.")
 @click.option("--verbose", "-v", is_flag=True, help="Print the log, with the cause of every failure.")
 def command(
-    slides: Path, out: str, cells: Path | None, summary: Path | None, page: Path | None,
+    places: tuple[Path, ...], out: str, cells: Path | None, summary: Path | None, page: Path | None,
     overlays: Path | None, review: Path | None, run: Path | None, resume: bool | None, one_slide: bool,
     kinds: str | None, exports: Path | None, keyfile: Path | None, excel: bool, pairs: tuple[Path, ...],
     timing: bool, config_file: Path | None, quiet: bool, verbose: bool, read: str | None,
@@ -95,6 +95,7 @@ def command(
     from smearscan.io.folders import survey
     from smearscan.io.naming import OutputNames, Pseudonyms
 
+    slides = only_place(places, "run")
     wanted = export_kinds(kinds)
     targets = find_targets(
         out, slides, run=run, cells=cells, summary=summary, page=page, overlays=overlays, review=review,

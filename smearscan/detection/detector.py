@@ -97,6 +97,12 @@ class Detector:
         factor = np.array([image.shape[1] / width, image.shape[0] / height] * 2, np.float32)
         return Detections(boxes.clip(found.xyxy * factor, *image.shape[:2]), found.scores, found.labels)
 
+    def with_least_score(self, least: float) -> "Detector":
+        """Return the detector with a higher threshold of leukocytes; its card's stays where it is higher."""
+        thresholds = list(self.card.thresholds)
+        thresholds[LEUKOCYTE] = max(thresholds[LEUKOCYTE], least)
+        return Detector(self.engine, self.card.model_copy(update={"thresholds": tuple(thresholds)}))
+
     def raw(self, image: NDArray[np.uint8]) -> Raw:
         """Run the network on one picture, padded to multiples of the stride; boxes clipped to the picture."""
         height, width = image.shape[:2]

@@ -47,7 +47,9 @@ class Calibration(_Strict):
     :class:`smearscan.differential.statistics.misclassification.MisclassificationModel` calls ``icc``,
     ``groups``, ``group_concentration``, ``detector_recall``, ``overdispersion`` and ``overdispersion_high``.
     `threshold` and `unclassified_below` replace those of the nets' cards where given; `site_confusion`
-    counts the labeled cells of one site; `scaling` comes on top of the nets' temperatures.
+    counts the labeled cells of one site; `scaling` comes on top of the nets' temperatures. `box_score` is the
+    least score of a leukocyte's box that counts at that site, and `detector` the SHA-256 of the detector that
+    it was fitted to.
     """
 
     name: FileStem
@@ -57,6 +59,8 @@ class Calibration(_Strict):
     made: date | None = None
     networks: dict[str, str]
     scaling: dict[str, RecalibrationParams] = {}
+    box_score: Share | None = None
+    detector: str = ""
     threshold: Share | None = None
     unclassified_below: Share | None = None
     unclassified_rate: Share | None = None
@@ -84,6 +88,8 @@ class Calibration(_Strict):
             raise ValueError(f"site_confusion needs {t} rows of {t + 1} counts")
         if any(not 0 <= hit <= there for hit, there in self.found):
             raise ValueError("found must be pairs of cells found and cells there were")
+        if self.box_score is not None and not self.detector:
+            raise ValueError("box_score needs the SHA-256 of its detector")
         return self
 
     @property
@@ -104,6 +110,11 @@ class Calibration(_Strict):
     def belongs_to(self, networks: dict[str, str]) -> bool:
         """Whether the nets in use, by their SHA-256, are the ones this card was made with."""
         return networks == self.networks
+
+    @property
+    def changes_cells(self) -> bool:
+        """Whether cells are found or called with other probabilities than without the card."""
+        return bool(self.scaling) or self.box_score is not None
 
     def with_errors(self, errors: MisclassificationModel) -> "Calibration":
         """Return the card with other naming errors."""

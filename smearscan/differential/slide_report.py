@@ -15,7 +15,7 @@ from smearscan.differential.statistics.group_sequential import look_level
 from smearscan.differential.suspects import Suspect
 from smearscan.differential.tally import SlideTally
 from smearscan.results import FilmMap, Scale, five_digits
-from smearscan.results.doubts import Doubt
+from smearscan.results.doubts import Doubt, counted
 from smearscan.results.plots import plot_percentages
 from smearscan.taxonomy import (
     BLAST,
@@ -177,7 +177,8 @@ class SlideReport:
         known = np.isfinite(self.blast_percent)
         blasts = f"{self.blast_percent:.1f} % blasts ({low:.1f} to {high:.1f}), " if known else ""
         return (
-            f"SlideReport({self.slide_id}: {self.tally.n_fields} fields, {self.n_leukocytes} leukocytes, "
+            f"SlideReport({self.slide_id}: {counted(self.tally.n_fields, 'field', 'fields')}, "
+            f"{counted(self.n_leukocytes, 'leukocyte', 'leukocytes')}, "
             f"{self.n_unclassified} without a name, {blasts}{self.flag.state}; {self.flag.reason})"
         )
 

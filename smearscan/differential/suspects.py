@@ -25,6 +25,7 @@ from smearscan.differential.statistics.range_tests import (
     misnamed_range_p_value,
     range_p_value,
 )
+from smearscan.results.doubts import counted
 from smearscan.taxonomy import BLAST, HEALTHY, NON_LEUKOCYTES, UNCLASSIFIED
 
 UNKNOWN = "unknown_cells"
@@ -226,11 +227,14 @@ _SUBJECT = {
 
 def _sentence(test: _RangeTest, level: float) -> str:
     low, high = test.interval
-    unit = " per 100 leukocytes" if test.name in ("erythroblasts", "smudge_cells") else " %"
     subject = _SUBJECT.get(test.name, test.name.replace("_", " "))
+    unit, said = " %", f"{test.percent:.1f} % {subject}"
     if test.name == ALONE:
-        subject = f"of the counted leukocytes are of one type, {test.members[0].replace('_', ' ')}"
+        one = test.members[0].replace("_", " ")
+        said = f"{test.percent:.1f} % of the counted leukocytes are of one type, {one}"
+    elif test.name in ("erythroblasts", "smudge_cells"):
+        unit, said = " per 100 leukocytes", f"{test.percent:.1f} {subject} per 100 leukocytes"
     interval = f"{100 * level:.5g} % interval {low:.1f} to {high:.1f}"
     words = "hardly a neutrophil is left: " if test.name == NO_NEUTROPHILS else ""
     limit = f"{'above' if test.side == 'above' else 'below'} the limit of {test.limit:g}{unit}"
-    return f"{words}{test.percent:.1f}{unit} {subject} ({test.count} cells, {interval}), {limit}"
+    return f"{words}{said} ({counted(test.count, 'cell', 'cells')}, {interval}), {limit}"

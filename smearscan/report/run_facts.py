@@ -110,7 +110,7 @@ class RunFacts:
             settings=pathless(settings.model_dump()),
             made=now(),
             packages=package_versions(),
-            recalibrated_by=calibration.name if calibration and calibration.scaling else "",
+            recalibrated_by=calibration.name if calibration and calibration.changes_cells else "",
             ranges=load_ranges(own) if own else shipped_ranges(),
             ranges_file=own.name if own else "",
         )

@@ -1,5 +1,6 @@
 """A slide in a line: what a person wants to know first, and why the flag is what it is."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,11 @@ def summarize(report: SlideReport) -> SlideSummary:
     )
 
 
+def whole_percent(percent: float) -> str:
+    """Write a percentage without decimals, rounded from the one decimal that tables show; halves go up."""
+    return f"{math.floor(round(percent, 1) + 0.5)}"
+
+
 def why(report: SlideReport) -> str:
     """Reason of the flag in one plain sentence: the number first, the cure last."""
     count, rule, flag = report.differential, report.rule, report.flag
@@ -80,9 +86,10 @@ def why(report: SlideReport) -> str:
     if flag.state == "flagged":
         return _why_flagged(report)
     if not report.is_like_labeled:
+        no_name = whole_percent(report.unclassified_percent)
         return (
-            f"{report.unclassified_percent:.0f} % of the leukocytes have no name: the networks do not know "
-            "such slides, read it by eye or calibrate with cells of it."
+            f"{no_name} % of the leukocytes have no name: the networks do not know such slides, read it by "
+            "eye or calibrate with cells of it."
         )
     if not n:
         return f"No leukocyte was counted in {_fields(n_fields)}: check the scale and the pictures."

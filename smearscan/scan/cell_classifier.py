@@ -74,8 +74,8 @@ class CellClassifier:
 
     @property
     def calibration_name(self) -> str:
-        """Name of the calibration card that changes the networks' probabilities; empty where none does."""
-        return self.calibration.name if self.calibration and self.calibration.scaling else ""
+        """Name of the calibration card that changes what is found or how sure; empty where none does."""
+        return self.calibration.name if self.calibration and self.calibration.changes_cells else ""
 
     @property
     def classes(self) -> tuple[str, ...]:

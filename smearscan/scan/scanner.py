@@ -8,9 +8,10 @@ from pathlib import Path
 from smearscan.config import ScanConfig, scan_config
 from smearscan.detection import Detector
 from smearscan.differential import FlagRule, SlideReport, SlideTally, StopInfo, SuspectRule, report_slide
+from smearscan.differential.calibration_card import Calibration
 from smearscan.differential.flag import is_settled
 from smearscan.differential.statistics.correction import Corrector
-from smearscan.errors import ConfigError, ImageError
+from smearscan.errors import ConfigError, ImageError, WeightsError
 from smearscan.io import REDUCTIONS, Picture, Slide, find_slides, load_field
 from smearscan.results import Field, FieldFailure, FieldResult, Scale
 from smearscan.rulers import measure_slide_scale
@@ -80,7 +81,9 @@ class SmearScanner:
         own, self._is_custom = self.config, detector is not None or classifier is not None
         self.suspect_rule = SuspectRule.of(own)  # a file of ranges that cannot be read is refused here
         self.classifier = classifier or CellClassifier.load(own)
-        self.detector = detector or Detector.load(own.detector, own.device, own.engine)
+        self.detector = _at_site(
+            detector or Detector.load(own.detector, own.device, own.engine), self.classifier.calibration
+        )
         if own.read == "blasts" and self.classifier.blast is None:
             raise ConfigError("read is 'blasts', and no blast net runs; take the task both or blast")
         self.timer = StageTimer()
@@ -104,7 +107,7 @@ class SmearScanner:
 
     @property
     def calibration_name(self) -> str:
-        """Name of the calibration card that changes the networks' probabilities; empty where none does."""
+        """Name of the calibration card that changes what is found or how sure; empty where none does."""
         return self.classifier.calibration_name
 
     def analyze(self, image: Picture) -> FieldResult:
@@ -369,6 +372,18 @@ class SmearScanner:
             self.detector, self.classifier, workers, ahead, window, self.timer, detect, on_field, own
         )
         return pipeline.scan(pictures, load)
+
+
+def _at_site(detector: Detector, card: Calibration | None) -> Detector:
+    """Keep boxes of leukocytes by the least score of a site's card, where it tells one."""
+    if card is None or card.box_score is None:
+        return detector
+    if card.detector != detector.card.sha256:
+        raise WeightsError(
+            f"the calibration card {card.name}: its box_score was fitted to another detector than "
+            f"{detector.card.name}:{detector.card.short_hash}; calibrate anew with a table that this one made"
+        )
+    return detector.with_least_score(card.box_score)
 
 
 def _is_flagged(report: SlideReport) -> bool:

@@ -272,7 +272,7 @@ def test_figures_are_those_of_the_cells() -> None:
 @pytest.mark.parametrize(("slides", "judged"), [(12, "by slide"), (2, "by cell: too few slides")])
 def test_each_cell_is_judged_by_a_fit_that_did_not_see_it(slides: int, judged: str) -> None:
     cells = overconfident(labeled(200, slides=slides))
-    for taught, tested in folds_of(cells, 5):
+    for taught, tested in folds_of(cells.group, 5):
         assert not set(taught) & set(tested)
         if slides > 5:
             assert not set(cells.group[taught]) & set(cells.group[tested])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import classifier, field, scanner, use_fake_nets
+from fakes import classifier, detector, field, scanner, use_fake_nets
 from made_up import CLASSES, KINDS, calibration, errors
 
 from smearscan.classification.naming import Recalibration
@@ -89,6 +89,25 @@ def test_probabilities_are_rescaled(tmp_path: Path) -> None:
     both = np.column_stack([1 - plain.blast_probs, plain.blast_probs])
     np.testing.assert_allclose(found.blast_probs, Recalibration(2.0, (0.0, 1.0))(both)[:, 1], rtol=1e-3)
     np.testing.assert_allclose(found.probs.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_boxes_below_the_score_of_a_sites_card_are_dropped(tmp_path: Path) -> None:
+    """Discs are found with .9: the card decides whether they count; red cells stay as they are."""
+    own = detector(sha256="de" * 32)
+    plain = scanned(detector=own)
+    for least, left in ((0.85, 3), (0.95, 0)):
+        card = saved(tmp_path, box_score=least, detector="de" * 32)
+        found = scanned(detector=own, calibration=card)
+        assert len(found) == left
+        np.testing.assert_array_equal(found.red_cell_xyxy, plain.red_cell_xyxy)
+        assert scanner(detector=own, calibration=card).calibration_name == "site"
+
+
+def test_the_score_of_boxes_belongs_to_its_detector(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="box_score was fitted to another detector than fake:"):
+        scanner(calibration=saved(tmp_path, box_score=0.5, detector="ef" * 32))
+    with pytest.raises(ValueError, match="box_score needs the SHA-256 of its detector"):
+        saved(tmp_path, box_score=0.5)
 
 
 def test_threshold_and_limit_of_the_card_go_before_those_of_the_nets(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import smearscan
 from smearscan import FieldResult, SmearscanError
 from smearscan.differential import FlagRule, SlideTally, report_slide
+from smearscan.report.slide_summary import whole_percent
 from smearscan.results import Detections, Scale
 from smearscan.runtime.engine import CURES
 
@@ -40,13 +41,19 @@ def test_a_slide_is_told_in_a_line_and_its_differential_as_a_table() -> None:
     )
     told = repr(report)
     assert told.startswith(
-        "SlideReport(<i>s: 1 fields, 2 leukocytes, 0 without a name, 50.0 % blasts (1.3 to 98.7)"
+        "SlideReport(<i>s: 1 field, 2 leukocytes, 0 without a name, 50.0 % blasts (1.3 to 98.7)"
     )
     assert len(told) < 400
     assert "array" not in told
     page = report._repr_html_()
     assert "<i>" not in page
     assert "never a diagnosis" in page
+
+
+@pytest.mark.parametrize(("percent", "told"), [(74.46, "75"), (87.5, "88"), (0.449, "0"), (100.0, "100")])
+def test_a_sentence_and_a_table_round_to_the_same_percentage(percent: float, told: str) -> None:
+    assert whole_percent(percent) == told
+    assert whole_percent(round(percent, 1)) == told
 
 
 def test_every_name_of_the_top_level_is_there() -> None:

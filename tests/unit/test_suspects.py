@@ -75,6 +75,15 @@ def test_a_slide_without_one_neutrophil_is_suspect() -> None:
     assert first.reason == "0.0 % neutrophils (0 cells, 95 % interval 0.0 to 2.6), below the limit of 40 %"
 
 
+def test_reasons_read_as_sentences() -> None:
+    few = suspects({"neutrophil": 1, "lymphocyte": 137, "erythroblast": 20})
+    told = {s.name: s.reason for s in few}
+    assert told["neutropenia"].startswith("0.7 % neutrophils (1 cell, 95 % interval")
+    assert told["erythroblasts"].startswith("14.5 erythroblasts per 100 leukocytes (20 cells, 95 % interval")
+    assert told["erythroblasts"].endswith("above the limit of 1 per 100 leukocytes")
+    assert told["one_type_alone"].startswith("99.3 % of the counted leukocytes are of one type, lymphocyte (")
+
+
 def test_a_slide_of_unknown_cells_says_so_first() -> None:
     found = suspects({"lymphocyte": 138, "unclassified": 200})
     assert found[0].name == "unknown_cells"
