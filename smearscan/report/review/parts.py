@@ -1,5 +1,6 @@
 """One slide as parts of the page: its numbers as JSON, its pictures as files of text, spooled to disk."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from smearscan.report.run_facts import field_name, without_paths
 from smearscan.report.scanned_picture import read_scanned
 from smearscan.results import FieldFailure, FieldResult
 from smearscan.results.doubts import Doubt
-from smearscan.taxonomy import UNCLASSIFIED
+from smearscan.taxonomy import BLAST, UNCLASSIFIED
 
 Floats = NDArray[np.float32]
 
@@ -77,13 +78,14 @@ def spool(
     with_fields : bool
         Whether fields are embedded, too; without them cells can be named but none added.
     """
-    cells = _Cells()
+    read = [result for result in results if isinstance(result, FieldResult)]
+    cells = _Cells(read)
     out = Spooled(_entry(report, results, root), {})
     fields: list[dict[str, Any]] = []
-    sheets = _Sheets(index, out, folder)
-    for result in results:
-        if isinstance(result, FieldFailure):
-            continue
+    places = cells.places()
+    sheets = _Sheets(places, folder)
+    n_cells = 0
+    for result in read:
         try:
             image = read_scanned(result, root)
         except ImageError as error:
@@ -95,18 +97,19 @@ def spool(
             data, info["reduction"] = pictures.field_picture(image, result.scale.um_per_px)
             info["picture"] = True
             _write(out, folder, f"field-{index}-{len(fields)}", data)
-        _note_doubtful(doubtful, index, len(cells.type), result, crops)
-        cells.add(len(fields), result)
+        _note_doubtful(doubtful, index, n_cells, result, crops)
         sheets.add(crops)
         fields.append(info)
-    sheets.close()
+        n_cells += len(result)
+    for number, data in enumerate(sheets.pictures()):
+        _write(out, folder, f"sprite-{index}-{number}", data)
     film = report.film and {
         "read_percent": _number(report.film.read_percent),
         "left_out": report.film.left_out,
     }
     if film:
         _write(out, folder, f"map-{index}", pictures.drawing(draw_film_map(report, results)))
-    out.numbers = {"fields": fields, "cells": cells.as_json(), "sprite": _sprite(), "film": film}
+    out.numbers = {"fields": fields, "cells": cells.as_json(), "sprite": _sprite(places), "film": film}
     return out
 
 
@@ -171,12 +174,13 @@ def _note_doubtful(
     doubtful.looks += list(pictures.appearance(crops[own]))
 
 
-def _sprite() -> dict[str, Any]:
+def _sprite(places: list[int]) -> dict[str, Any]:
     return {
         "px": pictures.CROP_PX,
         "columns": pictures.COLUMNS,
         "per_sheet": pictures.PER_SHEET,
         "um": pictures.CROP_UM,
+        "places": places,
     }
 
 
@@ -189,33 +193,38 @@ def _write(out: Spooled, folder: Path, name: str, data: bytes) -> None:
 
 
 class _Sheets:
-    """Fills sheets of sprites, across fields."""
+    """Lays crops on sheets of sprites, each in its place; they wait on disk until all are there.
 
-    def __init__(self, index: int, out: Spooled, folder: Path) -> None:
-        self._index, self._out, self._folder = index, out, folder
-        self._waiting: list[NDArray[np.uint8]] = []
-        self._n = 0
+    Parameters
+    ----------
+    places : list of int
+        Of each cell, in the order of adding.
+    folder : Path
+    """
+
+    def __init__(self, places: list[int], folder: Path) -> None:
+        self._places, self._file, self._added = np.array(places, np.int64), folder / "crops", 0
+        shape = len(places), pictures.CROP_PX, pictures.CROP_PX, 3
+        self._crops = np.memmap(self._file, np.uint8, "w+", shape=shape) if places else None
 
     def add(self, crops: NDArray[np.uint8]) -> None:
-        self._waiting += list(crops)
-        while len(self._waiting) >= pictures.PER_SHEET:
-            self._flush()
+        if self._crops is not None:
+            self._crops[self._places[self._added : self._added + len(crops)]] = crops
+            self._added += len(crops)
 
-    def close(self) -> None:
-        if self._waiting:
-            self._flush()
-
-    def _flush(self) -> None:
-        part, self._waiting = self._waiting[: pictures.PER_SHEET], self._waiting[pictures.PER_SHEET :]
-        data = pictures.sheet(np.stack(part))
-        _write(self._out, self._folder, f"sprite-{self._index}-{self._n}", data)
-        self._n += 1
+    def pictures(self) -> Iterator[bytes]:
+        if self._crops is None:
+            return
+        for start in range(0, self._added, pictures.PER_SHEET):
+            yield pictures.sheet(self._crops[start : start + pictures.PER_SHEET])
+        self._crops = None
+        self._file.unlink()
 
 
 class _Cells:
     """Columns of the cells of a slide."""
 
-    def __init__(self) -> None:
+    def __init__(self, results: list[FieldResult]) -> None:
         self.field: list[int] = []
         self.xyxy: list[float] = []
         self.score: list[float] = []
@@ -224,8 +233,10 @@ class _Cells:
         self.blast: list[float | None] = []
         self.probs: list[float] = []
         self.possible: list[int] = []
+        for at, result in enumerate(results):
+            self._add(at, result)
 
-    def add(self, at: int, result: FieldResult) -> None:
+    def _add(self, at: int, result: FieldResult) -> None:
         likeliest = np.argsort(-result.blast_probs, kind="stable")[: result.n_possible_blasts]
         possible = np.zeros(len(result), np.int64)
         possible[likeliest] = 1
@@ -238,6 +249,20 @@ class _Cells:
             self.probability.append(_number(cell.type_probability))
             self.blast.append(_number(cell.blast_probability))
             self.probs += [float(f"{p:.5g}") for p in cell.probabilities.values()]
+
+    def places(self) -> list[int]:
+        """Place of each cell on the sheets: as the gallery shows them, so that a screen needs few sheets."""
+
+        def shown(i: int) -> tuple[int, str, float]:
+            if self.type[i] == UNCLASSIFIED:
+                return 0, "", self.probability[i] or 0.0
+            if self.possible[i] and self.type[i] != BLAST:
+                return 1, "", -(self.blast[i] or 0.0)
+            return 2, self.type[i], -(self.probability[i] or 0.0)
+
+        places = np.empty(len(self.type), np.int64)
+        places[sorted(range(len(self.type)), key=shown)] = np.arange(len(self.type))
+        return [int(place) for place in places]
 
     def as_json(self) -> dict[str, Any]:
         return dict(vars(self)) | {"teach": [0] * len(self.type)}

@@ -98,6 +98,8 @@ export interface Sprite {
   per_sheet: number;
   /** Side of a crop in micrometers. */
   um: number;
+  /** Of each cell, on the sheets: as the gallery shows them, so that a screen needs few sheets. */
+  places: number[];
 }
 
 /** What of a whole slide was read; its map is the picture `mapId`. */

@@ -4,10 +4,11 @@ import { fieldId, pictureUrl, spriteId, type Slide } from "../model/data";
 import type { Reading } from "../model/reading";
 
 export function cropStyle(slide: Slide, index: number, reading: Reading, cell: number, side: number, umPerPx: number): Record<string, string> {
-  const { px, columns, per_sheet, um } = slide.sprite;
+  const { px, columns, per_sheet, um, places } = slide.sprite;
   if (cell < slide.cells.field.length) {
-    const sheet = Math.floor(cell / per_sheet);
-    const at = cell % per_sheet;
+    const place = places[cell]!;
+    const sheet = Math.floor(place / per_sheet);
+    const at = place % per_sheet;
     const scale = side / px;
     return {
       backgroundImage: `url("${pictureUrl(spriteId(index, sheet))}")`,
