@@ -1,4 +1,4 @@
-"""Sets of boxed fields as annotation tools export them: a YOLO ``data.yaml``, or one COCO file.
+"""Sets of boxed fields as annotation tools export them: a YOLO ``data.yaml``, a list of names, a COCO file.
 
 Roboflow, Ultralytics, CVAT and Label Studio write these. Their names of classes are understood as labels are:
 whatever is a leukocyte is one here, for the detector tells no types apart.
@@ -20,6 +20,8 @@ Kind = Literal["leukocyte", "red_cell", "platelet"]
 _LEUKOCYTE = ("wbc", "white_blood_cell", "white_cell", "leukocyte", "leucocyte", "leukozyt", "leucocito")
 _RED_CELL = ("rbc", "red_blood_cell", "red_cell", "erythrocyte")
 _MEASURED = 6
+_NAME_LISTS = {"classes.txt": ("images", "labels"), "obj.names": ("obj_train_data", "obj_train_data")}
+"""Files of class names, a line each, and where pictures and labels lie beside them."""
 _SPLITS: dict[Literal["train", "val", "test"], tuple[str, ...]] = {
     "train": ("train",),
     "val": ("val", "valid"),
@@ -28,7 +30,15 @@ _SPLITS: dict[Literal["train", "val", "test"], tuple[str, ...]] = {
 
 
 def load_detector_training(path: Path, data_root: Path) -> tuple[DetectorTraining, Path]:
-    """Read a configuration, a YOLO ``data.yaml`` or a COCO ``.json`` for training or measuring a detector.
+    """Read a configuration or an export of boxes, for training or measuring a detector.
+
+    Parameters
+    ----------
+    path : Path
+        A configuration; a YOLO ``data.yaml``; ``classes.txt`` or ``obj.names`` of YOLO exports without one
+        (Label Studio, CVAT); or a COCO ``.json``.
+    data_root : Path
+        What a configuration's paths are relative to.
 
     Returns
     -------
@@ -43,6 +53,8 @@ def load_detector_training(path: Path, data_root: Path) -> tuple[DetectorTrainin
     """
     if path.suffix.lower() == ".json":
         return _training(path, [_coco_set(path)]), path.parent
+    if path.name in _NAME_LISTS:
+        return _training(path, [_named_set(path)]), path.parent
     content = read_yaml(path)
     if isinstance(content, dict) and "names" in content and "sites" not in content:
         return _training(path, _yolo_sets(path, content)), path.parent
@@ -107,19 +119,54 @@ def _yolo_sets(path: Path, content: dict[str, Any]) -> list[DetectionDataset]:
     for split, words in _SPLITS.items():
         given = next((content[word] for word in words if content.get(word)), None)
         for i, folder in enumerate(given if isinstance(given, list) else [given] if given else []):
-            images = _folder(root, path, split, str(folder))
+            is_list = str(folder).endswith(".txt")
+            listed = _listed(root, path, split, str(folder)) if is_list else None
+            images = listed[1] if listed else _folder(root, path, split, str(folder))
             labels = _beside(images)
             sets.append(
                 DetectionDataset(
                     name=f"{path.parent.name or 'export'}_{split}{i or ''}", format="yolo",
                     images=os.path.relpath(images, path.parent), classes=classes,
                     annotations=os.path.relpath(labels, path.parent),
-                    splits={split: "*"}, red_cell_px=content.get("red_cell_px"),
+                    splits={split: str(listed[0]) if listed else "*"}, red_cell_px=content.get("red_cell_px"),
                 )
             )  # fmt: skip
     if not any("train" in own.splits for own in sets):
         raise ConfigError(f"{path}: names no folder of training pictures; add 'train: train/images'")
     return sets
+
+
+def _named_set(path: Path) -> DetectionDataset:
+    """Return the set beside a list of class names: all of it is for training."""
+    images, labels = _NAME_LISTS[path.name]
+    if not (path.parent / images).is_dir():
+        raise ConfigError(f"{path}: no folder {images!r} lies beside it; export the pictures, too")
+    return DetectionDataset(
+        name=path.absolute().parent.name or "export", format="yolo", images=images, annotations=labels,
+        classes=_classes({str(i): name for i, name in enumerate(_lines(path))}, path), splits={"train": "*"},
+    )  # fmt: skip
+
+
+def _listed(root: Path, path: Path, split: str, given: str) -> tuple[Path, Path]:
+    """Return the list of a split's pictures, as CVAT writes one, and the folder that they lie in."""
+    file = root / given if (root / given).is_file() else path.parent / given
+    names = [Path(line) for line in _lines(file)]
+    folders = {name.parent for name in names}
+    if len(folders) != 1:
+        raise ConfigError(f"{file}: names {split} pictures of {len(folders)} folders; a split lies in one")
+    own = folders.pop()
+    below = own.relative_to("data") if own.parts[:1] == ("data",) else own
+    for folder in (root / own, path.parent / own, path.parent / below):
+        if (folder / names[0].name).is_file():
+            return file, folder
+    raise ConfigError(f"{file}: names {names[0]}, which is not at {root / own}; export the pictures, too")
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read as a list, a name a line ({error})") from error
 
 
 def _folder(root: Path, path: Path, split: str, given: str) -> Path:
@@ -149,7 +196,9 @@ def _coco_set(path: Path) -> DetectionDataset:
     """Return the set of a COCO file, whose pictures lie in a folder ``images`` near it."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        names = [str(category["name"]) for category in content["categories"]]
+        used = {box["category_id"] for box in content["annotations"]}
+        named = [c for c in content["categories"] if c["id"] in used or kind_of(str(c["name"]))]
+        names = [str(category["name"]) for category in named]  # Roboflow's first one is the set's own name
         first = Path(str(content["images"][0]["file_name"]).replace("\\", "/"))
     except (OSError, UnicodeDecodeError, ValueError, KeyError, IndexError, TypeError) as error:
         raise ConfigError(f"{path}: is no COCO file with images and categories ({error!r})") from error

@@ -187,6 +187,62 @@ def test_coco_exports_of_cvat_and_label_studio_are_read_as_they_come(
     assert found.xyxy[0].tolist() == [10, 20, 40, 60]
 
 
+@pytest.mark.parametrize(
+    ("names", "images", "labels"),
+    [("classes.txt", "images", "labels"), ("obj.names", "obj_train_data", "obj_train_data")],
+)
+def test_yolo_exports_without_a_data_yaml_are_read_by_their_names(
+    tmp_path: Path, names: str, images: str, labels: str
+) -> None:
+    picture(tmp_path / images / "one.png")
+    (tmp_path / labels).mkdir(exist_ok=True)
+    (tmp_path / labels / "one.txt").write_text("1 0.5 0.5 0.2 0.4\n0 0.2 0.2 0.1 0.2\n")
+    (tmp_path / names).write_text("RBC\nLymphocyte\n")
+    config, root = load_detector_training(tmp_path / names, Path("elsewhere"))
+    (found,) = [item for site in config.sites for item in read_site(site, root, "train")]
+    assert found.labels.tolist() == [0, 1]
+    bare = tmp_path / "bare" / names
+    bare.parent.mkdir()
+    bare.write_text("WBC\n")
+    with pytest.raises(ConfigError, match=f"no folder '{images}' lies beside it; export the pictures, too"):
+        load_detector_training(bare, Path())
+
+
+@pytest.mark.parametrize("written", ["data/images/train/one.png", "images/train/one.png"])
+def test_a_yolo_export_of_cvat_lists_its_pictures(tmp_path: Path, written: str) -> None:
+    for name in ("one", "two"):  # of these, one is of the split
+        picture(tmp_path / "images/train" / f"{name}.png")
+    (tmp_path / "labels/train").mkdir(parents=True)
+    (tmp_path / "labels/train/one.txt").write_text("1 0.5 0.5 0.2 0.4\n0 0.2 0.2 0.1 0.2\n")
+    (tmp_path / "train.txt").write_text(f"{written}\n")
+    source = tmp_path / "data.yaml"
+    source.write_text("names: {0: RBC, 1: WBC}\npath: .\ntrain: train.txt\n")
+    config, root = load_detector_training(source, Path("elsewhere"))
+    (found,) = [item for site in config.sites for item in read_site(site, root, "train")]
+    assert (found.path.name, found.labels.tolist()) == ("one.png", [0, 1])
+    (tmp_path / "train.txt").write_text("images/train/gone.png\n")
+    with pytest.raises(ConfigError, match=r"train.txt: names images.train.gone.png, which is not at"):
+        load_detector_training(source, Path())
+
+
+def test_a_coco_category_without_boxes_needs_no_name_that_is_known(tmp_path: Path) -> None:
+    """Roboflow's first category is the name of the set."""
+    picture(tmp_path / "train" / "one.png")
+    content = {
+        "images": [{"id": 0, "file_name": "one.png", "width": 200, "height": 100}],
+        "categories": [{"id": 0, "name": "smears-x7"}, {"id": 1, "name": "WBC"}, {"id": 2, "name": "RBC"}],
+        "annotations": [
+            {"id": k, "image_id": 0, "category_id": k, "bbox": [20 * k, 20, 20, 20], "iscrowd": 0}
+            for k in (1, 2)
+        ],
+    }
+    source = tmp_path / "train" / "_annotations.coco.json"
+    source.write_text(json.dumps(content))
+    config, root = load_detector_training(source, Path("elsewhere"))
+    (found,) = [item for site in config.sites for item in read_site(site, root, "train")]
+    assert found.labels.tolist() == [0, 1]
+
+
 def test_class_numbers_need_no_quotes(tmp_path: Path) -> None:
     (tmp_path / "d.yaml").write_text(
         "name: d\nsites:\n- {name: s, format: yolo, images: i, annotations: l, classes: {0: leukocyte}, "
