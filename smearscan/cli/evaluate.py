@@ -85,6 +85,11 @@ def detector(
 @click.option("--config", "config_file", type=_PATH, help="YAML the net was trained with (its synonyms).")
 @click.option("--weights", type=_PATH, help="Classifier pair.")
 @click.option("--task", type=click.Choice(["blast", "differential"]), help="The shipped net of this task.")
+@click.option(
+    "--against",
+    type=_PATH,
+    help="Pair to compare with: before, after, and their difference on the same cells.",
+)
 @click.option("--site", "sites", multiple=True, help="Only these sites; with --all-splits, of every split.")
 @click.option("--all-splits", is_flag=True, help="All cells of the sites: for sites the net never saw.")
 @click.option(
@@ -97,16 +102,19 @@ def detector(
 @_JSON
 @_CARD
 def classifier(
-    cells: Path, config_file: Path | None, weights: Path | None, task: str | None, sites: tuple[str, ...],
-    all_splits: bool, key: str, split: str, data: Path | None, out: Path | None, write_card: bool,
+    cells: Path, config_file: Path | None, weights: Path | None, task: str | None, against: Path | None,
+    sites: tuple[str, ...], all_splits: bool, key: str, split: str, data: Path | None, out: Path | None,
+    write_card: bool,
 ) -> None:  # fmt: skip
     """Measure a classifier on CELLS, a folder with a sub-folder a class or a manifest, by site.
 
     Of a folder that the net was trained on, the cells that training kept apart (--split test) are judged; of
-    any other one take --all-splits. Intervals are over groups.
+    any other one take --all-splits. Intervals are over groups. With --against, a table of both networks.
     """
     from smearscan.classification.classifier import Classifier
-    from smearscan.experiments.measure_classifier import measure_cells
+    from smearscan.cli.options import write_figures
+    from smearscan.cli.rich_console import comparison_table
+    from smearscan.experiments.measure_classifier import compare_classifiers, measure_cells
     from smearscan.training.cells import read_cells, root_of
     from smearscan.training.config import ClassifierTraining, load_config
     from smearscan.training.train_classifier import prepared
@@ -123,8 +131,15 @@ def classifier(
     table, _ = prepared(read_cells(cells, root, None, None, config.seed), config.model_copy(update=chosen))
     if not all_splits:
         table = table[table["split"] == split]
-    figures = measure_cells(net, table.reset_index(drop=True), root)
-    _show(figures, out)
+    table = table.reset_index(drop=True)
+    figures = measure_cells(net, table, root)
+    if against:
+        figures["compared"] = compare_classifiers(Classifier.load(against), net, table, root)
+        comparison_table(figures["compared"])
+        if out:
+            write_figures(out, figures)
+    else:
+        _show(figures, out)
     if write_card:
         _write_card(weights, str(task), net.card, key or split, figures)
 

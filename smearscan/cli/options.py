@@ -59,11 +59,17 @@ def show(figures: Any, out: Path | None) -> None:
     """Print figures as JSON, and write them to a file where one is given."""
     from smearscan.report.figures import json_of_figures
 
-    text = json_of_figures(figures)
-    click.echo(text, nl=False)
+    click.echo(json_of_figures(figures), nl=False)
     if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
+        write_figures(out, figures)
+
+
+def write_figures(out: Path, figures: Any) -> None:
+    """Write figures as JSON to a file."""
+    from smearscan.report.figures import json_of_figures
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json_of_figures(figures), encoding="utf-8")
 
 
 def writable(file: Path, option: str) -> None:

@@ -42,3 +42,29 @@ def figures_table(told: Mapping[str, Mapping[str, Any]]) -> None:
     for row in figure_rows(told):
         table.add_row(*row)
     out.print(table)
+
+
+def comparison_table(compared: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    """Print figures of two networks on the same cells, and their paired difference, with intervals."""
+    from rich.table import Table
+
+    from smearscan.experiments.measure_classifier import COMPARED
+
+    columns = ("before", "after", "difference")
+    table = Table("", *columns, box=None)
+    for name, row in compared.items():
+        shown = (_with_interval(row[column], signed=column == "difference") for column in columns)
+        table.add_row(COMPARED[name], *shown)
+    out.print(table)
+    one = next(iter(compared.values()))["after"]
+    err.print(
+        f"{one['cells']} cells of {one['groups']} groups; in brackets 95 % intervals over groups: where the "
+        "difference's holds 0, chance explains it",
+        markup=False, highlight=False,
+    )  # fmt: skip
+
+
+def _with_interval(estimate: Mapping[str, Any], signed: bool) -> str:
+    sign, limits = "+" if signed else "", estimate["interval_95"]
+    interval = f" ({limits[0]:{sign}.3f} to {limits[1]:{sign}.3f})" if limits else ""
+    return f"{estimate['value']:{sign}.3f}{interval}"
