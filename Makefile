@@ -100,6 +100,7 @@ measure: $(VENV)/.installed
 	$(BIN)/smearscan evaluate pooled build/labeled.csv --out docs/results/pooled.json > /dev/null
 
 	$(BIN)/python -m references unseen $(DATA) --out docs/results/unseen_leukemias.json > /dev/null
+	$(BIN)/python -m references few-labels $(DATA) --out docs/results/few_labels.json --into docs/calibrate.md > /dev/null
 	$(BIN)/python -m references corrections $(DATA) --out docs/results/correction_loop.json --into docs/review.md > /dev/null
 	$(MAKE) tables
 

@@ -118,6 +118,21 @@ def corrections(data: Path, into: Path | None, out: Path | None) -> None:
         replace_section(into, "<!-- corrections -->", corrections_table(figures))
 
 
+@command.command("few-labels")
+@click.argument("data", type=PATH)
+@click.option("--into", type=PATH, help="Markdown file in which the table follows <!-- few labels -->.")
+@JSON
+def few_labels(data: Path, into: Path | None, out: Path | None) -> None:
+    """Measure what a few labeled cells teach both nets at a laboratory they never saw, on DATA/lld."""
+    from references.few_labels import few_labels_table, measure_few_labels
+    from smearscan.scan.scanner import SmearScanner
+
+    figures = measure_few_labels(SmearScanner(), data / "lld")
+    show(figures, out)
+    if into:
+        replace_section(into, "<!-- few labels -->", few_labels_table(figures))
+
+
 @command.command("stain")
 @click.argument("cells", type=PATH)
 @click.option("--config", "config_file", type=PATH, required=True, help="YAML of a net of fine types.")

@@ -193,12 +193,11 @@ def fit_scalings(
     seen = cells.where(cells.found)
     scaling = dict(base.scaling)
     for task, probs, classes in _of_nets(seen, cards):
-        truth = np.where(seen.truth == BLAST, BLAST, HEALTHY) if task == "blast" else seen.truth
-        own = np.isin(truth, classes)
-        targets = np.array([classes.index(t) for t in truth[own]], np.int64)
-        if len(np.unique(targets)) < 2:  # one class alone would only make the net surer of it
+        targets = class_targets(task, seen.truth, classes)
+        own = targets >= 0
+        if len(np.unique(targets[own])) < 2:  # one class alone would only make the net surer of it
             continue
-        temperature, offsets = fit_scaling(np.log(np.maximum(probs[own], 1e-12)), targets)
+        temperature, offsets = fit_scaling(np.log(np.maximum(probs[own], 1e-12)), targets[own])
         scaling[task] = RecalibrationParams(
             temperature=round(temperature, 6),
             offsets={n: round(float(v), 6) for n, v in zip(classes, offsets, strict=True) if v},
@@ -208,6 +207,12 @@ def fit_scalings(
         return scaling, before
     plain = base.scaling.get("blast", RecalibrationParams()).rescaling(_BLAST_NET)
     return scaling, _carried(before, plain, scaling["blast"].rescaling(_BLAST_NET))
+
+
+def class_targets(task: str, truth: NDArray[np.str_], classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """Index among a net's classes of each truth, (N,); -1 where the net does not know it."""
+    asked = np.where(truth == BLAST, BLAST, HEALTHY) if task == BLAST else truth
+    return np.array([classes.index(name) if name in classes else -1 for name in asked], np.int64)
 
 
 def _carried(threshold: float, old: Recalibration, new: Recalibration) -> float:

@@ -1,7 +1,7 @@
-"""Re-fits the last layer of a net to a few labeled cells of a new site; what lies below stays as it is."""
+"""Re-fits the last layer of the nets to a few labeled cells of a new site; what lies below stays as it is."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,8 +13,8 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from torch import nn
 
-from smearscan.calibration.fit import figures, folds_of
-from smearscan.calibration.labeled_cells import LabeledCells, labeled_rows
+from smearscan.calibration.fit import class_targets, figures, folds_of
+from smearscan.calibration.labeled_cells import LabeledCells
 from smearscan.classification import backbones
 from smearscan.classification.classifier import apply_background
 from smearscan.classification.crops import cut_crops
@@ -22,41 +22,46 @@ from smearscan.differential.calibration_card import Calibration
 from smearscan.errors import DatasetError
 from smearscan.io.decode import read_image
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
+from smearscan.taxonomy import BLAST
 from smearscan.weights.pairs import ClassifierCard, load_weights, save_weights
 
 Floats = NDArray[np.float64]
+Classes = NDArray[np.int64]
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 HOLDS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """How strongly the layer is held where it was; cross-validation over the labeled cells chooses."""
 
 
-def with_new_layer(
-    table: Path, splits: tuple[str, ...], sites: tuple[str, ...], slides: Path, pair: Path, out: Path,
-    base: Calibration, cells: LabeledCells, cards: dict[str, ClassifierCard],
-) -> tuple[dict[str, Any], Calibration, LabeledCells, dict[str, ClassifierCard]]:  # fmt: skip
-    """Re-fit the layer, and bring what a calibration is fitted to in line with the new net.
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """A last layer fitted anew.
 
-    Returns
-    -------
-    figures : dict
-        Before and after; each cell judged by a layer that was not fitted on it.
-    base, cells, cards
-        As given, with the new net in place of the old one.
+    Attributes
+    ----------
+    layer : ndarray, (K, F + 1) float64
+        Fitted to all cells.
+    probs : ndarray, (N, K) float64
+        Of every cell, by a layer that was not fitted on it.
+    hold : float
+        Chosen from :data:`HOLDS`.
+    n_cells : int
+        That it was fitted to.
     """
-    rows = labeled_rows(table, cards["differential"].classes, splits, sites)
-    card, probs = refit_last_layer(rows, slides, pair, out, list(folds_of(cells.group, 5)))
-    changed = replace(cells, probs=probs)
-    new = {**cards, "differential": card}
-    told = {"before": figures(cells, base, cards), "after": figures(changed, base, new), "pair": card.name}
-    networks = {**base.networks, "differential": card.sha256}
-    return told, base.model_copy(update={"networks": networks}), changed, new
+
+    layer: Floats
+    probs: Floats
+    hold: float
+    n_cells: int
 
 
-def refit_last_layer(
-    rows: pd.DataFrame, slides: Path, pair: Path, out: Path, folds: list[Fold]
-) -> tuple[ClassifierCard, Floats]:
-    """Fit the last layer again and write the new pair.
+def with_new_layers(
+    rows: pd.DataFrame, slides: Path, pairs: Mapping[str, Path], out: Path, base: Calibration,
+    cells: LabeledCells, cards: Mapping[str, ClassifierCard],
+) -> tuple[dict[str, Any], Calibration, LabeledCells, dict[str, ClassifierCard]]:  # fmt: skip
+    """Re-fit the last layer of both nets, and bring what a calibration is fitted to in line with them.
+
+    A net of whose classes only one is labeled stays as it is: one class alone would make it only surer.
 
     Parameters
     ----------
@@ -64,8 +69,61 @@ def refit_last_layer(
         Labeled rows, see :func:`smearscan.calibration.labeled_cells.labeled_rows`, with ``field`` and box.
     slides : Path
         The folder that was scanned.
+    pairs : mapping
+        Weights of ``differential`` and ``blast``.
+    out : Path
+        Folder of the new pairs.
+    base : Calibration
+    cells : LabeledCells
+        The rows' cells.
+    cards : mapping
+        Of ``differential`` and ``blast``.
+
+    Returns
+    -------
+    figures : dict
+        Before and after, each cell judged by layers that were not fitted on it; names of the new pairs.
+    base, cells, cards
+        As given, with the new nets in place of the old ones.
+    """
+    new, changed = dict(cards), cells
+    for task, pair in pairs.items():
+        target = class_targets(task, cells.truth, cards[task].classes)
+        if len(np.unique(target[cells.found & (target >= 0)])) < 2:
+            continue
+        folds = list(folds_of(cells.group, 5))
+        new[task], probs = refit_last_layer(rows, cells.found, target, slides, pair, out, folds)
+        if task == BLAST:
+            changed = replace(changed, blast_probs=probs[:, new[task].classes.index(BLAST)])
+        else:
+            changed = replace(changed, probs=probs)
+    told = {
+        "before": figures(cells, base, dict(cards)),
+        "after": figures(changed, base, new),
+        "pairs": [new[task].name for task in pairs if new[task] is not cards[task]],
+    }
+    networks = {**base.networks, **{task: new[task].sha256 for task in pairs}}
+    return told, base.model_copy(update={"networks": networks}), changed, new
+
+
+def refit_last_layer(
+    rows: pd.DataFrame, found: NDArray[np.bool_], target: Classes, slides: Path, pair: Path, out: Path,
+    folds: list[Fold],
+) -> tuple[ClassifierCard, Floats]:  # fmt: skip
+    """Fit the last layer again and write the new pair.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Labeled rows, see :func:`smearscan.calibration.labeled_cells.labeled_rows`, with ``field`` and box.
+    found : ndarray, (N,) bool
+        Whether the detector found the cell; the others teach nothing.
+    target : ndarray, (N,)
+        Index of each row's class; -1 for a class that the net does not know.
+    slides : Path
+        The folder that was scanned.
     pair : Path
-        The differential's weights.
+        The net's weights.
     out : Path
         Folder of the new pair.
     folds : list of (taught, judged) row numbers
@@ -79,25 +137,39 @@ def refit_last_layer(
     """
     card, tensors = load_weights(pair, ClassifierCard)
     network, last_name, start = without_last_layer(card, tensors)
-    found = rows["blast_probability"].notna().to_numpy()
     features = np.zeros((len(rows), start.shape[1]))
     features[found] = layer_features(network, card, rows[found], slides)
-    target = np.array([card.classes.index(t) if t in card.classes else -1 for t in rows["truth"]])
-    usable = found & (target >= 0)
+    done = refit(features, np.where(found, target, -1), start, folds)
+    tensors[f"{last_name}.weight"] = torch.tensor(done.layer[:, :-1], dtype=torch.float32)
+    tensors[f"{last_name}.bias"] = torch.tensor(done.layer[:, -1], dtype=torch.float32)
+    told = {"cells": done.n_cells, "hold": done.hold, "of": card.short_hash}
+    anew = {"temperature": 1.0, "metrics": {}, "confusion": [], "name": f"{card.name}_refitted"}
+    new = card.model_copy(update={"training": {**card.training, "last_layer": told}, **anew})
+    probs = np.where(found[:, None], done.probs, np.nan)
+    return save_weights(out / f"{new.name}.safetensors", new, tensors), probs
+
+
+def refit(features: Floats, target: Classes, start: Floats, folds: list[Fold]) -> Refit:
+    """Fit a layer to labeled cells, held at `start` as strongly as serves cells it was not fitted on.
+
+    Parameters
+    ----------
+    features : ndarray, (N, F + 1)
+    target : ndarray, (N,)
+        Index of the true class; -1 for a cell that teaches nothing.
+    start : ndarray, (K, F + 1)
+    folds : list of (taught, judged) row numbers
+    """
+    usable = target >= 0
     hold = best_hold(features, target, usable, start, folds)
-    probs = np.full((len(rows), len(card.classes)), np.nan)
+    probs = np.full((len(target), len(start)), np.nan)
     for taught, judged in folds:
         own = taught[usable[taught]]
-        fitted = fit_layer(features[own], target[own], start, hold)
-        probs[judged[found[judged]]] = softmax(features[judged[found[judged]]] @ fitted.T, axis=1)
+        probs[judged] = softmax(
+            features[judged] @ fit_layer(features[own], target[own], start, hold).T, axis=1
+        )
     final = fit_layer(features[usable], target[usable], start, hold)
-    tensors[f"{last_name}.weight"] = torch.tensor(final[:, :-1], dtype=torch.float32)
-    tensors[f"{last_name}.bias"] = torch.tensor(final[:, -1], dtype=torch.float32)
-    told = {**card.training, "last_layer": {"cells": int(usable.sum()), "hold": hold, "of": card.short_hash}}
-    name = f"{card.name}_refitted"
-    anew = {"temperature": 1.0, "metrics": {}, "confusion": []}
-    new = card.model_copy(update={"name": name, "training": told, **anew})
-    return save_weights(out / f"{name}.safetensors", new, tensors), probs
+    return Refit(final, probs, hold, int(usable.sum()))
 
 
 def without_last_layer(
@@ -146,7 +218,7 @@ def layer_features(network: nn.Module, card: ClassifierCard, rows: pd.DataFrame,
     return np.column_stack([seen, np.ones(len(seen))]).astype(np.float64)
 
 
-def fit_layer(features: Floats, target: NDArray[np.int64], start: Floats, hold: float) -> Floats:
+def fit_layer(features: Floats, target: Classes, start: Floats, hold: float) -> Floats:
     """Multinomial logistic regression whose penalty pulls toward the layer that was there.
 
     Parameters
@@ -177,7 +249,7 @@ def fit_layer(features: Floats, target: NDArray[np.int64], start: Floats, hold: 
 
 
 def best_hold(
-    features: Floats, target: NDArray[np.int64], usable: NDArray[np.bool_], start: Floats,
+    features: Floats, target: Classes, usable: NDArray[np.bool_], start: Floats,
     folds: list[Fold],
 ) -> float:  # fmt: skip
     """Choose from :data:`HOLDS` the one whose layers tell best the cells that they were not fitted on."""

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.option("--plot", type=_PATH, help="Reliability diagram to write, .png.")
 @click.option(
     "--last-layer", type=_PATH,
-    help="Also re-fit the last layer of the differential net, and write the new pair to this folder.",
+    help="Also re-fit the last layers of both nets, and write the new pairs to this folder.",
 )  # fmt: skip
 @click.option("--slides", type=_PATH, help="With --last-layer: the folder that was scanned.")
 @click.option("--force", is_flag=True, help="Write the card also where its figures are worse than before.")
@@ -64,7 +64,7 @@ def command(
 
     from smearscan.calibration.calibrate import calibrate_from_scratch, calibrate_to_site, check_base
     from smearscan.calibration.false_boxes import fit_box_score, read_boxes
-    from smearscan.calibration.labeled_cells import read_labeled
+    from smearscan.calibration.labeled_cells import labeled_rows, read_labeled
     from smearscan.cli.rich_console import err
     from smearscan.differential.calibration_card import (
         load_calibration,
@@ -93,11 +93,14 @@ def command(
         start, refitted = load_calibration(base or shipped_calibration()), {}
         check_base(start, cards, str(base or "the shipped card"))
         if last_layer and slides:
-            from smearscan.calibration.last_layer import with_new_layer
+            from smearscan.calibration.last_layer import with_new_layers
 
-            refitted["last_layer"], start, cells, cards = with_new_layer(
-                table, splits, sites, slides, paths["differential"], last_layer, start, cells, cards
+            rows = labeled_rows(table, classes, splits, sites)
+            refitted["last_layer"], start, cells, cards = with_new_layers(
+                rows, slides, paths, last_layer, start, cells, cards
             )
+            names = " and ".join(refitted["last_layer"]["pairs"]) or "no net: only one class is labeled"
+            tell(f"last layer fitted anew: {names}")
         for told in boxes.sentences():
             tell(told)
         judging = read_labeled(table, classes, judged, sites, least_score=least) if judged else None

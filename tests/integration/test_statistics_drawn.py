@@ -112,9 +112,16 @@ def test_the_last_layer_learns_from_labeled_cells(drawn: Path, scanned: Path, tm
     card = tmp_path / "site.yaml"
     told = ["--last-layer", tmp_path / "net", "--slides", drawn]
     smearscan("calibrate", "--cells", tmp_path / "labeled.csv", "--out", card, *told, "--force")
-    pair = tmp_path / "net" / "differential_refitted.safetensors"
-    smearscan("run", drawn, "--out", tmp_path / "report.csv", "--weights", pair, "--calibration", card)
-    assert pd.read_csv(tmp_path / "report.csv")["weights"].str.contains("differential_refitted").all()
+    nets = [
+        ("--weights", tmp_path / "net" / f"{name}_refitted.safetensors") for name in ("differential", "blast")
+    ]
+    given = [word for net in nets for word in net]
+    smearscan("run", drawn, "--out", tmp_path / "report.csv", *given, "--calibration", card)
+    assert (
+        pd.read_csv(tmp_path / "report.csv")["weights"]
+        .str.contains("differential_refitted:.*blast_refitted")
+        .all()
+    )
 
 
 def test_a_card_of_other_networks_is_refused(drawn: Path, scanned: Path, tmp_path: Path) -> None:

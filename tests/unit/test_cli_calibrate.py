@@ -182,21 +182,19 @@ def test_a_table_of_missed_cells_is_refused_in_words(
     assert isinstance(refused.exception, SystemExit)
 
 
-def test_the_last_layer_goes_with_its_new_pair(
+def test_the_last_layers_go_with_their_new_pairs(
     tmp_path: Path, table: Path, base: Path, pairs: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The card belongs to the new pair; its cells are named by it."""
-    new = load_card(tmp_path / "differential", ClassifierCard).model_copy(
-        update={"name": "refitted", "sha256": "f" * 64}
-    )
+    """The card belongs to the new pairs; its cells are named by them."""
 
-    def refitted(rows: object, slides: Path, pair: Path, out: Path, folds: object) -> object:
-        assert (slides, pair, out) == (
-            tmp_path / "slides",
-            tmp_path / "differential.safetensors",
-            tmp_path / "o",
-        )
-        return new, labeled(150).probs[:, ::-1].copy()
+    def refitted(
+        rows: object, found: object, target: object, slides: Path, pair: Path, out: Path, folds: object
+    ) -> object:
+        assert (slides, out, pair.parent) == (tmp_path / "slides", tmp_path / "o", tmp_path)
+        card = load_card(pair, ClassifierCard)
+        new = card.model_copy(update={"name": f"{card.name}_new", "sha256": card.task[0] * 64})
+        probs, blast = labeled(150).probs[:, ::-1].copy(), labeled(150).blast_probs
+        return new, np.column_stack([blast, 1 - blast]) if card.task == "blast" else probs
 
     monkeypatch.setattr(last_layer, "refit_last_layer", refitted)
     out = tmp_path / "site.yaml"
@@ -204,9 +202,10 @@ def test_the_last_layer_goes_with_its_new_pair(
     done = ask("--cells", table, "--base", base, "--out", out, *pairs, *layer, "--force")
     assert done.exit_code == 0, done.output
     card = load_calibration(out)
-    assert card.networks["differential"] == "f" * 64
-    assert card.networks["blast"] == load_calibration(base).networks["blast"]
-    assert card.metrics["last_layer"]["pair"] == "refitted"
+    assert card.networks == {"blast": "b" * 64, "differential": "d" * 64}
+    assert len(card.metrics["last_layer"]["pairs"]) == 2
+    assert "last layer fitted anew: " in done.output
     worse = card.metrics["last_layer"]
     assert worse["after"]["right_of_named"]["value"] < worse["before"]["right_of_named"]["value"]
+    assert worse["after"]["blasts_called"]["value"] < worse["before"]["blasts_called"]["value"]
     assert set(KINDS) <= set(card.classes)

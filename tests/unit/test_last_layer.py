@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 import torch
 from fakes import UM_PER_PX, draw
-from made_up import KINDS, net_card
+from made_up import KINDS, calibration, net_card
 from scipy.special import log_softmax
 
 from smearscan.calibration import last_layer
-from smearscan.calibration.last_layer import HOLDS, refit_last_layer
+from smearscan.calibration.fit import class_targets
+from smearscan.calibration.labeled_cells import LabeledCells
+from smearscan.calibration.last_layer import HOLDS, refit_last_layer, with_new_layers
 from smearscan.classification import backbones
 from smearscan.classification.crops import cut_crops
 from smearscan.errors import DatasetError
@@ -56,6 +58,13 @@ def rows() -> pd.DataFrame:
     )
 
 
+def refitted(rows: pd.DataFrame, slides: Path, pair: Path, out: Path):  # type: ignore[no-untyped-def]
+    """Fit the differential's layer to the rows' truths."""
+    target = class_targets("differential", rows["truth"].to_numpy(str), KINDS)
+    found = rows["blast_probability"].notna().to_numpy()
+    return refit_last_layer(rows, found, target, slides, pair, out, FOLDS)
+
+
 def answers(pair: Path, rows: pd.DataFrame, slides: Path) -> np.ndarray:  # type: ignore[type-arg]
     """Probabilities of a pair, by the whole network."""
     card, tensors = load_weights(pair, ClassifierCard)
@@ -74,7 +83,7 @@ def test_a_layer_held_fast_answers_as_before(
     pair: Path, rows: pd.DataFrame, slides: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(last_layer, "HOLDS", (1e12,))
-    card, probs = refit_last_layer(rows, slides, pair, tmp_path, FOLDS)
+    card, probs = refitted(rows, slides, pair, tmp_path)
     before = answers(pair, rows, slides)
     np.testing.assert_allclose(probs, before, atol=1e-4)
     after = answers(tmp_path / f"{card.name}.safetensors", rows, slides)
@@ -84,7 +93,7 @@ def test_a_layer_held_fast_answers_as_before(
 def test_cells_of_a_site_are_learned_and_the_new_pair_knows_it(
     pair: Path, rows: pd.DataFrame, slides: Path, tmp_path: Path
 ) -> None:
-    card, probs = refit_last_layer(rows, slides, pair, tmp_path / "new", FOLDS)
+    card, probs = refitted(rows, slides, pair, tmp_path / "new")
     truth = rows["truth"].map(KINDS.index).to_numpy()
     own = np.arange(N), truth
     assert probs[own].mean() > answers(pair, rows, slides)[own].mean() + 0.1
@@ -108,7 +117,7 @@ def test_missed_cells_and_foreign_classes_are_not_learned(
     rows.loc[0, "blast_probability"] = np.nan
     rows.loc[0, ["field", "x0"]] = [np.nan, np.nan]
     rows.loc[1, "truth"] = "blast"
-    card, probs = refit_last_layer(rows, slides, pair, tmp_path, FOLDS)
+    card, probs = refitted(rows, slides, pair, tmp_path)
     assert card.training["last_layer"]["cells"] == N - 2
     assert np.isnan(probs[0]).all()
     np.testing.assert_allclose(probs[1:].sum(axis=1), 1)
@@ -119,7 +128,7 @@ def test_a_table_without_boxes_is_refused(
     pair: Path, rows: pd.DataFrame, slides: Path, tmp_path: Path, column: str
 ) -> None:
     with pytest.raises(DatasetError, match=f"no column '{column}'"):
-        refit_last_layer(rows.drop(columns=column), slides, pair, tmp_path, FOLDS)
+        refitted(rows.drop(columns=column), slides, pair, tmp_path)
 
 
 # ---------------------------------------------------------------- the fit itself
@@ -153,3 +162,37 @@ def test_the_fit_is_where_the_slope_is_0() -> None:
 def test_no_cells_move_nothing() -> None:
     features, target, start = drawn()
     np.testing.assert_allclose(last_layer.fit_layer(features[:0], target[:0], start, 1.0), start)
+
+
+# ---------------------------------------------------------------- both nets
+
+
+def test_a_net_of_which_one_class_alone_is_labeled_stays(
+    pair: Path, rows: pd.DataFrame, slides: Path, tmp_path: Path
+) -> None:
+    """No blast is labeled: the differential is fitted anew, and of the blast net no pair is written."""
+    differential, _ = load_weights(pair, ClassifierCard)
+    torch.manual_seed(1)
+    blast = tmp_path / "blast.safetensors"
+    network = backbones.build("resnet18_stage3", 2)
+    card = net_card("blast", ("healthy", "blast"), architecture="resnet18_stage3", crop_px=64)
+    cards = {"differential": differential, "blast": save_weights(blast, card, network.state_dict())}
+    truth, where = rows["truth"].to_numpy(str), np.array([f"s{i}" for i in range(N)])
+    probs = np.full((N, len(KINDS)), 1 / len(KINDS))
+    cells = LabeledCells(truth, where, where, probs, np.full(N, 0.1), np.ones(N, bool))
+    base = calibration()
+    told, fitted, changed, new = with_new_layers(
+        rows, slides, {"differential": pair, "blast": blast}, tmp_path / "new", base, cells, cards
+    )
+    assert told["pairs"] == ["differential_refitted"]
+    assert [p.name for p in (tmp_path / "new").glob("*.safetensors")] == ["differential_refitted.safetensors"]
+    assert new["blast"] == cards["blast"]
+    assert fitted.networks == {task: new[task].sha256 for task in new}
+    np.testing.assert_array_equal(changed.blast_probs, cells.blast_probs)
+    blasts = cells.where(np.arange(N))
+    blasts.truth[::2] = "blast"
+    told, _, changed, new = with_new_layers(
+        rows, slides, {"differential": pair, "blast": blast}, tmp_path / "both", base, blasts, cards
+    )
+    assert told["pairs"] == ["differential_refitted", "blast_refitted"]
+    assert not np.array_equal(changed.blast_probs, cells.blast_probs)

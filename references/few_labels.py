@@ -1,0 +1,196 @@
+"""What a few labeled cells of a laboratory teach both nets, as ``smearscan calibrate --last-layer`` does.
+
+The patients of a laboratory that the shipped networks never saw are scanned as slides. Of the cells that were
+found, N are drawn by chance and given their published names; both last layers and the calibration card are
+fitted to them, and the cells that were not drawn are judged: those of the same slides, and those of patients
+of whom nothing was labeled.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import softmax
+from sklearn.metrics import roc_auc_score
+
+from references.unseen_leukemias import BLASTS, PROMYELOCYTIC, SAME_CELL_IOU, SAME_TYPE, lay_out
+from smearscan.calibration.calibrate import calibrate_to_site
+from smearscan.calibration.fit import class_targets, figures, folds_of
+from smearscan.calibration.labeled_cells import LabeledCells
+from smearscan.calibration.last_layer import Refit, layer_features, refit, without_last_layer
+from smearscan.detection import boxes
+from smearscan.differential.calibration_card import load_calibration, shipped_calibration
+from smearscan.errors import DatasetError
+from smearscan.results import FieldFailure
+from smearscan.scan.scanner import SmearScanner
+from smearscan.taxonomy import BLAST
+from smearscan.weights.pairs import ClassifierCard, load_weights, shipped
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+LABELED = (25, 50, 100, 200)
+DRAWS = 3
+HALVES = (("1", "12", "21", "23", "27"), ("4", "15", "28", "32"))
+"""Labels come from one half, the other is judged; each disease but the promyelocytic is in both."""
+_TASKS = ("differential", "blast")
+_TOLD = ("right_of_all", "unclassified", "blasts_called", "false_blasts")
+
+
+def measure_few_labels(scanner: SmearScanner, data: Path) -> dict[str, Any]:
+    """Measure on the set ``lld`` in `data`.
+
+    Parameters
+    ----------
+    scanner : SmearScanner
+        With the shipped networks.
+    data : Path
+        Folder of the set: ``images/``, ``boxes.csv``.
+
+    Returns
+    -------
+    dict
+        ``weights``, ``cells``, ``patients``; ``same_slides`` and ``other_patients``: for each number of
+        labels the figures of :func:`smearscan.calibration.fit.figures` before and after and ``blast_auroc``,
+        each the mean of all draws, with the draws.
+    """
+    cells = {task: load_weights(shipped(task), ClassifierCard) for task in _TASKS}
+    cards = {task: card for task, (card, _) in cells.items()}
+    features, layers = {}, {}
+    with TemporaryDirectory() as folder:
+        rows = _found(scanner, data, Path(folder))
+        for task, (card, tensors) in cells.items():
+            network, _, layers[task] = without_last_layer(card, tensors)
+            features[task] = layer_features(network, card, rows, Path(folder))
+    truth, patient = rows["truth"].to_numpy(str), rows["patient"].to_numpy(str)
+    told: dict[str, Any] = {
+        "weights": list(scanner.weights), "cells": len(rows), "patients": len(set(patient)),
+        "blasts": int((truth == BLAST).sum()),
+    }  # fmt: skip
+    judge = partial(_judged, truth=truth, patient=patient, features=features, layers=layers, cards=cards)
+    for way, drawn in (("same_slides", _of_all), ("other_patients", _of_half)):
+        told[way] = [
+            {"labeled": n, **_summary([judge(*both) for both in drawn(patient, n)])} for n in LABELED
+        ]
+    return told
+
+
+def _found(scanner: SmearScanner, data: Path, folder: Path) -> pd.DataFrame:
+    """Scan the patients, and name each cell that was found: field, box, scale, truth, patient."""
+    try:
+        boxed = pd.read_csv(data / "boxes.csv", dtype={"patient": str})
+    except OSError as error:
+        raise DatasetError(f"{data}: boxes.csv cannot be read ({error.strerror})") from error
+    boxed = boxed[boxed["complete"] == 1]
+    is_blast = boxed["class"].isin(BLASTS)
+    is_blast |= (boxed["class"] == "promyelocyte") & (boxed["disease"] == PROMYELOCYTIC)
+    boxed = boxed.assign(truth=boxed["class"].map(SAME_TYPE).where(~is_blast, BLAST))
+    lay_out(boxed, data / "images", folder)
+    rows: list[dict[str, Any]] = []
+    for _, results in scanner.scan_slides(folder):
+        for result in results:
+            if isinstance(result, FieldFailure):
+                raise DatasetError(result.reason)
+            assert result.path is not None
+            own = boxed[boxed["image"] == result.path.name]
+            overlap = boxes.iou(own[["x0", "y0", "x1", "y1"]].to_numpy(np.float32), result.detections.xyxy)
+            for row, cell in _pairs(overlap):
+                box = dict(zip(("x0", "y0", "x1", "y1"), result.detections.xyxy[cell].tolist(), strict=True))
+                told = {name: own[name].iloc[row] for name in ("truth", "patient")}
+                field = result.path.relative_to(folder).as_posix()
+                rows.append({"field": field, "um_per_px": result.scale.um_per_px, **box, **told})
+    return pd.DataFrame(rows)
+
+
+def _pairs(overlap: NDArray[np.floating]) -> Iterator[tuple[int, int]]:
+    """Pair true boxes with the detections on them."""
+    for row in range(len(overlap)):
+        if overlap.shape[1] and overlap[row].max() >= SAME_CELL_IOU:
+            yield row, int(overlap[row].argmax())
+
+
+def _of_all(patient: NDArray[np.str_], n: int) -> Iterator[tuple[Rows, Rows]]:
+    for draw in range(DRAWS):
+        order = np.random.default_rng(draw).permutation(len(patient))
+        yield order[:n], order[n:]
+
+
+def _of_half(patient: NDArray[np.str_], n: int) -> Iterator[tuple[Rows, Rows]]:
+    for half, other in (HALVES, HALVES[::-1]):
+        for draw in range(DRAWS):
+            pool = np.random.default_rng(draw).permutation(np.flatnonzero(np.isin(patient, half)))
+            yield pool[:n], np.flatnonzero(np.isin(patient, other))
+
+
+def _judged(
+    taught: Rows, judged: Rows, truth: NDArray[np.str_], patient: NDArray[np.str_],
+    features: dict[str, Floats], layers: dict[str, Floats], cards: dict[str, ClassifierCard],
+) -> dict[str, dict[str, float]]:  # fmt: skip
+    """Figures of the judged cells before and after both layers and the card are fitted to the taught ones."""
+    folds = list(folds_of(patient[taught], 5))
+    fitted: dict[str, Refit] = {}
+    for task in _TASKS:
+        target = class_targets(task, truth[taught], cards[task].classes)
+        fitted[task] = refit(features[task][taught], target, layers[task], folds)
+
+    def cells(rows: Rows, probs: dict[str, Floats]) -> LabeledCells:
+        of_blast = probs["blast"][:, cards["blast"].classes.index(BLAST)]
+        asked = np.ones(len(rows), bool)
+        return LabeledCells(truth[rows], patient[rows], patient[rows], probs["differential"], of_blast, asked)
+
+    known = cells(taught, {task: fitted[task].probs for task in _TASKS})
+    old = cells(judged, {task: softmax(features[task][judged] @ layers[task].T, axis=1) for task in _TASKS})
+    new = cells(
+        judged, {task: softmax(features[task][judged] @ fitted[task].layer.T, axis=1) for task in _TASKS}
+    )
+    base = load_calibration(shipped_calibration())
+    made = calibrate_to_site("site", base, known, cards, new)
+    return {"before": _plain(figures(old, base, cards), old), "after": _plain(made.figures["after"], new)}
+
+
+def _plain(told: dict[str, Any], cells: LabeledCells) -> dict[str, float]:
+    found = {name: float(told[name]["value"]) for name in _TOLD}
+    return {**found, "blast_auroc": float(roc_auc_score(cells.truth == BLAST, cells.blast_probs))}
+
+
+def _summary(draws: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
+    """Mean, least and greatest of each figure over the draws."""
+    return {
+        when: {
+            name: {"value": round(float(np.mean(seen)), 4), "draws": [round(v, 4) for v in seen]}
+            for name in draws[0][when]
+            for seen in [[draw[when][name] for draw in draws]]
+        }
+        for when in ("before", "after")
+    }
+
+
+def few_labels_table(told: dict[str, Any]) -> str:
+    """Write the figures as a Markdown table."""
+    lines = [
+        f"{told['cells']} cells ({told['blasts']} blasts and equivalents) of {told['patients']} patients of "
+        f"one laboratory that no shipped network has seen (`{told['weights'][1]}`, `{told['weights'][2]}`), "
+        "found by the scan. Mean of the draws (least to greatest); a cell without a name counts as wrong.",
+        "",
+        "| labeled | judged | named right | without a name | blasts called | false blasts | blasts' AUROC |",
+        "|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for way, words in (
+        ("same_slides", "the other cells of these slides"),
+        ("other_patients", "other patients"),
+    ):
+        lines.append(_line("none", words, told[way][0]["before"]))
+        lines += [_line(str(row["labeled"]), words, row["after"]) for row in told[way]]
+    return "\n".join([*lines, ""])
+
+
+def _line(labeled: str, words: str, row: dict[str, Any]) -> str:
+    shown = [
+        f"{row[name]['value']:.3f} ({min(row[name]['draws']):.3f} to {max(row[name]['draws']):.3f})"
+        for name in (*_TOLD, "blast_auroc")
+    ]
+    return f"| {labeled} | {words} | {' | '.join(shown)} |"
