@@ -148,7 +148,7 @@ def _judged(
         judged, {task: softmax(features[task][judged] @ fitted[task].layer.T, axis=1) for task in _TASKS}
     )
     base = load_calibration(shipped_calibration())
-    made = calibrate_to_site("site", base, known, cards, new)
+    made = calibrate_to_site("site", base, known, cards, new, _TASKS)
     return {"before": _plain(figures(old, base, cards), old), "after": _plain(made.figures["after"], new)}
 
 

@@ -1,6 +1,7 @@
 """From labeled cells to a card with its figures and a verdict: what ``smearscan calibrate`` does."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -84,7 +85,7 @@ def calibrate_from_scratch(
 
 def calibrate_to_site(
     name: str, base: Calibration, cells: LabeledCells, cards: dict[str, ClassifierCard],
-    judging: LabeledCells | None = None,
+    judging: LabeledCells | None = None, refitted: Collection[str] = (),
 ) -> Calibrated:  # fmt: skip
     """Fit a known card to a site.
 
@@ -100,15 +101,17 @@ def calibrate_to_site(
         Of ``blast`` and ``differential``.
     judging : LabeledCells, optional
         Cells that judge the card before and after; by default those of `cells` by cross-validation.
+    refitted : collection of str
+        Tasks whose nets were refitted to `cells`; see :func:`smearscan.calibration.fit.recalibrated`.
 
     Raises
     ------
     DatasetError
         If there are too few cells to judge by.
     """
-    card = recalibrated(name, base, cells, cards)
+    card = recalibrated(name, base, cells, cards, refitted)
     if judging is None:
-        return Calibrated(card, cross_validated(base, cells, cards))
+        return Calibrated(card, cross_validated(base, cells, cards, refitted))
     sets = {"before": figures(judging, base, cards), "after": figures(judging, card, cards)}
     return Calibrated(card, sets)
 

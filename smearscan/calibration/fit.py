@@ -1,7 +1,7 @@
 """Fits a calibration card to labeled cells: probabilities, naming errors, limit of the unclassified."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -170,15 +170,17 @@ def count_errors(classes: tuple[str, ...], cells: LabeledCells, rule: NamingRule
 
 
 def recalibrated(
-    name: str, base: Calibration, cells: LabeledCells, cards: dict[str, ClassifierCard]
-) -> Calibration:
+    name: str, base: Calibration, cells: LabeledCells, cards: dict[str, ClassifierCard],
+    refitted: Collection[str] = (),
+) -> Calibration:  # fmt: skip
     """Fit a card to a new site: at most some hundred labeled cells correct what `base` knows.
 
     Temperature and class offsets are fitted with a prior that holds them near no change; the naming errors
     of `base` are the prior of the site's own, see :meth:`MisclassificationModel.updated`. The blast
-    threshold moves with the temperature, so that the same cells are called blast.
+    threshold moves with the temperature, so that the same cells are called blast. Probabilities of nets that
+    are `refitted` to the cells stay: their last layer has found its own scale and offsets.
     """
-    scaling, threshold = fit_scalings(base, cells, cards)
+    scaling, threshold = fit_scalings(base, cells, cards, refitted)
     fitted = base.model_copy(
         update={"name": name, "scaling": scaling, "threshold": threshold, "made": date.today()}
     )
@@ -187,15 +189,17 @@ def recalibrated(
 
 
 def fit_scalings(
-    base: Calibration, cells: LabeledCells, cards: dict[str, ClassifierCard]
+    base: Calibration, cells: LabeledCells, cards: dict[str, ClassifierCard], refitted: Collection[str] = ()
 ) -> tuple[dict[str, RecalibrationParams], float]:
-    """Fit what is changed of both nets' probabilities, and carry the blast threshold along."""
+    """Fit what is changed of the probabilities of nets not refitted, and carry the blast threshold along."""
     seen = cells.where(cells.found)
     scaling = dict(base.scaling)
     for task, probs, classes in _of_nets(seen, cards):
         targets = class_targets(task, seen.truth, classes)
         own = targets >= 0
-        if len(np.unique(targets[own])) < 2:  # one class alone would only make the net surer of it
+        if (
+            task in refitted or len(np.unique(targets[own])) < 2
+        ):  # one class alone would only make the net surer of it
             continue
         temperature, offsets = fit_scaling(np.log(np.maximum(probs[own], 1e-12)), targets[own])
         scaling[task] = RecalibrationParams(
@@ -253,15 +257,16 @@ def figures(cells: LabeledCells, card: Calibration, cards: dict[str, ClassifierC
 
 
 def cross_validated(
-    base: Calibration, cells: LabeledCells, cards: dict[str, ClassifierCard], folds: int = 5
-) -> dict[str, Any]:
+    base: Calibration, cells: LabeledCells, cards: dict[str, ClassifierCard], refitted: Collection[str] = (),
+    folds: int = 5,
+) -> dict[str, Any]:  # fmt: skip
     """Figures before and after re-fitting, each cell judged by a fit that saw neither it nor its slide."""
     cells = cells.where(cells.found)
     if len(cells) < 2:
         raise DatasetError(f"{len(cells)} labeled cells were found by the detector; label some hundred cells")
     parts, names = [], []
     for taught, judged in folds_of(cells.group, folds):
-        card = recalibrated(base.name, base, cells.where(taught), cards)
+        card = recalibrated(base.name, base, cells.where(taught), cards, refitted)
         parts.append(rescaled(cells.where(judged), card, cards))
         names.append(_names(parts[-1], card, cards))
     after = LabeledCells(

@@ -82,7 +82,8 @@ def with_new_layers(
     Returns
     -------
     figures : dict
-        Before and after, each cell judged by layers that were not fitted on it; names of the new pairs.
+        Before and after, each cell judged by layers that were not fitted on it; names of the new
+        pairs, by task.
     base, cells, cards
         As given, with the new nets in place of the old ones.
     """
@@ -100,7 +101,7 @@ def with_new_layers(
     told = {
         "before": figures(cells, base, dict(cards)),
         "after": figures(changed, base, new),
-        "pairs": [new[task].name for task in pairs if new[task] is not cards[task]],
+        "pairs": {task: new[task].name for task in pairs if new[task] is not cards[task]},
     }
     networks = {**base.networks, **{task: new[task].sha256 for task in pairs}}
     return told, base.model_copy(update={"networks": networks}), changed, new

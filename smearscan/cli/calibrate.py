@@ -99,13 +99,17 @@ def command(
             refitted["last_layer"], start, cells, cards = with_new_layers(
                 rows, slides, paths, last_layer, start, cells, cards
             )
-            names = " and ".join(refitted["last_layer"]["pairs"]) or "no net: only one class is labeled"
+            names = (
+                " and ".join(refitted["last_layer"]["pairs"].values()) or "no net: only one class is labeled"
+            )
             tell(f"last layer fitted anew: {names}")
         for told in boxes.sentences():
             tell(told)
         judging = read_labeled(table, classes, judged, sites, least_score=least) if judged else None
-        made = calibrate_to_site(out.stem, start, cells, cards, judging)
-        made = replace(made, figures=refitted | made.figures)
+        new = refitted.get("last_layer", {})
+        made = calibrate_to_site(out.stem, start, cells, cards, judging, new.get("pairs", ()))
+        before = {"before": new["before"]} if new else {}  # of the nets as they were, by the same cells
+        made = replace(made, figures=refitted | made.figures | before)
         detector = load_card(given.get("detector", shipped("detector")), DetectorCard)
         made = made.with_boxes(boxes, detector.sha256)
     _show(made, out, force)

@@ -205,6 +205,10 @@ def test_the_last_layers_go_with_their_new_pairs(
     assert card.networks == {"blast": "b" * 64, "differential": "d" * 64}
     assert len(card.metrics["last_layer"]["pairs"]) == 2
     assert "last layer fitted anew: " in done.output
+    # the new layers have a scale and offsets of their own; before are the nets as they were
+    assert card.scaling == {}
+    assert card.metrics["before"] == card.metrics["last_layer"]["before"]
+    assert card.metrics["after"]["right_of_named"] == card.metrics["last_layer"]["after"]["right_of_named"]
     worse = card.metrics["last_layer"]
     assert worse["after"]["right_of_named"]["value"] < worse["before"]["right_of_named"]["value"]
     assert worse["after"]["blasts_called"]["value"] < worse["before"]["blasts_called"]["value"]

@@ -184,7 +184,7 @@ def test_a_net_of_which_one_class_alone_is_labeled_stays(
     told, fitted, changed, new = with_new_layers(
         rows, slides, {"differential": pair, "blast": blast}, tmp_path / "new", base, cells, cards
     )
-    assert told["pairs"] == ["differential_refitted"]
+    assert told["pairs"] == {"differential": "differential_refitted"}
     assert [p.name for p in (tmp_path / "new").glob("*.safetensors")] == ["differential_refitted.safetensors"]
     assert new["blast"] == cards["blast"]
     assert fitted.networks == {task: new[task].sha256 for task in new}
@@ -194,5 +194,5 @@ def test_a_net_of_which_one_class_alone_is_labeled_stays(
     told, _, changed, new = with_new_layers(
         rows, slides, {"differential": pair, "blast": blast}, tmp_path / "both", base, blasts, cards
     )
-    assert told["pairs"] == ["differential_refitted", "blast_refitted"]
+    assert list(told["pairs"].values()) == ["differential_refitted", "blast_refitted"]
     assert not np.array_equal(changed.blast_probs, cells.blast_probs)
