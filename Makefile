@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab lodo nets stain seeds bench performance performance-page wheel clean
+.PHONY: sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab lodo nets stain seeds bench performance performance-page wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -231,6 +231,10 @@ audit: sbom
 $(VENV)/.audit: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[audit]'
 	touch $@
+
+# Slides an hour for machines of any size, from docs/results: docs/sizing.md. Seconds.
+sizing: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.sizing
 
 wheel: $(VENV)/.installed
 	$(BIN)/python -m build

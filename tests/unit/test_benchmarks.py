@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import performance, soak, tables, whole
+from benchmarks import performance, sizing, soak, tables, whole
 from benchmarks.limits import Recorder, stacks
 from benchmarks.machine import described, in_words, peak_mb
 from benchmarks.sessions import summary
@@ -144,3 +144,15 @@ def test_no_field_of_a_soak_is_another_s_copy(tmp_path: Path) -> None:
     assert [len(list(folder.iterdir())) for folder in sorted(tmp_path.iterdir())] == [50, 10]
     assert len({file.read_bytes() for file in files}) == 60
     np.testing.assert_array_equal(read_image(files[0]), read_image(files[2]))
+
+
+def test_the_sizing_page_is_what_its_command_makes_of_the_figures() -> None:
+    text = sizing.PAGE.read_text(encoding="utf-8")
+    assert performance.filled(text, "sizing", sizing.table(price=0.05, shared_mb=1000)) == text
+
+
+def test_shared_storage_ends_what_more_machines_gain() -> None:
+    rows = [line.split(" | ") for line in sizing.table(1.0, 10.0).splitlines()[2:]]
+    for (name, _, _, size), row in zip(sizing.slides(), rows, strict=True):
+        assert row[0] == f"| {name}"
+        assert row[-3] == f"{3600 * 10 / size:,.0f} (storage)"
