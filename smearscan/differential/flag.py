@@ -214,7 +214,7 @@ def unlike_labeled(rule: FlagRule, named: int, asked: int) -> str:
         return ""
     return (
         f"{unnamed:.0f} % of the leukocytes have no name: "
-        "the nets do not know such slides, calibrate with cells of it"
+        "the nets do not know such slides, calibrate with more cells of it or retrain"
     )
 
 

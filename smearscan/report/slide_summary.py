@@ -89,7 +89,7 @@ def why(report: SlideReport) -> str:
         no_name = whole_percent(report.unclassified_percent)
         return (
             f"{no_name} % of the leukocytes have no name: the networks do not know such slides, read it by "
-            "eye or calibrate with cells of it."
+            "eye, and calibrate with more cells of it or retrain."
         )
     if not n:
         return f"No leukocyte was counted in {_fields(n_fields)}: check the scale and the pictures."

@@ -277,5 +277,6 @@ def test_nameless_cells_take_no_flag_back() -> None:
     found = decide(*judged(120, 200), 1.0, (0, 1000))
     assert (found.state, found.tier) == ("flagged", ">= 20 %")
     assert found.reason.endswith(
-        "80 % of the leukocytes have no name: the nets do not know such slides, calibrate with cells of it"
+        "80 % of the leukocytes have no name: the nets do not know such slides, "
+        "calibrate with more cells of it or retrain"
     )
