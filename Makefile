@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab lodo nets stain seeds bench performance performance-page wheel clean
+.PHONY: sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -67,9 +67,18 @@ weights: $(VENV)/.installed build/yolov8n.safetensors
 	for net in differential blast; do \
 	  $(BIN)/smearscan train classifier build/grouped.csv --config configs/$$net.yaml --data $(DATA) --start $(RESNET) --out runs/$$net && \
 	  cp runs/$$net/$$net.safetensors runs/$$net/$$net.yaml weights/ || exit 1; done
+	$(MAKE) graphs
 
 build/yolov8n.safetensors: $(START)/yolov8n.pt $(VENV)/.installed
 	$(BIN)/smearscan weights import $< --out $@
+
+# The shipped networks as graphs that a scan compiles without torch; each is read back and compared, to the byte. After new weights.
+graphs: $(VENV)/.installed
+	$(BIN)/python -m references graphs > /dev/null
+
+# A scan in an environment of its own without torch (requirements/scan.txt), cold: the same reports to the byte as here. Some minutes.
+scan-only: $(VENV)/.installed
+	$(BIN)/python tests/integration/scan_only.py build/scan_only
 
 # The card of the shipped nets' errors: counted on cells that no net has learned, those of JHU out of fold by patient.
 calibration: $(VENV)/.installed

@@ -43,6 +43,15 @@ def published(data: Path, out: Path, detector: Path | None, fine: bool) -> None:
     click.echo(table.groupby(["site", "split"]).size().unstack(fill_value=0).to_string())
 
 
+@command.command("graphs")
+@JSON
+def graphs(out: Path | None) -> None:
+    """Write the shipped networks as graphs that need no torch, beside the weights; compare each."""
+    from references.graphs import make_all
+
+    show({file.name: sizes for file, sizes in make_all().items()}, out)
+
+
 @command.command("background")
 @click.option(
     "--data", type=PATH, required=True, help="Folder that holds the data sets jtsc and cellavision."

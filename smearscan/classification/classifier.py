@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from smearscan.classification.background import without_background
 from smearscan.classification.crops import Geometry
 from smearscan.runtime import Engine, NetworkSpec, Precision, make_engine
+from smearscan.runtime.graph import Graph
+from smearscan.runtime.graph import read as read_graph
 from smearscan.weights.pairs import ClassifierCard, read_pair, shipped
-from smearscan.weights.tensors import fill, tensors_of
+from smearscan.weights.tensors import arrays_of, fill, graph_file, tensors_of
 
 if TYPE_CHECKING:
     from smearscan.classification.backbones import Head, Network, Norm
@@ -145,4 +147,9 @@ def joint_network_spec(pairs: Sequence[Pair]) -> NetworkSpec:
 
     identity = repr([(pair.card.sha256, pair.made_of, card.mean, card.std) for pair in pairs])
     heads = tuple(len(pair.card.classes) for pair in pairs) if len(pairs) > 1 else ()
-    return NetworkSpec(identity, "logits", _BATCH, (card.crop_px, card.crop_px), build, heads)
+
+    def graph() -> Graph | None:
+        file = graph_file(*(pair.path for pair in pairs))
+        return read_graph(file, identity, [arrays_of(pair.data, pair.path) for pair in pairs])
+
+    return NetworkSpec(identity, "logits", _BATCH, (card.crop_px, card.crop_px), build, heads, graph)

@@ -89,12 +89,13 @@ def sign(pairs: tuple[Path, ...], key: Path) -> None:
 def _intact(pair: Path) -> str:
     """Check a pair, or a calibration card, and say what was found."""
     from smearscan.differential.calibration_card import load_calibration
-    from smearscan.weights.pairs import load_any_card, load_weights
-    from smearscan.weights.tensors import pair_file
+    from smearscan.weights.pairs import load_any_card, read_pair
+    from smearscan.weights.tensors import arrays_of, pair_file
 
     if pair.suffix == ".yaml" and not pair_file(pair, ".safetensors").exists():
         return f"{load_calibration(pair).name}: a calibration card"
-    card, _ = load_weights(pair, type(load_any_card(pair)))
+    card, data = read_pair(pair, type(load_any_card(pair)))
+    arrays_of(data, pair)
     return f"{card.name}: intact, sha256 {card.sha256}"
 
 

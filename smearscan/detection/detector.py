@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from smearscan.detection import boxes, tiles
 from smearscan.results import Detections, Scale
 from smearscan.runtime import Engine, NetworkSpec, make_engine
+from smearscan.runtime.graph import Graph
+from smearscan.runtime.graph import read as read_graph
 from smearscan.taxonomy import LEUKOCYTE, RED_CELL, RED_CELL_UM
 from smearscan.weights.pairs import DetectorCard, read_pair, shipped
-from smearscan.weights.tensors import fill, tensors_of
+from smearscan.weights.tensors import arrays_of, fill, graph_file, tensors_of
 
 if TYPE_CHECKING:
     from smearscan.runtime.torch_engine import FromPixels
@@ -201,4 +203,8 @@ def network_spec(weights: Path) -> tuple[DetectorCard, NetworkSpec]:
         return FromPixels(yolo.fused(network))
 
     identity = f"{card.sha256} {card.architecture} {len(card.classes)}"
-    return card, NetworkSpec(identity, "boxes", 1, (STRIDE, card.tile_px), build)
+
+    def graph() -> Graph | None:
+        return read_graph(graph_file(weights), identity, [arrays_of(data, weights)])
+
+    return card, NetworkSpec(identity, "boxes", 1, (STRIDE, card.tile_px), build, graph=graph)

@@ -3,11 +3,12 @@
 import base64
 import io
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib import rc_context
-from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -25,8 +26,10 @@ def render(template: str, filters: Mapping[str, Callable[..., Any]], **values: A
     return environment.get_template(template).render(**values)
 
 
-def svg(picture: Figure, salt: str) -> str:
+def svg(picture: "Figure", salt: str) -> str:
     """Give a picture as a data address; the same picture gives the same bytes."""
+    from matplotlib import rc_context  # late: the page of a scan draws nothing
+
     buffer = io.BytesIO()
     with rc_context({"svg.hashsalt": salt}):
         picture.savefig(buffer, format="svg", metadata={"Date": None})

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ENGINES = ("auto", "openvino", "onnxruntime", "tensorrt", "torch")
 CURES = {
+    "torch": "install all that smearscan asks for (pip install -e . in its checkout, or its wheel with pip)",
     "openvino": "pip install openvino",
     "onnxruntime": "pip install onnx onnxruntime",
     "tensorrt": "pip install onnx onnxruntime-gpu tensorrt-cu12 on a machine with a GPU of NVIDIA",
@@ -138,7 +139,8 @@ def resolve_engine(device: str, engine: str) -> tuple[str, str, str]:
             return chosen, "openvino", "the quickest on a CPU"
         return chosen, "torch", f"openvino, quicker on a CPU, is not installed ({CURES['openvino']})"
     if not installed(engine):
-        raise EngineError(f"engine {engine} is not installed; {CURES[engine]}, or use --engine torch")
+        other = "openvino" if engine == "torch" else "torch"
+        raise EngineError(f"engine {engine} is not installed; {CURES[engine]}, or use --engine {other}")
     if engine in ("openvino", "onnxruntime"):
         chosen = resolve_device("cpu" if device == "auto" else device)
         if chosen != "cpu":
@@ -154,7 +156,7 @@ def resolve_engine(device: str, engine: str) -> tuple[str, str, str]:
 
 def installed(engine: str) -> bool:
     """Tell whether an engine's packages are there."""
-    needed = {"openvino": ("openvino",), "torch": ()}.get(engine, ("onnx", "onnxruntime"))
+    needed = {"openvino": ("openvino",), "torch": ("torch",)}.get(engine, ("onnx", "onnxruntime"))
     if any(importlib.util.find_spec(package) is None for package in needed):
         return False
     if engine != "tensorrt":
@@ -172,8 +174,10 @@ def resolve_device(device: str) -> str:
     EngineError
         If the device is not there.
     """
-    if device == "cpu" or (device == "auto" and not _has_nvidia_driver()):
+    if device == "cpu" or (device == "auto" and not (_has_nvidia_driver() and installed("torch"))):
         return "cpu"
+    if not installed("torch"):
+        raise EngineError(f"device {device!r} needs torch, which is not installed; {CURES['torch']}")
     import torch
 
     if device == "auto":
@@ -242,12 +246,9 @@ def _compiled(
             return EngineInfo(as_used(known), why, entry.apart, from_cache=True) if known else None
         except Exception:  # whatever a library says of a file it cannot use: it is made again
             pass
-    from smearscan.runtime.torch_engine import TorchEngine
-
-    network = spec.build()
-    payload = backend.compiled(network, spec, precision)
-    engine = as_used(backend.loaded(payload, spec, precision))
-    apart = check.difference(TorchEngine(network, "cpu", spec.batch), engine, spec)
+    payload, engine, apart = _of_graph(backend, spec, precision, as_used) or _of_torch(
+        backend, spec, precision, as_used
+    )
     if apart.holds:
         cache.write(file, cache.Entry(apart, payload))
         return EngineInfo(engine, why, apart)
@@ -258,3 +259,34 @@ def _compiled(
         f"engine {engine.name} is too far from torch on the pictures of the self-check: {apart}; allowed are "
         f"{check.BOX_PX} px and {check.PROBABILITY}. Use --engine torch"
     )
+
+
+_Made = tuple[bytes, Engine, check.Difference]
+
+
+def _of_graph(
+    backend: Backend, spec: NetworkSpec, precision: Precision, as_used: Callable[[Engine], Engine]
+) -> _Made | None:
+    """Compile without torch, and compare with the answers it once gave; None where that cannot be."""
+    graph = spec.graph()
+    payload = backend.compiled_graph(graph, precision) if graph else None
+    if graph is None or payload is None:
+        return None
+    engine = as_used(backend.loaded(payload, spec, precision))
+    return payload, engine, check.difference_from(graph.answers, engine, spec)
+
+
+def _of_torch(
+    backend: Backend, spec: NetworkSpec, precision: Precision, as_used: Callable[[Engine], Engine]
+) -> _Made:
+    if not installed("torch"):
+        raise EngineError(
+            f"engine {backend.name} needs torch to compile these weights, and it is not installed; "
+            f"{CURES['torch']}"
+        )
+    from smearscan.runtime.torch_engine import TorchEngine
+
+    network = spec.build()
+    payload = backend.compiled(network, spec, precision)
+    engine = as_used(backend.loaded(payload, spec, precision))
+    return payload, engine, check.difference(TorchEngine(network, "cpu", spec.batch), engine, spec)

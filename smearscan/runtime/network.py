@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import nn
 
+    from smearscan.runtime.graph import Graph
+
 Precision = Literal["f32", "bf16"]
 
 
@@ -21,6 +23,10 @@ class Engine(Protocol):
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Map (B, H, W, 3) uint8 RGB to the network's output, (B, ...) float32; B may be 0."""
         ...
+
+
+def no_graph() -> None:
+    """Tell that a network has none made of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ class NetworkSpec:
     heads : tuple of int
         How many of the logits, in their order, belong to each question that the network answers; they add up
         to K. Empty: all to one.
+    graph : callable
+        Reads what was made of the network to do without torch, see :mod:`smearscan.runtime.graph`; or None.
     """
 
     identity: str
@@ -51,6 +59,7 @@ class NetworkSpec:
     sides: tuple[int, int]
     build: "Callable[[], nn.Module]"
     heads: tuple[int, ...] = ()
+    graph: "Callable[[], Graph | None]" = no_graph
 
     @property
     def example(self) -> tuple[int, int]:
@@ -67,6 +76,10 @@ class Backend(Protocol):
 
     def compiled(self, network: "nn.Module", spec: NetworkSpec, precision: Precision) -> bytes:
         """Compile a network to what can be kept in a file."""
+        ...
+
+    def compiled_graph(self, graph: "Graph", precision: Precision) -> bytes | None:
+        """Compile a network that was converted before; None where this engine takes none."""
         ...
 
     def loaded(self, payload: bytes, spec: NetworkSpec, precision: Precision) -> Engine:

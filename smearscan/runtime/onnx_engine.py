@@ -13,6 +13,8 @@ from smearscan.runtime.network import NetworkSpec, Precision
 if TYPE_CHECKING:
     from torch import nn
 
+    from smearscan.runtime.graph import Graph
+
 _OPSET = 17
 
 
@@ -58,6 +60,9 @@ class OnnxRuntime:
     def compiled(self, network: "nn.Module", spec: NetworkSpec, precision: Precision) -> bytes:
         """Convert to ONNX; `precision` is float32."""
         return to_onnx(network, spec)
+
+    def compiled_graph(self, graph: "Graph", precision: Precision) -> None:
+        """ONNX Runtime reads no graph of OpenVINO's."""
 
     def loaded(self, payload: bytes, spec: NetworkSpec, precision: Precision) -> Batched:
         """Make an engine of what :meth:`compiled` gave."""

@@ -1,5 +1,6 @@
 """The self-check: how far an engine's answers are from torch's, on fixed drawn pictures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,15 @@ class Difference:
 
 def difference(one: "Engine", other: "Engine", spec: "NetworkSpec") -> Difference:
     """Compare two engines of one network on all pictures of :func:`pictures`."""
-    found = [_apart(one.run(images), other.run(images), spec) for images in pictures(spec)]
+    return difference_from([one.run(images) for images in pictures(spec)], other, spec)
+
+
+def difference_from(
+    known: Sequence[NDArray[np.float32]], engine: "Engine", spec: "NetworkSpec"
+) -> Difference:
+    """Compare an engine's answers with those that are known, one array for each of :func:`pictures`."""
+    both = zip(known, pictures(spec), strict=True)
+    found = [_apart(answers, engine.run(images), spec) for answers, images in both]
     return Difference(*(float(np.max(each)) for each in zip(*found, strict=True)))
 
 

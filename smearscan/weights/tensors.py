@@ -3,8 +3,10 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from smearscan.errors import WeightsError
@@ -54,13 +56,29 @@ def tensors_of(data: bytes, path: Path) -> "dict[str, Tensor]":
     from safetensors.torch import load  # imports torch: a scan with compiled networks does without
 
     tensors = _read(load, data, path)
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise WeightsError(
-                f"{pair_file(path, '.safetensors')}: {name} has values that are no finite numbers; "
-                "the training has failed, train again"
-            )
+    _check_finite({name: bool(tensor.isfinite().all()) for name, tensor in tensors.items()}, path)
     return {k: v.float() if v.dtype.is_floating_point else v for k, v in tensors.items()}
+
+
+def arrays_of(data: bytes, path: Path) -> dict[str, NDArray[Any]]:
+    """Make arrays, floating ones float32, of the content of a weights file; `path` is for messages.
+
+    Raises
+    ------
+    WeightsError
+        As :func:`tensors_of`.
+    """
+    from safetensors.numpy import load
+
+    tensors = _read(load, data, path)
+    _check_finite({name: bool(np.isfinite(array).all()) for name, array in tensors.items()}, path)
+    return {k: v.astype(np.float32) if v.dtype.kind == "f" else v for k, v in tensors.items()}
+
+
+def graph_file(*weights: Path) -> Path:
+    """Where the graph of the network of one or several pairs would lie: in ``graphs`` beside the first."""
+    name = "_".join(pair_file(path, "").name for path in weights)
+    return weights[0].parent / "graphs" / f"{name}.npz"
 
 
 def fill(network: "Module", tensors: "Mapping[str, Tensor]", path: Path) -> None:
@@ -79,6 +97,15 @@ def fill(network: "Module", tensors: "Mapping[str, Tensor]", path: Path) -> None
             f"({len(wrong)} tensors do not fit, as {wrong[0]}); take the card that was written with it"
         )
     network.load_state_dict(tensors)
+
+
+def _check_finite(is_finite: Mapping[str, bool], path: Path) -> None:
+    for name, fine in is_finite.items():
+        if not fine:
+            raise WeightsError(
+                f"{pair_file(path, '.safetensors')}: {name} has values that are no finite numbers; "
+                "the training has failed, train again"
+            )
 
 
 def _read(load: Callable[[bytes], dict[str, T]], data: bytes, path: Path) -> dict[str, T]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from smearscan.runtime import NetworkSpec, engine
 from smearscan.runtime.batches import Batched
+from smearscan.runtime.graph import Graph
 from smearscan.runtime.network import Precision
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 
@@ -77,6 +78,9 @@ class Backend:
 
     def compiled(self, network: FromPixels, network_spec: NetworkSpec, precision: Precision) -> bytes:
         return precision.encode()
+
+    def compiled_graph(self, graph: Graph, precision: Precision) -> None:
+        return None
 
     def loaded(self, payload: bytes, network_spec: NetworkSpec, precision: Precision) -> Batched:
         assert payload == precision.encode()
