@@ -16,6 +16,7 @@ from smearscan.differential.suspects import Suspect
 from smearscan.differential.tally import SlideTally
 from smearscan.results import FilmMap, Scale, five_digits
 from smearscan.results.doubts import Doubt, counted
+from smearscan.results.names import escaped
 from smearscan.results.plots import plot_percentages
 from smearscan.taxonomy import (
     BLAST,
@@ -221,7 +222,10 @@ def report_frame(reports: Iterable[SlideReport]) -> "pd.DataFrame":
     """Return one row a slide; percentages are of counted leukocytes."""
     import pandas as pd
 
-    return pd.DataFrame([report_row(report) for report in reports])
+    rows = [report_row(report) for report in reports]
+    return pd.DataFrame(
+        [{k: escaped(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows]
+    )
 
 
 def report_row(report: SlideReport) -> dict[str, object]:

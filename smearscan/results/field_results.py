@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from smearscan.results.field_quality import FieldQuality
 from smearscan.results.fields import Detections, Scale
+from smearscan.results.names import escaped
 from smearscan.results.plots import plot_cells
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
 
@@ -251,8 +252,8 @@ def cells_frame(
         ]
     )
     columns: list[Sequence[object]] = [
-        of_each_field(result.slide_id for result in read).tolist(),
-        of_each_field(_relative(result.path, root) for result in read).tolist(),
+        of_each_field(escaped(result.slide_id) for result in read).tolist(),
+        of_each_field(escaped(_relative(result.path, root)) for result in read).tolist(),
         *([round(value, 1) for value in side] for side in boxes.T.tolist()),
         [round(value, 4) for value in scores[:, 0].tolist()],
         [name for result in read for name in result.types],

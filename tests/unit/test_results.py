@@ -1,7 +1,7 @@
 """The types check what they are given and read as a biologist would."""
 
 import math
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import numpy as np
@@ -88,3 +88,11 @@ def test_results_do_not_change() -> None:
     for thing, name in ((result(), "types"), (FOUND, "scores"), (next(iter(result())), "type")):
         with pytest.raises(FrozenInstanceError):
             setattr(thing, name, None)
+
+
+def test_a_name_that_is_no_utf_8_has_a_row() -> None:
+    odd = replace(result(), slide_id="s\udcff", path=Path("caf\udce9.png"))
+    table = odd.to_frame()
+    assert set(table["slide"]) == {"s\\udcff"}
+    assert set(table["field"]) == {"caf\\udce9.png"}
+    table.to_csv().encode("utf-8")
