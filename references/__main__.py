@@ -87,6 +87,37 @@ def doubts(data: Path, most: int, out: Path | None) -> None:
     show(doubt_rates(data, most), out)
 
 
+@command.command("quality")
+@click.argument("data", type=PATH)
+@click.option("--most", default=6, show_default=True, help="Fields of a slide, at most.")
+@JSON
+def quality(data: Path, most: int, out: Path | None) -> None:
+    """Measure the quality of the published fields in DATA, and how often worse ones are noticed."""
+    from references.field_quality import quality_rates
+
+    show(quality_rates(data, most), out)
+
+
+@command.command("bad-inputs")
+@click.option(
+    "--program", type=PATH, help="Scan what this program makes (FIELD OUT: ok, fail, either) instead."
+)
+@click.option("--into", type=PATH, help="Markdown file in which the table follows <!-- bad inputs -->.")
+@JSON
+def bad_inputs(program: Path | None, into: Path | None, out: Path | None) -> None:
+    """Scan hundreds of bad inputs beside sound ones, and read label files that are wrong in one place."""
+    from references.bad_inputs.labels import try_labels
+    from references.bad_inputs.table import as_json, bad_inputs_table
+    from references.bad_inputs.trial import try_pictures, try_places, try_program
+
+    done = try_program(program) if program else [*try_labels(), *try_places(), *try_pictures()]
+    show(as_json(done), out)
+    if into:
+        replace_section(into, "<!-- bad inputs -->", bad_inputs_table(done))
+    if any(not one.is_right for one in done):
+        raise SystemExit(1)
+
+
 @command.command("leaks")
 @click.argument("cells", type=PATH)
 @click.option("--data", type=PATH, required=True, help="Folder that holds the data sets bccd, pbc and txl.")

@@ -43,16 +43,16 @@ def doubt_rates(data: Path, most: int) -> dict[str, Any]:
     """
     detector = Detector.load()
     found: dict[str, Any] = {}
-    for site, paths in _slides(data):
-        images = [read_image(path) for path in _spread(paths, most)]
-        scale = measure_scale(detector, _spread(images, _FOR_SCALE))
+    for site, paths in published_slides(data):
+        images = [read_image(path) for path in spread(paths, most)]
+        scale = measure_scale(detector, spread(images, _FOR_SCALE))
         fields = [_result(detector, image, scale, i) for i, image in enumerate(images)]
         own = found.setdefault(
             site, {"slides": 0, "fields": 0, "overlaps": [], "in_doubt": [], "small_leukocytes": []}
         )
         own["slides"] += 1
         own["fields"] += len(fields)
-        chosen = _spread(paths, most)
+        chosen = spread(paths, most)
         own["overlaps"] += [[chosen[o.first].name, chosen[o.second].name] for o in find_overlaps(fields)]
         own["small_leukocytes"].append(list(count_small(fields)))
         own["in_doubt"] += [doubt.reason for doubt in doubts_of_scale(scale, fields)]
@@ -63,7 +63,7 @@ def doubt_rates(data: Path, most: int) -> dict[str, Any]:
             key[1] += n
         for factor in _FACTORS if len(images) >= 3 else ():
             mixed = [_resized(image, factor) if i % 3 == 1 else image for i, image in enumerate(images)]
-            scale_of_all = measure_scale(detector, _spread(mixed, _FOR_SCALE))
+            scale_of_all = measure_scale(detector, spread(mixed, _FOR_SCALE))
             read = [_result(detector, image, scale_of_all, i) for i, image in enumerate(mixed)]
             key = own.setdefault(f"a_third_resized_{factor:g}", [0, 0])
             key[0] += bool(doubts_of_scale(scale_of_all, read))
@@ -71,7 +71,7 @@ def doubt_rates(data: Path, most: int) -> dict[str, Any]:
     return found
 
 
-def _slides(data: Path) -> Iterator[tuple[str, list[Path]]]:
+def published_slides(data: Path) -> Iterator[tuple[str, list[Path]]]:
     """List published fields, by slide where it is known."""
     for site, index, images, by in (
         ("lld", "lld/index.csv", "lld/images", "patient"),
@@ -93,7 +93,8 @@ def _slides(data: Path) -> Iterator[tuple[str, list[Path]]]:
             yield site, paths
 
 
-def _spread(items: list[Any], most: int) -> list[Any]:
+def spread(items: list[Any], most: int) -> list[Any]:
+    """Choose up to `most` of a list, evenly spread."""
     at = np.linspace(0, len(items) - 1, min(len(items), most)).round().astype(int)
     return [items[i] for i in dict.fromkeys(at.tolist())]
 
