@@ -173,6 +173,20 @@ def few_labels(data: Path, into: Path | None, out: Path | None) -> None:
         replace_section(into, "<!-- few labels -->", few_labels_table(figures))
 
 
+@command.command("labeled-scans")
+@click.argument("data", type=PATH)
+@click.option("--into", type=PATH, help="Markdown file in which the table follows <!-- labeled scans -->.")
+@JSON
+def labeled_scans(data: Path, into: Path | None, out: Path | None) -> None:
+    """Scan the patients of DATA/lld again after a hundred cells of their laboratory were labeled."""
+    from references.labeled_scan import labeled_scans_table, measure_labeled_scans
+
+    told = measure_labeled_scans(data / "lld")
+    show(told, out)
+    if into:
+        replace_section(into, "<!-- labeled scans -->", labeled_scans_table(told))
+
+
 @command.command("stain")
 @click.argument("cells", type=PATH)
 @click.option("--config", "config_file", type=PATH, required=True, help="YAML of a net of fine types.")

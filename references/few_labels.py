@@ -62,7 +62,7 @@ def measure_few_labels(scanner: SmearScanner, data: Path) -> dict[str, Any]:
     cards = {task: card for task, (card, _) in cells.items()}
     features, layers = {}, {}
     with TemporaryDirectory() as folder:
-        rows = _found(scanner, data, Path(folder))
+        rows = scan_labeled(scanner, data, Path(folder))
         for task, (card, tensors) in cells.items():
             network, _, layers[task] = without_last_layer(card, tensors)
             features[task] = layer_features(network, card, rows, Path(folder))
@@ -79,8 +79,27 @@ def measure_few_labels(scanner: SmearScanner, data: Path) -> dict[str, Any]:
     return told
 
 
-def _found(scanner: SmearScanner, data: Path, folder: Path) -> pd.DataFrame:
-    """Scan the patients, and name each cell that was found: field, box, scale, truth, patient."""
+def scan_labeled(scanner: SmearScanner, data: Path, folder: Path) -> pd.DataFrame:
+    """Scan the patients of the set ``lld`` as slides, and name each cell that was found.
+
+    Parameters
+    ----------
+    scanner : SmearScanner
+    data : Path
+        Folder of the set.
+    folder : Path
+        Where the patients' fields are copied to, a folder a patient.
+
+    Returns
+    -------
+    DataFrame
+        ``field``, box, ``um_per_px``, the probabilities, ``truth``, ``patient`` and ``disease``.
+
+    Raises
+    ------
+    DatasetError
+        If the set is not there, or a field cannot be read.
+    """
     try:
         boxed = pd.read_csv(data / "boxes.csv", dtype={"patient": str})
     except OSError as error:
@@ -100,8 +119,11 @@ def _found(scanner: SmearScanner, data: Path, folder: Path) -> pd.DataFrame:
             overlap = boxes.iou(own[["x0", "y0", "x1", "y1"]].to_numpy(np.float32), result.detections.xyxy)
             for row, cell in _pairs(overlap):
                 box = dict(zip(("x0", "y0", "x1", "y1"), result.detections.xyxy[cell].tolist(), strict=True))
-                told = {name: own[name].iloc[row] for name in ("truth", "patient")}
+                told = {name: own[name].iloc[row] for name in ("truth", "patient", "disease")}
                 field = result.path.relative_to(folder).as_posix()
+                probs = zip(result.classes, result.probs[cell].tolist(), strict=True)
+                told |= {f"p_{name}": p for name, p in probs}
+                told["blast_probability"] = float(result.blast_probs[cell])
                 rows.append({"field": field, "um_per_px": result.scale.um_per_px, **box, **told})
     return pd.DataFrame(rows)
 

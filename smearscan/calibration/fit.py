@@ -197,9 +197,8 @@ def fit_scalings(
     for task, probs, classes in _of_nets(seen, cards):
         targets = class_targets(task, seen.truth, classes)
         own = targets >= 0
-        if (
-            task in refitted or len(np.unique(targets[own])) < 2
-        ):  # one class alone would only make the net surer of it
+        one_class = len(np.unique(targets[own])) < 2  # it alone would only make the net surer of it
+        if task in refitted or one_class:
             continue
         temperature, offsets = fit_scaling(np.log(np.maximum(probs[own], 1e-12)), targets[own])
         scaling[task] = RecalibrationParams(
