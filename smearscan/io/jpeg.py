@@ -23,6 +23,10 @@ _HOLE = 256
 """Zeros within a progressive JPEG's scans that no photograph has: libjpeg takes them for refinements."""
 
 
+_BASELINE_HOLE = 64
+"""The same in a baseline JPEG whose code of zeros is no end of a block: some blocks of nothing but -1."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Header:
     """What a JPEG says of itself: ``(height, width)`` as stored, EXIF orientation, ICC profile."""
@@ -58,7 +62,7 @@ def decode_jpeg(data: bytes, name: str, reduction: int, max_pixels: int) -> tupl
     ------
     ImageError
         If anything libjpeg-turbo warns of happened: a hole, a lost part, a cut, even with an end marker put
-        after it; or a progressive file has a hole of 256 zeros. Shorter ones are valid refinements.
+        after it; or the file has a hole of zeros (of 64; a progressive one of 256, shorter ones are sound).
     """
     header = _header(data, name)
     check_size(*header.shape, name, max_pixels)
@@ -89,6 +93,37 @@ def _check_scans(data: bytes, start: int, name: str) -> None:
         )
 
 
+def _check_hole(data: bytes, name: str) -> None:
+    """Refuse a baseline JPEG with a hole of zeros: libjpeg takes them for coefficients, and may end in step.
+
+    Where zeros are the code of "no more coefficients" (optimized tables), a large blank part has as many.
+    """
+    start, zeros_end_blocks = _first_scan(data)
+    hole = -1 if zeros_end_blocks else data.find(bytes(_BASELINE_HOLE), start)
+    if hole >= 0 and data.find(b"\xff\xd9", start, hole) < 0:  # what follows the picture is left alone
+        raise ImageError(
+            f"{name}: is no readable JPEG picture: it is cut short or damaged (a hole of {_BASELINE_HOLE} "
+            "zeros); copy it again"
+        )
+
+
+def _first_scan(data: bytes) -> tuple[int, bool]:
+    """Where a JPEG's first scan begins, and whether zeros end a block there.
+
+    They do where the first, shortest code of the table for brightness (class 1, number 0) is for 0; the
+    standard's table has 1 there.
+    """
+    at, zeros_end_blocks = 2, True
+    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] not in (b"\xda", b""):
+        is_tables, table = data[at + 1] == 0xC4, at + 4
+        at += 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
+        while is_tables and table + 17 < at <= len(data):
+            if data[table] == 0x10:
+                zeros_end_blocks = data[table + 17] == 0
+            table += 17 + sum(data[table + 1 : table + 17])
+    return at, zeros_end_blocks
+
+
 def _header(data: bytes, name: str) -> _Header:
     try:
         with Image.open(BytesIO(data), formats=("JPEG",)) as picture:
@@ -98,6 +133,8 @@ def _header(data: bytes, name: str) -> _Header:
                 )
             if "progressive" in picture.info:
                 _check_scans(data, picture.fp.tell() if picture.fp else 0, name)
+            else:
+                _check_hole(data, name)
             orientation = picture.getexif().get(_ORIENTATION, 1)
             return _Header((picture.height, picture.width), orientation, picture.info.get("icc_profile"))
     except ImageError:

@@ -381,6 +381,33 @@ def test_a_damaged_jpeg_is_never_filled_with_gray(
             pytest.fail(f"{kind}: {read_reduced(tmp_path / 'field.jpg', reduction)[1]}")
 
 
+def test_a_hole_after_which_a_jpeg_is_in_step_again_is_noticed(tmp_path: Path) -> None:
+    """Zeros are sound codes of the standard's tables: of some blocks, after which the rest may fit again."""
+    y, x = np.indices((200, 300))
+    shade = 200 + 20 * np.sin(x / 9) + 20 * np.cos(y / 13) + np.random.default_rng(0).normal(0, 4, x.shape)
+    stream = BytesIO()
+    grain = np.repeat(shade.clip(0, 255)[..., None], 3, axis=2).astype(np.uint8)
+    Image.fromarray(grain).save(stream, "JPEG", quality=90)
+    raw = stream.getvalue()
+    at = len(raw) // 5
+    for n in (64, 65, 100, 350, 512, 1000):
+        (tmp_path / "field.jpg").write_bytes(raw[:at] + bytes(n) + raw[at + n :])
+        with pytest.raises(ImageError, match="cut short or damaged"):
+            read_image(tmp_path / "field.jpg")
+
+
+def test_a_blank_jpeg_whose_code_of_zeros_ends_blocks_is_read(tmp_path: Path) -> None:
+    blank = np.full((1600, 1600, 3), 255, np.uint8)
+    blank[:32, :32] = np.random.default_rng(0).integers(0, 255, (32, 32, 3))
+    raw = jpeg(blank, optimize=True)
+    assert bytes(64) in raw
+    for data in (raw, raw + bytes(1000)):
+        (tmp_path / "field.jpg").write_bytes(data)
+        assert read_image(tmp_path / "field.jpg").shape == blank.shape
+    (tmp_path / "field.jpg").write_bytes(jpeg(blank[:64, :64]) + bytes(1000))  # zeros after the end
+    assert read_image(tmp_path / "field.jpg").shape == (64, 64, 3)
+
+
 @pytest.mark.parametrize("how", HOW)
 def test_what_follows_a_jpeg_is_left_alone(
     tmp_path: Path, grainy: NDArray[np.uint8], how: dict[str, object]
