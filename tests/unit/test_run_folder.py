@@ -175,7 +175,7 @@ def test_a_run_gives_back_what_the_scan_gave(slides: Path, tmp_path: Path) -> No
     done = run_slides(scanner(), slides, tmp_path / "r.run")
     assert done == RunSummary(3, 0)
     restored = list(read_run(tmp_path / "r.run", slides))
-    direct = scanned(slides)
+    direct = list(scanner().scan_slides(slides))
     assert [report.slide_id for report, _ in restored] == ["loose.png", "one", "two"]
     for (report, results), (expected, fresh) in zip(restored, direct, strict=True):
         assert identical([replace(item, sha256="") for item in results[:2]], fresh[:2])
