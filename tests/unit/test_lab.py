@@ -326,11 +326,11 @@ def test_leaked_figures_are_marked_wherever_they_stand(
 
 
 def test_a_page_stands_alone_and_escapes_names(cells: pd.DataFrame, trainer: Trainer, tmp_path: Path) -> None:
-    odd = CONFIG.model_copy(update={"name": "<b>odd</b> & co"})
+    odd = CONFIG.model_copy(update={"name": "<b>odd<b> & co"})
     found = summary(run_folds(cells, tmp_path, odd))
     page = lab_page(found, pictures(found))
     assert "<b>odd" not in page
-    assert "&lt;b&gt;odd&lt;/b&gt; &amp; co" in page
+    assert "&lt;b&gt;odd&lt;b&gt; &amp; co" in page
     assert page.count("<img") == page.count('src="data:image/svg+xml') == len(pictures(found))
     assert "http" not in page.replace("http-equiv", "")
 
