@@ -1,6 +1,8 @@
 """``python -m references``: what serves the published data sets and the figures of this repository alone."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -144,6 +146,16 @@ def unseen(data: Path, out: Path | None) -> None:
     show(measure_unseen(SmearScanner(), data / "lld"), out)
 
 
+def _show_with_table(
+    figures: dict[str, Any], out: Path | None, into: Path | None, marker: str,
+    table: Callable[[dict[str, Any]], str],
+) -> None:  # fmt: skip
+    """Print figures, write them where asked, and put their table after a marker of a page."""
+    show(figures, out)
+    if into:
+        replace_section(into, marker, table(figures))
+
+
 @command.command("corrections")
 @click.argument("data", type=PATH)
 @click.option("--into", type=PATH, help="Markdown file in which the table follows <!-- corrections -->.")
@@ -153,9 +165,7 @@ def corrections(data: Path, into: Path | None, out: Path | None) -> None:
     from references.correction_loop import corrections_table, measure_corrections
 
     figures = measure_corrections(data)
-    show(figures, out)
-    if into:
-        replace_section(into, "<!-- corrections -->", corrections_table(figures))
+    _show_with_table(figures, out, into, "<!-- corrections -->", corrections_table)
 
 
 @command.command("few-labels")
@@ -168,9 +178,7 @@ def few_labels(data: Path, into: Path | None, out: Path | None) -> None:
     from smearscan.scan.scanner import SmearScanner
 
     figures = measure_few_labels(SmearScanner(), data / "lld")
-    show(figures, out)
-    if into:
-        replace_section(into, "<!-- few labels -->", few_labels_table(figures))
+    _show_with_table(figures, out, into, "<!-- few labels -->", few_labels_table)
 
 
 @command.command("labeled-scans")
@@ -182,9 +190,7 @@ def labeled_scans(data: Path, into: Path | None, out: Path | None) -> None:
     from references.labeled_scan import labeled_scans_table, measure_labeled_scans
 
     told = measure_labeled_scans(data / "lld")
-    show(told, out)
-    if into:
-        replace_section(into, "<!-- labeled scans -->", labeled_scans_table(told))
+    _show_with_table(told, out, into, "<!-- labeled scans -->", labeled_scans_table)
 
 
 @command.command("stain")

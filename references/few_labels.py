@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
-from references.unseen_leukemias import BLASTS, PROMYELOCYTIC, SAME_CELL_IOU, SAME_TYPE, lay_out
+from references.unseen_leukemias import SAME_CELL_IOU, SAME_TYPE, are_blasts, lay_out, read_truth
 from smearscan.calibration.calibrate import calibrate_to_site
 from smearscan.calibration.fit import class_targets, figures, folds_of
 from smearscan.calibration.labeled_cells import LabeledCells
@@ -100,14 +100,8 @@ def scan_labeled(scanner: SmearScanner, data: Path, folder: Path) -> pd.DataFram
     DatasetError
         If the set is not there, or a field cannot be read.
     """
-    try:
-        boxed = pd.read_csv(data / "boxes.csv", dtype={"patient": str})
-    except OSError as error:
-        raise DatasetError(f"{data}: boxes.csv cannot be read ({error.strerror})") from error
-    boxed = boxed[boxed["complete"] == 1]
-    is_blast = boxed["class"].isin(BLASTS)
-    is_blast |= (boxed["class"] == "promyelocyte") & (boxed["disease"] == PROMYELOCYTIC)
-    boxed = boxed.assign(truth=boxed["class"].map(SAME_TYPE).where(~is_blast, BLAST))
+    boxed = read_truth(data)
+    boxed["truth"] = boxed["class"].map(SAME_TYPE).where(~are_blasts(boxed), BLAST)
     lay_out(boxed, data / "images", folder)
     rows: list[dict[str, Any]] = []
     for _, results in scanner.scan_slides(folder):

@@ -49,11 +49,7 @@ def measure_unseen(scanner: SmearScanner, data: Path) -> dict[str, Any]:
     DatasetError
         If the set is not there, or a field cannot be read.
     """
-    try:
-        truth = pd.read_csv(data / "boxes.csv", dtype={"patient": str})
-    except OSError as error:
-        raise DatasetError(f"{data}: boxes.csv cannot be read ({error.strerror})") from error
-    truth = truth[truth["complete"] == 1].reset_index(drop=True)
+    truth = read_truth(data)
     reports, called = [], pd.Series("not found", index=truth.index)
     with TemporaryDirectory() as folder:
         lay_out(truth, data / "images", Path(folder))
@@ -71,6 +67,21 @@ def measure_unseen(scanner: SmearScanner, data: Path) -> dict[str, Any]:
         **tally_of_names(truth.assign(called=called)),
         "patients": [_patient(report, truth) for report in reports],
     }
+
+
+def read_truth(data: Path) -> pd.DataFrame:
+    """Read the boxes of the fields of ``lld`` whose leukocytes are all boxed."""
+    try:
+        truth = pd.read_csv(data / "boxes.csv", dtype={"patient": str})
+    except OSError as error:
+        raise DatasetError(f"{data}: boxes.csv cannot be read ({error.strerror})") from error
+    return truth[truth["complete"] == 1].reset_index(drop=True)
+
+
+def are_blasts(cells: pd.DataFrame) -> "pd.Series[bool]":
+    """Tell which cells (``class``, ``disease``) are blasts or their equivalents."""
+    promyelocytic = (cells["class"] == "promyelocyte") & (cells["disease"] == PROMYELOCYTIC)
+    return cells["class"].isin(BLASTS) | promyelocytic
 
 
 def lay_out(truth: pd.DataFrame, images: Path, folder: Path) -> None:
@@ -97,9 +108,7 @@ def names_at(result: FieldResult, true_xyxy: np.ndarray[Any, Any]) -> list[str]:
 
 def tally_of_names(cells: pd.DataFrame) -> dict[str, Any]:
     """Add up ``class, disease, called`` by class, over all blasts and over all other cells."""
-    is_blast = cells["class"].isin(BLASTS) | (
-        (cells["class"] == "promyelocyte") & (cells["disease"] == PROMYELOCYTIC)
-    )
+    is_blast = are_blasts(cells)
     kinds = cells["class"].where(~is_blast | cells["class"].isin(BLASTS), "promyelocyte of " + PROMYELOCYTIC)
     others = cells[~is_blast]
     found = others[others["called"] != "not found"]

@@ -27,6 +27,7 @@ class LabeledBoxes:
     Attributes
     ----------
     scores : ndarray, (N,) float64
+        NaN where the table tells none.
     hold_cell : ndarray, (N,) bool
         False where the label is ``none``.
     group : ndarray, (N,) str
@@ -84,7 +85,7 @@ class BoxFit:
 def read_boxes(
     path: Path, classes: tuple[str, ...], splits: tuple[str, ...] = (), sites: tuple[str, ...] = ()
 ) -> LabeledBoxes:
-    """Read which boxes of a table of labeled cells hold a leukocyte; none where it has no column ``score``.
+    """Read which boxes of a table of labeled cells hold a leukocyte; a cell without a score was not boxed.
 
     Raises
     ------
@@ -93,8 +94,8 @@ def read_boxes(
     """
     table = labeled_table(path, classes, splits, sites)
     scores = table["score"].to_numpy(np.float64) if "score" in table else np.full(len(table), np.nan)
-    seen = ~np.isnan(scores)
     hold_cell = (table["truth"] != NOT_A_CELL).to_numpy(bool)
+    seen = ~np.isnan(scores) | ~hold_cell
     return LabeledBoxes(scores[seen], hold_cell[seen], table["slide"].to_numpy(str)[seen])
 
 
@@ -129,7 +130,9 @@ def fit_box_score(boxes: LabeledBoxes, folds: int = 5) -> BoxFit:
 
     n_cells = int(boxes.hold_cell.sum())
     n_false = len(boxes.scores) - n_cells
-    if min(n_false, n_cells) < FEWEST:
+    scored = ~np.isnan(boxes.scores)
+    boxes = LabeledBoxes(boxes.scores[scored], boxes.hold_cell[scored], boxes.group[scored])
+    if min(int((~boxes.hold_cell).sum()), n_cells) < FEWEST:
         return BoxFit(None, n_false, n_cells, 0, 0)
     dropped = np.zeros(len(boxes.scores), np.bool_)
     for taught, judged in folds_of(boxes.group, folds):

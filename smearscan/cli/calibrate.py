@@ -71,6 +71,7 @@ def command(
         save_calibration,
         shipped_calibration,
     )
+    from smearscan.results.doubts import counted
     from smearscan.taxonomy import NOTICE
     from smearscan.weights.pairs import ClassifierCard, DetectorCard, load_card, shipped
 
@@ -88,6 +89,9 @@ def command(
     tell, least = partial(err.print, markup=False, highlight=False), boxes.least_score
     cells = read_labeled(table, classes, splits, sites, tell, None if from_scratch else least)
     if from_scratch:
+        if boxes.n_false:
+            told = counted(boxes.n_false, "box", "boxes")
+            tell(f"{told} labeled 'none' left out: --from-scratch fits no score to them")
         made = calibrate_from_scratch(out.stem, cells, cards, error_rate)
     else:
         start, refitted = load_calibration(base or shipped_calibration()), {}

@@ -96,9 +96,12 @@ def test_a_card_is_weighed_by_right_names_and_by_probabilities(
 
 def test_a_card_from_scratch(tmp_path: Path, pairs: list[object], networks: dict[str, str]) -> None:
     table, out = written(labeled(1500, slides=30), tmp_path / "many.csv"), tmp_path / "scratch.yaml"
+    empty = ["slide 0", "none", "0.1", *["0.3"] * len(KINDS)]  # a box without a leukocyte
+    table.write_text(table.read_text() + ",".join(empty) + "\n")
     done = ask("--cells", table, "--from-scratch", "--out", out, *pairs, "--error-rate", 0.2)
     assert done.exit_code == 0, done.output
     card = load_calibration(out)
+    assert "1 box labeled 'none' left out" in " ".join(done.stderr.split())
     assert (card.name, card.networks, card.unclassified_rate) == ("scratch", networks, 0.2)
     assert 0.6 * 1500 < np.array(card.confusion).sum() < 0.9 * 1500  # one slide in four chose the threshold
     assert set(card.metrics) == {"fitted"}

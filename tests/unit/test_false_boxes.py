@@ -59,6 +59,13 @@ def test_scores_that_tell_nothing_drop_nothing() -> None:
     assert "all boxes stay: no least score" in list(fit_box_score(drawn(200, 0.0)).sentences())[1]
 
 
+def test_labels_none_without_a_score_are_told_and_drop_nothing() -> None:
+    found = fit_box_score(boxes([float("nan")] * 12, [False] * 12))
+    assert (found.n_false, found.least_score) == (12, None)
+    assert next(iter(found.sentences())) == "12 of 12 labeled boxes hold no leukocyte"
+    assert "with their column 'score'" in list(found.sentences())[1]
+
+
 def test_few_labels_drop_nothing() -> None:
     few = boxes([0.1] * (FEWEST - 1) + [0.9] * 50, [False] * (FEWEST - 1) + [True] * 50)
     found = fit_box_score(few)
