@@ -127,8 +127,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--um-per-px", type=float, required=True)
     parser.add_argument("--imgsz", type=int)
+    parser.add_argument("--boxes", type=Path, help="JSON: boxes of each field, in place of those found")
     asked = parser.parse_args()
-    print(json.dumps(Peer(asked.folder, asked.um_per_px, asked.imgsz)()["types"]))
+    given = json.loads(asked.boxes.read_text()) if asked.boxes else None
+    print(json.dumps(Peer(asked.folder, asked.um_per_px, asked.imgsz, given)()["types"]))
 
 
 if __name__ == "__main__":

@@ -23,16 +23,18 @@ _DATA = Path(os.environ.get("SMEARSCAN_DATA", _ROOT.parent / "shared" / "data"))
 _CELLS = _ROOT / "build" / "grouped.csv"
 
 PARTS = (
-    "beside_peer", "limits", "scaling", "start_up", "threads", "engines", "batches", "memory_layout",
-    "architectures", "working_scale", "crop_pixels", "int8",
+    "beside_peer", "limits", "scaling", "start_up", "whole_command", "threads", "engines", "batches",
+    "memory_layout", "architectures", "working_scale", "crop_pixels", "int8",
 )  # fmt: skip
 
 
 def measured(part: str, quick: bool, data: Path | None, cells: Path) -> dict[str, Any]:
     """Measure one part in this process; it imports what it needs only."""
-    from benchmarks import accuracy, int8, networks, whole
+    from benchmarks import accuracy, commands, int8, networks, whole
 
     ways: dict[str, Callable[[], dict[str, Any]]] = {
+        "start_up": lambda: commands.start_up(quick),
+        "whole_command": lambda: commands.whole_command(quick, data),
         "engines": lambda: networks.engines(quick, data),
         "working_scale": lambda: accuracy.working_scale(quick, data),
         "crop_pixels": lambda: accuracy.crop_pixels(quick, data, cells),

@@ -75,6 +75,13 @@ def _start_up(figures: Figures) -> Iterator[str]:
     yield f"| `smearscan run` of one field, networks compiled before | {figures['first_field_seconds']:.2f} |"
 
 
+def _whole_command(figures: Figures) -> Iterator[str]:
+    yield "| fields | `smearscan run`, s | the peer's command, s | times as fast | rounds |\n|---|---|---|---|---|"
+    for name, told in figures.items():
+        ours, peer = told["seconds"]["smearscan"], told["seconds"]["peer"]
+        yield f"| {name} | {ours:.2f} | {peer:.2f} | {told['times_faster']:.1f} | {told['rounds']} |"
+
+
 def _threads(figures: Figures) -> Iterator[str]:
     counts = list(next(iter(figures.values())))
     yield "| field | " + " | ".join(f"{n} workers" for n in counts) + " |\n|---" + "|---" * len(counts) + "|"
@@ -141,6 +148,7 @@ _WAYS: dict[str, Callable[[Figures], Iterator[str]]] = {
     "limits": _limits,
     "scaling": _scaling,
     "start_up": _start_up,
+    "whole_command": _whole_command,
     "threads": _threads,
     "engines": _engines,
     "batches": _plain("classifier", "ms a crop and net, all cores at work"),

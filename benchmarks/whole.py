@@ -1,13 +1,7 @@
 """Measures whole scans: beside the peer script and the limits, over numbers of fields, and from the start."""
 
 import os
-import subprocess
-import sys
-import time
 from functools import partial
-from pathlib import Path
-from statistics import median
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -163,34 +157,3 @@ def threads(quick: bool) -> dict[str, Any]:
         runs = in_turns(jobs, 1 if quick else ROUNDS)
         told[kind.name] = {workers: run["ms_per_field"] for workers, run in runs.items()}
     return told
-
-
-def start_up(quick: bool) -> dict[str, Any]:
-    """Time new processes: the help text, and one field with compiled networks in the cache."""
-    rounds = 3 if quick else ROUNDS
-    field = sorted(slide(SMALL, SMALL.distinct).rglob("*.jpg"))[0]
-    with TemporaryDirectory() as place:
-        out = str(Path(place) / "report.csv")
-        return {
-            "rounds": rounds,
-            "help_seconds": _started(["--help"], rounds),
-            "first_field_seconds": _started(["run", str(field), "--out", out], rounds),
-        }
-
-
-def _started(options: list[str], rounds: int) -> float:
-    """Median seconds of ``smearscan OPTIONS`` in new processes, after one that fills all caches."""
-    # a user's Python keeps what it has compiled, whatever this one was told
-    env = {
-        k: v
-        for k, v in os.environ.items()
-        if k != "PYTHONDONTWRITEBYTECODE" and not k.endswith("_NUM_THREADS")
-    }
-    env["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
-    call = [sys.executable, "-c", "import sys; from smearscan.cli import main; sys.exit(main())", *options]
-    seconds = []
-    for _ in range(rounds + 1):
-        began = time.perf_counter()
-        subprocess.run(call, check=True, capture_output=True, env=env)
-        seconds.append(time.perf_counter() - began)
-    return round(median(seconds[1:]), 3)

@@ -1,13 +1,14 @@
 """What benchmarks compute from what they time; the timing itself is no test."""
 
 import ast
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks import performance, sizing, soak, tables, whole
+from benchmarks import commands, performance, sizing, soak, tables, whole
 from benchmarks.limits import Recorder, stacks
 from benchmarks.machine import described, in_words, peak_mb
 from benchmarks.sessions import summary
@@ -156,3 +157,16 @@ def test_shared_storage_ends_what_more_machines_gain() -> None:
     for (name, _, _, size), row in zip(sizing.slides(), rows, strict=True):
         assert row[0] == f"| {name}"
         assert row[-3] == f"{3600 * 10 / size:,.0f} (storage)"
+
+
+def test_commands_take_turns_and_one_that_fails_is_told() -> None:
+    taken = commands.in_turns({"one": ["-c", "pass"], "other": ["-c", "import time; time.sleep(0.3)"]}, 1)
+    assert taken["other"] > 0.3
+    with pytest.raises(subprocess.CalledProcessError):
+        commands.in_turns({"broken": ["-c", "raise SystemExit(1)"]}, 1)
+
+
+def test_whole_commands_are_told_beside_each_other() -> None:
+    told = {"fields": 10, "rounds": 5, "seconds": {"smearscan": 2.5, "peer": 10.0}, "times_faster": 4.0}
+    known = {"whole_command": {"machine": described(), "figures": {"10 drawn": told}, "took_seconds": 1}}
+    assert "| 10 drawn | 2.50 | 10.00 | 4.0 | 5 |" in tables.table("whole_command", known)

@@ -1,0 +1,83 @@
+"""Times whole commands, from the shell's return key to the prompt: start, networks and tables included."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.fields import SMALL, slide
+from benchmarks.sessions import Worker
+
+_ROOT = Path(__file__).resolve().parents[1]
+ROUNDS = 5
+_ROUNDS_OF_MANY = 2  # of a thousand fields, of which the peer takes two minutes
+
+
+def whole_command(quick: bool, data: Path | None) -> dict[str, Any]:
+    """Time ``smearscan run`` and the peer script as commands in turns, over numbers of fields."""
+    folders = {f"{n} drawn": slide(SMALL, n) for n in ((1, 20) if quick else (1, 10, 100, 1000))}
+    if data is not None and not quick:
+        folders["364 of BCCD"] = data / "bccd" / "images"
+    return {name: _beside_peer(folder, 1 if quick else ROUNDS) for name, folder in folders.items()}
+
+
+def _beside_peer(folder: Path, rounds: int) -> dict[str, Any]:
+    with Worker("ours", folder) as once, TemporaryDirectory() as place:
+        once.ready()
+        told = once.go()
+        boxes, out = Path(place) / "boxes.json", Path(place) / "report.csv"
+        boxes.write_text(json.dumps([field["xyxy"] for field in once.cells()]))
+        ours = ["-c", "import sys; from smearscan.cli import main; sys.exit(main())", "run", str(folder)]
+        ours += ["--out", str(out), "--one-slide", "--no-resume", "--quiet"]
+        seconds(ours)
+        scale = float(pd.read_csv(out)["um_per_px"].iloc[0])
+        peer = ["-m", "benchmarks.peer", str(folder), "--um-per-px", str(scale), "--boxes", str(boxes)]
+        few = min(rounds, _ROUNDS_OF_MANY) if told["fields"] >= 1000 else rounds
+        taken = in_turns({"smearscan": ours, "peer": peer}, few)
+    return {
+        "fields": told["fields"],
+        "rounds": few,
+        "seconds": taken,
+        "times_faster": round(taken["peer"] / taken["smearscan"], 2),
+    }
+
+
+def in_turns(calls: Mapping[str, Sequence[str]], rounds: int) -> dict[str, float]:
+    """Median seconds of Python programs that take turns in new processes, after a round that fills caches."""
+    runs: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds + 1):
+        for name, call in calls.items():
+            runs[name].append(seconds(call))
+    return {name: round(median(taken[1:]), 3) for name, taken in runs.items()}
+
+
+def seconds(options: Sequence[str]) -> float:
+    """Run ``python OPTIONS`` in a new process as a user does: it keeps what it compiles, on all threads."""
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTHONDONTWRITEBYTECODE" and not name.endswith("_NUM_THREADS")
+    }
+    env["PYTHONPATH"] = str(_ROOT)
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *options], check=True, capture_output=True, env=env)
+    return time.perf_counter() - began
+
+
+def start_up(quick: bool) -> dict[str, Any]:
+    """Time new processes: the help text, and one field with compiled networks in the cache."""
+    rounds = 3 if quick else ROUNDS
+    field = sorted(slide(SMALL, SMALL.distinct).rglob("*.jpg"))[0]
+    command = ["-c", "import sys; from smearscan.cli import main; sys.exit(main())"]
+    with TemporaryDirectory() as place:
+        scan = ["run", str(field), "--out", str(Path(place) / "report.csv")]
+        taken = in_turns({"help": [*command, "--help"], "first_field": [*command, *scan]}, rounds)
+    return {"rounds": rounds, **{f"{name}_seconds": value for name, value in taken.items()}}
