@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from smearscan.detection import boxes
 from smearscan.detection.detector import Detector, resized
 from smearscan.differential.statistics.estimates import share
 from smearscan.experiments.detection_metrics import Matched, at_threshold, average_precision, match
@@ -17,7 +18,7 @@ from smearscan.results import Detections, Scale
 from smearscan.rulers.scale import measure_scale
 from smearscan.synthetic import LEUKEMIC, draw_clump
 from smearscan.taxonomy import LEUKOCYTE, RED_CELL_UM
-from smearscan.training.annotated_fields import BoxedImage, read_site
+from smearscan.training.annotated_fields import UNKNOWN, BoxedImage, read_site
 from smearscan.training.config import DetectorTraining
 
 _LOWEST = 0.01  # average precision needs the weak detections too
@@ -201,8 +202,12 @@ def _with_leukocyte_threshold(detector: Detector, threshold: float) -> Detector:
 
 
 def _matched(found: Detections, label: int, truth: np.ndarray[Any, Any], item: BoxedImage) -> Matched:
+    """Match boxes; one that lies mostly in an unknown area, on no true box, is neither right nor false."""
     own = found.where(found.labels == label)
-    return match(own.xyxy, own.scores, truth[item.labels == label])
+    true, unknown = truth[item.labels == label], truth[item.labels == UNKNOWN]
+    inside = boxes.intersections(own.xyxy, unknown).max(axis=1, initial=0) > 0.5 * boxes.areas(own.xyxy)
+    counted = own.where(~inside | (boxes.iou(own.xyxy, true).max(axis=1, initial=0) >= 0.5))
+    return match(counted.xyxy, counted.scores, true)
 
 
 def _figures(fields: list[Matched], threshold: float) -> dict[str, Any]:

@@ -15,6 +15,9 @@ from smearscan.taxonomy import DETECTOR_CLASSES, RED_CELL
 from smearscan.training.annotation_files import NamedBoxes, read_annotations, upright_size
 from smearscan.training.config import DetectionDataset, resolve_list
 
+UNKNOWN = -1
+"""Label of an area that may hold cells without a box."""
+
 
 @dataclass(frozen=True, slots=True)
 class BoxedImage:
@@ -27,7 +30,7 @@ class BoxedImage:
     xyxy : ndarray, (N, 4) float32
         Boxes in field pixels.
     labels : ndarray, (N,) int64
-        Index into :data:`smearscan.taxonomy.DETECTOR_CLASSES`.
+        Index into :data:`smearscan.taxonomy.DETECTOR_CLASSES`, or :data:`UNKNOWN`.
     labeled : tuple of bool, (3,)
         Which of the three classes were annotated at all; where False, absence of a box says nothing.
     site : str
@@ -71,13 +74,15 @@ def read_site(site: DetectionDataset, data_root: Path, split: str) -> list[Boxed
     raw = read_annotations(site, data_root, images, on_disk.values())
     for correction in site.corrections:  # all of them: a field outside this split is simply not listed
         _apply_corrections(raw, correction, {path.name for path in images})
+    unknown = _unknown_areas(site, data_root, images, on_disk.values())
     named = set(site.classes.values())
     labeled = ("leukocyte" in named, "red_cell" in named, "platelet" in named)
     found = []
     for path in images:
         xyxy, names = raw.get(path.name, (boxes.as_boxes([]), []))
-        labels = np.array([_label(site, name) for name in names], np.int64)
-        found.append((path, xyxy, labels))
+        areas = unknown.get(path.name, boxes.as_boxes([]))
+        labels = np.array([*(_label(site, name) for name in names), *[UNKNOWN] * len(areas)], np.int64)
+        found.append((path, np.concatenate([xyxy, areas]), labels))
     scale = site.red_cell_px or _site_red_cell_px(site, found)
     return [
         BoxedImage(path, xyxy, labels, labeled, site.name, _red_cell_px(xyxy, labels, scale, path, site))
@@ -125,6 +130,15 @@ def _listed_names(site: DetectionDataset, file: str) -> list[str]:
     except OSError as error:
         raise DatasetError(f"{site.name}: the list {file} cannot be read ({error.strerror})") from error
     return [line.strip() for line in lines if line.strip()]
+
+
+def _unknown_areas(
+    site: DetectionDataset, data_root: Path, images: list[Path], on_disk: Iterable[Path]
+) -> dict[str, NDArray[np.float32]]:
+    if site.ignore is None:
+        return {}
+    of_areas = site.model_copy(update={"format": "csv", "annotations": site.ignore})
+    return {name: xyxy for name, (xyxy, _) in read_annotations(of_areas, data_root, images, on_disk).items()}
 
 
 def _label(site: DetectionDataset, name: str) -> int:

@@ -74,6 +74,8 @@ def read_annotations(
     DatasetError
         Naming the file, the place in it, the value, the limit and the cure.
     """
+    if site.annotations is None:
+        return {}
     pictures = {path.name: path for path in on_disk}
     _tell_of_gone_pictures(site, data_root / site.annotations, pictures.values())
     found: dict[str, list[_Box]] = {}

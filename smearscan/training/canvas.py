@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.detection import boxes
-from smearscan.training.annotated_fields import BoxedImage
+from smearscan.training.annotated_fields import UNKNOWN, BoxedImage
 from smearscan.training.clumps import CutOut, paste_clumps
 from smearscan.training.stain import recolored
 
@@ -46,7 +46,7 @@ class Canvas:
     xyxy : ndarray, (N, 4) float32, canvas px
     labels : ndarray, (N,) int64
     labeled : ndarray, (S/8, S/8, 3) float32
-        1 where the class is annotated; on an area of a set that does not annotate it, 0.
+        1 where the class is annotated; on an area of a set that does not annotate it, or that is unknown, 0.
     """
 
     image: NDArray[np.uint8]
@@ -133,13 +133,25 @@ def mosaic(fields: list[ScaledField], size: int, factors: list[float], rng: _Rng
         labeled[y0 // 8 : y1 // 8, x0 // 8 : x1 // 8] = field.labeled
         every_xyxy.append(xyxy + np.array([x0, y0, x0, y0], np.float32))
         every_label.append(labels)
-    return Canvas(image, np.concatenate(every_xyxy), np.concatenate(every_label), labeled)
+    return _of_known(image, np.concatenate(every_xyxy), np.concatenate(every_label), labeled)
 
 
 def single(field: ScaledField, size: int, factor: float, rng: _Rng, clumps: Clumps) -> Canvas:
     """Show one field, padded or cut to a square."""
     image, xyxy, labels = place(field, size, size, factor, rng, clumps)
-    return Canvas(image, xyxy, labels, np.broadcast_to(field.labeled, (size // 8, size // 8, 3)).copy())
+    labeled = np.broadcast_to(field.labeled, (size // 8, size // 8, 3)).copy()
+    return _of_known(image, xyxy, labels, labeled)
+
+
+def _of_known(
+    image: NDArray[np.uint8], xyxy: NDArray[np.float32], labels: NDArray[np.int64],
+    labeled: NDArray[np.float32],
+) -> Canvas:  # fmt: skip
+    """Take unknown areas out of what is annotated."""
+    known = labels != UNKNOWN
+    for x0, y0, x1, y1 in xyxy[~known] / 8:
+        labeled[int(y0) : int(np.ceil(y1)), int(x0) : int(np.ceil(x1))] = 0
+    return Canvas(image, xyxy[known], labels[known], labeled)
 
 
 def _resized(image: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:

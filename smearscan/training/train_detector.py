@@ -18,7 +18,7 @@ from smearscan.errors import DatasetError
 from smearscan.io.decode import read_image
 from smearscan.taxonomy import DETECTOR_CLASSES
 from smearscan.training import canvas
-from smearscan.training.annotated_fields import BoxedImage, read_site
+from smearscan.training.annotated_fields import UNKNOWN, BoxedImage, read_site
 from smearscan.training.config import DetectorTraining
 from smearscan.training.cutouts import load_cut_outs
 from smearscan.training.first_try import detector_schedule, fingerprint, finished, from_start
@@ -163,7 +163,10 @@ def train(
             "fields": {s.name: sum(i.site == s.name for i in items) for s in config.sites},
             "boxes": {
                 s.name: np.bincount(
-                    np.concatenate([i.labels for i in items if i.site == s.name] or [np.empty(0, np.int64)]),
+                    np.concatenate(
+                        [i.labels[i.labels != UNKNOWN] for i in items if i.site == s.name]
+                        or [np.empty(0, np.int64)]
+                    ),
                     minlength=3,
                 ).tolist()
                 for s in config.sites
