@@ -57,7 +57,7 @@ def places() -> Iterator[Place]:
         0,
     )
     yield Place("files that cannot be read", "closed.png", _closed_file, BROKEN, "closed.png", 0)
-    yield Place("files that cannot be read", "sparse.png", _sparse, BROKEN, "sparse.png", 0)
+    yield Place("files that cannot be read", "sparse.png", _sparse, BROKEN, "4500000000 bytes", 0)
     yield Place("files that vanish", "vanishes.png", lambda at, data: _write(at / "vanishes.png", data), BROKEN, "vanishes.png", 0)  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def _closed_file(at: Path, data: bytes) -> None:
 
 
 def _sparse(at: Path, _: bytes) -> None:
-    """Make a file of 4.5 GB that takes no room on the disk: it would fill the memory if it were read whole."""
+    """Make a file of 4.5 GB that takes no room on the disk: more than any field's, and not even read."""
     with (at / "sparse.png").open("wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
         file.truncate(4_500_000_000)

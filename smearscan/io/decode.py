@@ -1,5 +1,6 @@
 """Pictures in, RGB out. Which kind a file is, its content says; what is not known is refused by name."""
 
+import os
 import struct
 from collections.abc import Callable, Sequence
 from io import BytesIO
@@ -16,7 +17,7 @@ from smearscan.errors import ImageError
 from smearscan.io.icc import to_srgb
 from smearscan.io.jpeg import decode_jpeg
 from smearscan.io.kinds import SUFFIXES, told_kind
-from smearscan.io.limits import MAX_PIXELS, MIN_SIDE_PX, check_size
+from smearscan.io.limits import MAX_PIXELS, MIN_SIDE_PX, check_bytes, check_size
 from smearscan.io.samples import to_rgb8, turned_upright
 from smearscan.io.whole_slides import read_region, region_of
 
@@ -65,7 +66,8 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Rgb:
         up to 16 bits a channel or floats (see :func:`smearscan.io.samples.to_rgb8`). Or a region of a whole
         slide, see :mod:`smearscan.io.whole_slides`.
     max_pixels : int
-        Limit of height times width, checked before anything is decoded.
+        Limit of height times width, checked before anything is decoded; a file that holds many times more
+        bytes is not even read.
 
     Returns
     -------
@@ -116,7 +118,9 @@ def read_reduced(
         image, reduction = read_region(*region, reduction)
         return image, (region[1].height, region[1].width), reduction
     try:
-        data = path.read_bytes()
+        with path.open("rb", buffering=0) as file:
+            check_bytes(os.fstat(file.fileno()).st_size, str(path), max_pixels)
+            data = file.readall()
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{path}: cannot be read ({reason})") from error

@@ -466,6 +466,18 @@ def test_the_limit_of_pixels_is_checked_before_decoding(
         read_image(path, max_pixels=59_999)
 
 
+def test_a_file_far_too_large_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "film.png"
+    with path.open("wb") as file:
+        file.truncate(40_000_000_000)  # zeros that take no room on the disk
+    with pytest.raises(ImageError, match=r"film\.png: the file holds 40000000000 bytes.*max_field_pixels"):
+        read_image(path)
+    Image.new("RGB", (40, 40)).save(path)
+    with path.open("ab") as file:
+        file.truncate(63 * 2**20)  # a small picture may have so much beside it
+    assert read_image(path, max_pixels=2000).shape == (40, 40, 3)
+
+
 def test_a_bomb_of_a_png_costs_nothing(tmp_path: Path) -> None:
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     chunk = b"IHDR" + header
