@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
+.PHONY: bad-inputs fuzz sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -201,11 +201,24 @@ seeds: $(VENV)/.installed
 
 # A scan killed at fifty random moments goes on to the same reports, to the last byte.
 kill-test: $(VENV)/.installed
-	$(BIN)/python tests/unit/kill_run.py 50
+	$(BIN)/python tests/unit/kill_run.py 50 docs/results/kill_test.json
 
 # 20,000 drawn fields in one process: does its memory stay? MINUTES=15 ends it sooner.
 soak: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.soak --out docs/results/soak.json $(if $(MINUTES),--minutes $(MINUTES))
+
+# Hundreds of bad and odd inputs beside sound ones, some minutes: the table of docs/bad_inputs.md. PROGRAM=make_pictures.py scans what a
+# program makes of a drawn field in its place.
+bad-inputs: $(VENV)/.installed
+	$(BIN)/python -m references bad-inputs $(if $(PROGRAM),--program $(PROGRAM),--into docs/bad_inputs.md --out docs/results/bad_inputs.json) > /dev/null
+
+# Every parser of foreign bytes for SECONDS=60 each, coverage-guided (atheris).
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m references fuzz --seconds $(or $(SECONDS),60) --out docs/results/fuzz.json > /dev/null
+
+$(VENV)/.fuzz: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	touch $@
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds
@@ -234,9 +247,11 @@ sbom: $(VENV)/.audit
 	  --output-format JSON --output-file build/audit/sbom.json
 	$(BIN)/python -m references licenses build/audit/sbom.json --out build/audit/licenses.md
 
-# And what is known against the locked versions: asks the Python Packaging Advisory Database over the network, and fails without one.
+# And whether the lock file fits, and what is known against its versions: asks the Python Packaging Advisory Database over the network, and
+# says so and fails where that does not answer.
 audit: sbom
-	$(BIN)/pip-audit --requirement requirements/lock.txt --disable-pip --require-hashes
+	$(BIN)/python -m pytest tests/unit/test_lock.py
+	$(BIN)/python -m references vulnerabilities requirements/lock.txt
 
 $(VENV)/.audit: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[audit]'

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from smearscan.cli import Refusing
 from smearscan.cli.options import JSON, PATH, replace_section, show
 
 
-@click.group()
+@click.group(cls=Refusing)
 def command() -> None:
     """Make the manifest of the published sets, measure helpers on them, and write tables of results."""
 
@@ -117,6 +118,23 @@ def bad_inputs(program: Path | None, into: Path | None, out: Path | None) -> Non
     if into:
         replace_section(into, "<!-- bad inputs -->", bad_inputs_table(done))
     if any(not one.is_right for one in done):
+        raise SystemExit(1)
+
+
+@command.command("fuzz")
+@click.option("--seconds", default=60.0, show_default=True, help="Time of each target.")
+@click.option("--target", "names", multiple=True, help="Only these; repeatable.")
+@click.option(
+    "--findings", type=PATH, default=Path("build/fuzz"), show_default=True, help="Folder of what broke."
+)
+@JSON
+def fuzz(seconds: float, names: tuple[str, ...], findings: Path, out: Path | None) -> None:
+    """Fuzz the parsers of pictures, label files and cards, each in a process of its own."""
+    from references.fuzzing.session import fuzz_targets
+
+    figures = fuzz_targets(names, seconds, findings)
+    show(figures, out)
+    if figures["findings"]:
         raise SystemExit(1)
 
 
@@ -261,6 +279,18 @@ def licenses(sbom: Path, out: Path) -> None:
     click.echo(f"written: {out}: {sum(map(len, found.values()))} packages, {len(found)} licenses")
     if silent := found.get(""):
         click.echo(f"tell no license: {', '.join(silent)}", err=True)
+
+
+@command.command("vulnerabilities")
+@click.argument("lock", type=PATH)
+def vulnerabilities(lock: Path) -> None:
+    """Ask for known vulnerabilities of the versions in LOCK; exit code 1 if there are any."""
+    from references.vulnerabilities import audited, sentences
+
+    asked, found = audited(lock)
+    click.echo(sentences(asked, found))
+    if found:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

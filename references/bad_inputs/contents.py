@@ -144,7 +144,9 @@ def _slightly_changed(image: Rgb) -> dict[str, Rgb]:
     y, x = np.indices(image.shape[:2]) / np.array(image.shape[:2])[:, None, None] - 0.5
     circle = np.where((np.hypot(x, y) < 0.5)[..., None], image, 0).astype(np.uint8)
     marked = Image.fromarray(image)
-    ImageDraw.Draw(marked).text((500, 450), "10 um", fill="black")
+    pen = ImageDraw.Draw(marked)
+    pen.text((500, 450), "10 um", fill="black")
+    pen.rectangle((460, 430, 600, 440), fill="black")
     return {
         "noisy": noisy,
         "a_little_dark": (image * 0.8).astype(np.uint8),

@@ -76,9 +76,7 @@ class LabelKind:
 
 def try_labels() -> list[Outcome]:
     """Read every changed label file."""
-    return [
-        _tried(f"labels: {name}", kind, *change) for name, kind in KINDS.items() for change in _changes(kind)
-    ]
+    return [outcome for name, kind in KINDS.items() for outcome in _tried(f"labels: {name}", kind)]
 
 
 def _changes(kind: LabelKind) -> Iterator[tuple[str, bytes, bool]]:
@@ -99,34 +97,35 @@ def _changes(kind: LabelKind) -> Iterator[tuple[str, bytes, bool]]:
         )
 
 
-def _tried(group: str, kind: LabelKind, name: str, data: bytes, means_the_same: bool) -> Outcome:
+def _tried(group: str, kind: LabelKind) -> Iterator[Outcome]:
     with TemporaryDirectory() as folder:
         root = Path(folder)
         target = lay_out(kind, root)
-        wanted = kind.read(root)
-        target.write_bytes(data)
-        with _Heard() as heard:
-            try:
-                found = kind.read(root)
-            except SmearscanError as error:
-                told = str(error)
-                is_named = target.name in told or target.stem in told
-                return Outcome(
-                    group, name, REFUSED, is_named and not means_the_same, told.replace(f"{root}/", "")
-                )
-            except Exception as error:
-                return Outcome(group, name, CRASHED, False, f"{type(error).__name__}: {error}")
-    is_same = repr(found) == repr(wanted)
+        wanted = repr(kind.read(root))
+        for name, data, means_the_same in _changes(kind):
+            target.write_bytes(data)
+            outcome, is_right, told = _read(kind, root, data, wanted, means_the_same)
+            yield Outcome(group, name, outcome, is_right, told.replace(f"{root}/", ""))
+
+
+def _read(
+    kind: LabelKind, root: Path, data: bytes, wanted: str, means_the_same: bool
+) -> tuple[str, bool, str]:
+    """Read a changed file; return what became of it, whether that is right, and what is told of it."""
+    with _Heard() as heard:
+        try:
+            found = repr(kind.read(root))
+        except SmearscanError as error:
+            is_named = Path(kind.file).stem in str(error)
+            return REFUSED, is_named and not means_the_same, str(error)
+        except Exception as error:
+            return CRASHED, False, f"{type(error).__name__}: {error}"
     # a picture without cells has an empty file of YOLO's
-    if is_same or (not data and kind is KINDS["YOLO"]):
-        return Outcome(group, name, READ, True)
-    return Outcome(
-        group,
-        name,
-        MARKED if heard.told else WRONG,
-        bool(heard.told),
-        "; ".join(heard.told) or repr(found)[:200],
-    )
+    if found == wanted or (not data and kind is KINDS["YOLO"]):
+        return READ, True, ""
+    if heard.told:
+        return MARKED, True, "; ".join(heard.told)
+    return WRONG, False, found[:200]
 
 
 def lay_out(kind: LabelKind, root: Path) -> Path:

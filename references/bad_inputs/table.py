@@ -1,8 +1,10 @@
 """What became of all inputs, as figures and as a table."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from references.bad_inputs.case import CRASHED, MARKED, READ, REFUSED, WRONG, Outcome
@@ -18,6 +20,11 @@ def as_json(done: Sequence[Outcome]) -> dict[str, Any]:
         "groups": {group: dict(Counter(one.outcome for one in of)) for group, of in _groups(done).items()},
         "outcomes": [asdict(one) for one in done],
     }
+
+
+def read_outcomes(figures: Path) -> list[Outcome]:
+    """Read what :func:`as_json` tells, from its file."""
+    return [Outcome(**one) for one in json.loads(figures.read_text(encoding="utf-8"))["outcomes"]]
 
 
 def bad_inputs_table(done: Sequence[Outcome]) -> str:

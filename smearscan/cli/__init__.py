@@ -44,7 +44,18 @@ class _Refused(click.ClickException):
     exit_code = 2
 
 
-class _Lazy(click.Group):
+class Refusing(click.Group):
+    """Shows what this package refuses as one sentence, with exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Invoke as :class:`click.Group` does."""
+        try:
+            return super().invoke(ctx)
+        except SmearscanError as error:
+            raise _Refused(str(error)) from error
+
+
+class _Lazy(Refusing):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
@@ -57,12 +68,6 @@ class _Lazy(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
-
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except SmearscanError as error:
-            raise _Refused(str(error)) from error
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from references.licenses import by_license, table
+from references.vulnerabilities import known_against, sentences
 from smearscan.errors import DatasetError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,3 +74,37 @@ def test_what_is_no_bill_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "sbom.json").write_text(content)
     with pytest.raises(DatasetError, match=r"sbom\.json: is no bill of materials; make one with 'make sbom'"):
         by_license(tmp_path / "sbom.json")
+
+
+# ---------------------------------------------------------------- vulnerabilities
+
+
+def answer(**versions: list[str] | None) -> str:
+    """What pip-audit prints: of each package the identifiers, or None where it got no answer."""
+    told = [
+        {"name": name, "skip_reason": "not found"}
+        if ids is None
+        else {"name": name, "version": "1", "vulns": [{"id": each} for each in ids]}
+        for name, ids in versions.items()
+    ]
+    return json.dumps({"dependencies": told, "fixes": []})
+
+
+def test_vulnerabilities_are_told_by_version() -> None:
+    assert known_against(answer(a=[], b=[]), "") == (2, {})
+    asked, found = known_against(answer(a=[], b=["PYSEC-1", "PYSEC-2"]), "")
+    assert sentences(asked, found) == "b 1: PYSEC-1, PYSEC-2\n1 of 2 versions have a known vulnerability"
+
+
+@pytest.mark.parametrize(
+    ("printed", "complaints", "told"),
+    [
+        (answer(a=None, b=[]), "No known vulnerabilities", "answered for 1 of 2 versions, and not for a"),
+        (answer(), "", "answered for 0 of 0"),
+        ("", "Traceback\nConnectionError: no route\n", "was not reached: ConnectionError: no route;"),
+        ("", "", "was not reached: pip-audit printed nothing;"),
+    ],
+)  # fmt: skip
+def test_no_answer_is_no_clearance(printed: str, complaints: str, told: str) -> None:
+    with pytest.raises(DatasetError, match=re.escape(told) + ".*ask again"):
+        known_against(printed, complaints)
