@@ -22,20 +22,22 @@ class Worker:
     ----------
     job : str
     folder : Path
+    root : Path
+        Source of the version that does it.
     **options
         Of the job.
     """
 
-    def __init__(self, job: str, folder: Path, **options: object) -> None:
+    def __init__(self, job: str, folder: Path, root: Path = _ROOT, **options: object) -> None:
         # each library chooses its own number of threads, as it does for a user
         env = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-        path = os.pathsep.join(p for p in (str(_ROOT), env.get("PYTHONPATH", "")) if p)
+        path = os.pathsep.join(p for p in (str(root), env.get("PYTHONPATH", "")) if p)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", job, str(folder), json.dumps(options)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=_ROOT,
+            cwd=root,
             env={**env, "PYTHONPATH": path},
         )
 
@@ -103,8 +105,8 @@ def in_turns(
     Returns
     -------
     dict
-        Name to ``seconds`` (one a round), ``ms_per_field`` (of the median), ``core_ms_per_field``,
-        ``peak_mb`` and what the last run told; with ``cells`` where asked for.
+        Name to ``seconds`` and ``core_seconds`` (one a round), ``ms_per_field`` (of the median),
+        ``core_ms_per_field``, ``peak_mb`` and what the last run told; with ``cells`` where asked for.
     """
     with ExitStack() as stack:
         workers = {name: stack.enter_context(start()) for name, start in jobs.items()}
@@ -126,6 +128,7 @@ def summary(runs: list[Told], first: Told) -> Told:
     return {
         **same,
         "seconds": [round(s, 4) for s in seconds],
+        "core_seconds": [round(run["core_seconds"], 4) for run in runs],
         "ms_per_field": round(1000 * median(seconds) / last["fields"], 3),
         "core_ms_per_field": round(1000 * median(r["core_seconds"] for r in runs) / last["fields"], 3),
         "same_counts": all(run.get("types") == first.get("types") for run in runs),

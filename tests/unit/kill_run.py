@@ -1,11 +1,12 @@
 """Kill a scan with fake networks at random moments, resume it, compare its reports with a whole run's.
 
-    python tests/unit/kill_run.py 50
+    python tests/unit/kill_run.py 50 docs/results/kill_test.json
 
 Each scan is a process of its own, forked from this one before any network has run, and goes through the
 command line. Exit code 0: every resumed run gave the same bytes.
 """
 
+import json
 import os
 import random
 import shutil
@@ -107,4 +108,7 @@ if __name__ == "__main__":
     n_killed, n_partly, n_same = kill_and_resume(wanted)
     print(f"{n_same} of {wanted} resumed to byte-identical reports")
     print(f"{n_killed} killed before their end, {n_partly} between their first and their last slide")
+    if len(sys.argv) > 2:
+        told = {"runs": wanted, "killed": n_killed, "between_slides": n_partly, "same_bytes": n_same}
+        Path(sys.argv[2]).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     sys.exit(n_same != wanted)

@@ -12,6 +12,7 @@ from benchmarks import commands, performance, sizing, soak, tables, whole
 from benchmarks.limits import Recorder, stacks
 from benchmarks.machine import described, in_words, peak_mb
 from benchmarks.sessions import summary
+from benchmarks.versions import ratios
 from smearscan.io import read_image
 from smearscan.results import Detections, FieldResult, Scale
 
@@ -59,6 +60,7 @@ def test_the_summary_of_rounds_is_their_median() -> None:
     assert told["ms_per_field"] == pytest.approx(200)
     assert told["core_ms_per_field"] == pytest.approx(400)
     assert told["seconds"] == [1, 9, 2]
+    assert told["core_seconds"] == [2, 18, 4]
     assert told["same_counts"] is False
 
 
@@ -170,3 +172,9 @@ def test_whole_commands_are_told_beside_each_other() -> None:
     told = {"fields": 10, "rounds": 5, "seconds": {"smearscan": 2.5, "peer": 10.0}, "times_faster": 4.0}
     known = {"whole_command": {"machine": described(), "figures": {"10 drawn": told}, "took_seconds": 1}}
     assert "| 10 drawn | 2.50 | 10.00 | 4.0 | 5 |" in tables.table("whole_command", known)
+
+
+def test_versions_are_compared_round_by_round() -> None:
+    """A round in which the machine was busy slows both, and changes no ratio."""
+    assert ratios([1, 1, 50, 1], [1.1, 1.1, 55, 1.1]) == {"ratio": 1.1, "low": 1.1, "high": 1.1}
+    assert ratios([2, 2, 2], [1, 2, 4])["ratio"] == 1
