@@ -15,9 +15,10 @@ from smearscan.errors import ImageError
 from smearscan.io import read_image
 from smearscan.io.colors import check_colors
 from smearscan.results import FieldResult, Scale
-from smearscan.results.doubts import COLORS, EXPOSURE, FOCUS
+from smearscan.results.doubts import COLORS, EXPOSURE, FOCUS, LIGHT_CIRCLE, SCALE_BAR
 from smearscan.rulers import measure_scale
-from smearscan.rulers.quality import color_shares, doubts_of_quality, measure_quality
+from smearscan.rulers.quality import measure_quality
+from smearscan.rulers.quality_doubts import color_shares, doubts_of_quality
 from smearscan.scan.slide_doubts import doubts_of_fields
 from smearscan.taxonomy import RED_CELL
 
@@ -28,6 +29,8 @@ _PARTS = 4
 _ORDERS = {"bgr": (2, 1, 0), "grb": (1, 0, 2), "rbg": (0, 2, 1)}
 _BLURS = (0.2, 0.3)
 _EXPOSURES = (1.8, 0.3)
+_MOVES = (0.5, 1.0)
+_BAR_UM, _BAR_HIGH_UM = 10, 1
 
 
 def quality_rates(data: Path, most: int) -> dict[str, Any]:
@@ -44,8 +47,8 @@ def quality_rates(data: Path, most: int) -> dict[str, Any]:
     -------
     dict
         Per site: the extremes of what is limited, fields and slides in doubt as published; of slides with
-        exchanged channels, and of fields that were blurred (Gaussian, in red cells) or exposed otherwise, how
-        many are noticed, and of how many. ``no smears``: what each picture of something else is told.
+        exchanged channels, and of fields that were made worse (see :func:`_made_worse`), how many are
+        noticed, and of how many. ``no smears``: what each picture of something else is told.
     """
     detector = Detector.load()
     found: dict[str, Any] = {}
@@ -64,18 +67,35 @@ def quality_rates(data: Path, most: int) -> dict[str, Any]:
             turned = [_result(detector, np.ascontiguousarray(i[:, :, order]), scale) for i in images]
             _count(own, name, any(doubt.name == COLORS for doubt in doubts_of_quality(turned)))
         for image in images:
-            for size in _BLURS:
-                blurred = cv2.GaussianBlur(image, (0, 0), size * scale.red_cell_px)
-                _count(
-                    own,
-                    f"blurred_{size:g}",
-                    _is_noticed(detector, np.asarray(blurred, np.uint8), scale, FOCUS),
-                )
-            for factor in _EXPOSURES:
-                exposed = np.clip(image * factor, 0, 255).astype(np.uint8)
-                _count(own, f"exposed_{factor:g}", _is_noticed(detector, exposed, scale, EXPOSURE))
-    found["no smears"] = {name: _told(detector, image) for name, image in no_smears()}
+            for name, worse, doubt in _made_worse(image, scale):
+                _count(own, name, _is_noticed(detector, worse, scale, doubt))
+    found["no smears"] = {name: _words(detector, image) for name, image in no_smears()}
     return found
+
+
+def _made_worse(image: Rgb, scale: Scale) -> Iterator[tuple[str, Rgb, str]]:
+    """Yield what was done to a field, the field, and the doubt that it should raise.
+
+    Blurred by a Gaussian, and moved along the rows, by so many red cells; exposed to so many times its light;
+    in the circle of an eyepiece; with a scale bar of 10 um.
+    """
+    for size in _BLURS:
+        blurred = cv2.GaussianBlur(image, (0, 0), size * scale.red_cell_px)
+        yield f"blurred_{size:g}", np.asarray(blurred, np.uint8), FOCUS
+    for size in _MOVES:
+        moved = cv2.blur(image, (max(1, round(size * scale.red_cell_px)), 1))
+        yield f"moved_{size:g}", np.asarray(moved, np.uint8), FOCUS
+    for factor in _EXPOSURES:
+        yield f"exposed_{factor:g}", np.clip(image * factor, 0, 255).astype(np.uint8), EXPOSURE
+    height, width = image.shape[:2]
+    y, x = np.indices((height, width)) - np.array([height, width])[:, None, None] / 2
+    in_circle = np.hypot(x, y) < max(height, width) / 2
+    yield "in_a_circle", np.where(in_circle[..., None], image, 0).astype(np.uint8), LIGHT_CIRCLE
+    long, high = (round(um / scale.um_per_px) for um in (_BAR_UM, _BAR_HIGH_UM))
+    for name, ink in (("black_bar", 0), ("white_bar", 255)):
+        marked = image.copy()
+        marked[-3 * high : -2 * high, -long - 2 * high : -2 * high] = ink
+        yield name, marked, SCALE_BAR
 
 
 def _slides(data: Path, most: int) -> Iterator[tuple[str, list[Path]]]:
@@ -104,15 +124,34 @@ def _result(detector: Detector, image: Rgb, scale: Scale, path: Path | None = No
 def _extremes(own: dict[str, Any], fields: list[FieldResult]) -> None:
     """Widen a site's extremes of what is limited by those of one slide."""
     known = [field.quality for field in fields if field.quality is not None]
-    overexposed = [q.overexposed for q in known if not np.isnan(q.overexposed)]
-    shares = dict(zip(("nucleus_red", "nucleus_green", "red_cell_red"), color_shares(fields), strict=True))
+    shares = dict(
+        zip(
+            ("nucleus_red", "nucleus_green", "red_cell_red", "red_cell_green"),
+            color_shares(fields),
+            strict=True,
+        )
+    )
     least = {
-        "sharpness": min(q.sharpness for q in known),
-        "light": min(max(q.light) for q in known),
+        "sharpness": [q.sharpness for q in known],
+        "evenness": [q.evenness for q in known],
+        "light": [max(q.light) for q in known],
+        "corners": [q.corners for q in known],
+        "in_cells": [q.in_cells for q in known],
+        **{name: [share] for name, share in shares.items()},
     }
-    for name, value in {**least, **{k: v for k, v in shares.items() if not np.isnan(v)}}.items():
-        own[f"least_{name}"] = round(min(value, own.get(f"least_{name}", np.inf)), 3)
-    own["most_overexposed"] = round(max([own.get("most_overexposed", 0.0), *overexposed]), 3)
+    most = {
+        "overexposed": [q.overexposed for q in known],
+        "white": [q.white for q in known],
+        "greenish": [q.greenish for q in known],
+    }
+    for name, values in least.items():
+        own[f"least_{name}"] = round(min([own.get(f"least_{name}", np.inf), *_told(values)]), 3)
+    for name, values in most.items():
+        own[f"most_{name}"] = round(max([own.get(f"most_{name}", 0.0), *_told(values)]), 4)
+
+
+def _told(values: list[float]) -> list[float]:
+    return [value for value in values if not np.isnan(value)]
 
 
 def _count(own: dict[str, Any], name: str, is_noticed: bool) -> None:
@@ -126,7 +165,7 @@ def _is_noticed(detector: Detector, image: Rgb, scale: Scale, name: str) -> bool
     return bool(names & {name, "empty fields"})
 
 
-def _told(detector: Detector, image: Rgb) -> str:
+def _words(detector: Detector, image: Rgb) -> str:
     """Tell what a scan says of a picture alone: why it is refused, or its doubts."""
     try:
         check_colors(image, "picture")

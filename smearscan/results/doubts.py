@@ -21,6 +21,10 @@ EMPTY_FIELDS: Final = "empty fields"
 FOCUS: Final = "focus"
 EXPOSURE: Final = "exposure"
 COLORS: Final = "colors"
+NO_SMEAR: Final = "no smear"
+LIGHT_CIRCLE: Final = "light circle"
+SCALE_BAR: Final = "scale bar"
+BORDER_CELLS: Final = "border cells"
 
 MOST_TOLD: Final = 3
 """Of many files or pairs of files, so many are named in a sentence."""

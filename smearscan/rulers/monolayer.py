@@ -82,9 +82,23 @@ def sharpness(patch: Rgb) -> float:
     patch : ndarray, (H, W, 3) uint8 RGB
         At a scale where a red cell is some 20 to 30 px wide: finer details are the camera's noise.
     """
-    gray = cv2.GaussianBlur(patch[:, :, 1].astype(np.float32), (0, 0), 0.8)
-    spread = float(gray.std())
-    return float(cv2.Laplacian(gray, cv2.CV_32F).std()) / spread if spread > 1 else 0.0
+    return sharpness_of(smoothed(patch))
+
+
+def smoothed(patch: Rgb) -> NDArray[np.float32]:
+    """Green levels of a patch without the camera's noise, (H, W) float32."""
+    return np.asarray(cv2.GaussianBlur(patch[:, :, 1].astype(np.float32), (0, 0), 0.8), np.float32)
+
+
+def sharpness_of(smooth: NDArray[np.float32]) -> float:
+    """Tell the :func:`sharpness` of a patch that is :func:`smoothed`."""
+    spread = deviation(smooth)
+    return deviation(cv2.Laplacian(smooth, cv2.CV_32F)) / spread if spread > 1 else 0.0
+
+
+def deviation(levels: NDArray[np.float32]) -> float:
+    """Return the standard deviation, several times as quickly as numpy."""
+    return float(cv2.meanStdDev(levels)[1][0, 0])
 
 
 def without_blurred(parts: NDArray[np.uint8], sharp: NDArray[np.float64]) -> NDArray[np.uint8]:

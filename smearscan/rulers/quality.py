@@ -1,21 +1,18 @@
-"""Whether a field is a photograph as the networks know them: in focus, well lit, in the colors of a stain.
+"""How a field was photographed: what its pixels say beside its cells.
 
-Measured on a copy of the field at a fixed number of pixels a red cell, so that a limit means the same at
-every magnification. The limits lie outside of what published fields show: docs/results/field_quality.json,
-by ``python -m references quality``.
+Measured on a copy of the field at a fixed number of pixels a red cell, so that a figure means the same at
+every magnification. :mod:`smearscan.rulers.quality_doubts` judges it.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.detection.detector import resized
-from smearscan.results import Detections, FieldQuality, FieldResult, Scale
-from smearscan.results.doubts import COLORS, EMPTY_FIELDS, EXPOSURE, FOCUS, Doubt, counted, first_of
-from smearscan.rulers.monolayer import sharpness
+from smearscan.results import Detections, FieldQuality, Scale
+from smearscan.rulers.monolayer import deviation, sharpness_of, smoothed
 from smearscan.taxonomy import LEUKOCYTE, RED_CELL
 
 Rgb = NDArray[np.uint8]
@@ -24,36 +21,35 @@ Floats = NDArray[np.float64]
 RED_CELL_PX = 21.0
 """Diameter of a red cell, px, at which fields are compared."""
 
-LEAST_SHARPNESS = 0.055
-"""Published fields have .065 or more; blurred by a Gaussian of a fifth of a red cell, .05 or less."""
-
-DARKEST_LIGHT = 80.0
-"""Level of the background's brightest channel; published fields have 120 or more."""
-
-MOST_OVEREXPOSED = 0.25
-"""Share of what is white in a channel, though it is a red cell's; published fields have .15 or less."""
-
-LEAST_NUCLEUS_RED, LEAST_RED_CELL_RED = 0.33, 0.28
-"""Least share of red in what nuclei, and red cells, absorb of red and blue, corrected for the light's color.
-Nuclei, whose dye is blue, absorb red light rather than blue in every Romanowsky stain; where red and blue are
-exchanged they seem to absorb blue."""
-
-LEAST_GREEN = 0.33
-"""Least share of green in what nuclei absorb; published slides have .38 or more."""
-
-_LIGHT_WEIGHT = 0.8
-"""By how much the share of red falls short where the light is bluer than red (natural logarithm): exchanged
-channels turn a reddish background blue."""
-
-_FEWEST = 3
-"""Cells of a kind that tell its color."""
-
 _WHITE_PERCENTILE, _CLIPPED = 97, 253
 _NUCLEUS_REACH, _NUCLEUS_SHARE = 0.6, 0.4
 _RING = 0.65
+_STAINED, _GREENER = 10**-0.06, 10**0.04
+"""Share of the background's light that what is stained lets through, at most; and how many times more of the
+green light than of the red and the blue something greenish lets through."""
+_INK = 0.3
+"""Share of the light that nothing stained falls below in every channel: dyes let red or blue through."""
+_PAPER, _BELOW_PAPER = 250, 240
+"""Levels of what is drawn in white, where the background is darker."""
+_BAR_PX, _BAR_SHAPE, _BAR_FILL = 10, 4, 0.7
+"""A scale bar is so long (half a red cell), so many times longer than high, and so full."""
+_LEAST_DETAILS = 0.01
+"""Levels; less is an error of rounding."""
+_CORNER = 0.06
+"""Side of the squares looked at in a field's corners, shares of its shorter side."""
 _GRID = np.stack(np.meshgrid(*[np.linspace(-_NUCLEUS_REACH, _NUCLEUS_REACH, 9)] * 2), axis=-1).reshape(-1, 2)
 _ANGLES = np.arange(8) * math.pi / 4
 _CIRCLE = _RING * np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+_ROOM = np.array([-1, -1, 2, 2])
+"""What a box is widened by, px: cells have soft edges."""
+_SECOND_DIFFERENCES = [
+    np.array(kernel, np.float32)
+    for kernel in (
+        [[0, 0, 0], [1, -2, 1], [0, 0, 0]], [[0, 1, 0], [0, -2, 0], [0, 1, 0]],
+        [[0.5, 0, 0], [0, -1, 0], [0, 0, 0.5]], [[0, 0, 0.5], [0, -1, 0], [0.5, 0, 0]],
+    )
+]  # fmt: skip
+"""Along the rows, the columns and both diagonals."""
 _UNKNOWN = (math.nan, math.nan, math.nan)
 
 
@@ -69,16 +65,25 @@ def measure_quality(image: Rgb, image_scale: Scale, found: Detections) -> FieldQ
         What was found in it, pixels of `image`.
     """
     small = _at_one_scale(image, image_scale.red_cell_px / RED_CELL_PX)
-    light = _light(small)
+    light, smooth = _light(small), smoothed(small)
     factor = np.array([small.shape[1] / image.shape[1], small.shape[0] / image.shape[0]] * 2)
-    cells, red_cells = (found.xyxy[found.labels == label] * factor for label in (LEUKOCYTE, RED_CELL))
+    xyxy = found.xyxy * factor
+    cells, red_cells = (xyxy[found.labels == label] for label in (LEUKOCYTE, RED_CELL))
     ring = _at(small, red_cells, _CIRCLE)
     return FieldQuality(
-        sharpness(small),
-        _channels(light),
-        float((ring >= _CLIPPED).any(axis=-1).mean()) if ring.size else math.nan,
-        _nucleus(_density(_at(small, cells, _GRID), light)),
-        _channels(np.median(_density(ring, light).reshape(-1, 3), axis=0)) if ring.size else _UNKNOWN,
+        sharpness=sharpness_of(smooth),
+        evenness=_evenness(smooth),
+        light=_channels(light),
+        corners=_corners(small, light),
+        overexposed=float((ring >= _CLIPPED).any(axis=-1).mean()) if ring.size else math.nan,
+        white=_share(cv2.inRange(small, _of(_CLIPPED), _of(255))),
+        in_cells=_in_cells(small, light, xyxy),
+        greenish=_greenish(small, light),
+        bar=_longest_bar(small, light) / RED_CELL_PX,
+        nucleus=_nucleus(_density(_at(small, cells, _GRID), light)),
+        red_cell=_channels(np.median(_density(ring, light).reshape(-1, 3), axis=0))
+        if ring.size
+        else _UNKNOWN,
     )
 
 
@@ -96,6 +101,61 @@ def _light(image: Rgb) -> Floats:
     pixels = image[::2, ::2].reshape(-1, 3)
     rank = len(pixels) * _WHITE_PERCENTILE // 100
     return np.asarray(np.maximum(np.partition(pixels, rank, axis=0)[rank], 1), np.float64)
+
+
+def _evenness(smooth: NDArray[np.float32]) -> float:
+    """How much of details there is in the direction of the fewest, of that of the most: 1 is alike in all."""
+    details = [deviation(cv2.filter2D(smooth, -1, kernel)) for kernel in _SECOND_DIFFERENCES]
+    return min(details) / max(details) if max(details) > _LEAST_DETAILS else 1.0
+
+
+def _corners(image: Rgb, light: Floats) -> float:
+    """Level of the brightest pixel in the second darkest corner, share of the light's."""
+    n = max(3, round(_CORNER * min(image.shape[:2])))
+    squares = (image[:n, :n], image[:n, -n:], image[-n:, :n], image[-n:, -n:])
+    return float(sorted(int(square.max()) for square in squares)[1] / light.max())
+
+
+def _in_cells(image: Rgb, light: Floats, xyxy: Floats) -> float:
+    """Share of what is stained that lies within boxes; NaN where nothing is."""
+    stained = cv2.bitwise_not(cv2.inRange(image, np.ceil(light * _STAINED), _of(255)))
+    n = cv2.countNonZero(stained)
+    for x0, y0, x1, y1 in np.maximum(xyxy + _ROOM, 0).astype(int).tolist():
+        stained[y0:y1, x0:x1] = 0
+    return 1 - cv2.countNonZero(stained) / n if n else math.nan
+
+
+def _greenish(image: Rgb, light: Floats) -> float:
+    """Share of the pixels that are greener than the background."""
+    red, green, blue = cv2.split(image)
+    least = [
+        cv2.convertScaleAbs(channel, alpha=_GREENER * light[1] / level)
+        for channel, level in ((red, light[0]), (blue, light[2]))
+    ]
+    return _share(cv2.compare(green, cv2.max(*least), cv2.CMP_GT))
+
+
+def _longest_bar(image: Rgb, light: Floats) -> int:
+    """Length in px of the longest bar that is drawn into a picture, black or white; 0 without one."""
+    longest = 0
+    inks = [cv2.inRange(image, _of(0), np.floor(light * _INK))]
+    if light.max() < _BELOW_PAPER:
+        inks.append(cv2.inRange(image, _of(_PAPER), _of(255)))
+    for ink in inks:
+        if cv2.countNonZero(ink):
+            _, _, parts, _ = cv2.connectedComponentsWithStats(ink, connectivity=4)
+            for _, _, width, height, area in parts[1:].tolist():
+                is_bar = width >= max(_BAR_PX, _BAR_SHAPE * height) and area >= _BAR_FILL * width * height
+                longest = max(longest, width if is_bar else 0)
+    return longest
+
+
+def _share(mask: NDArray[np.uint8]) -> float:
+    return float(cv2.countNonZero(mask)) / mask.size
+
+
+def _of(level: float) -> Floats:
+    return np.full(3, level, np.float64)
 
 
 def _at(image: Rgb, xyxy: Floats, offsets: Floats) -> Rgb:
@@ -123,96 +183,3 @@ def _nucleus(density: Floats) -> tuple[float, float, float]:
 def _channels(values: Floats) -> tuple[float, float, float]:
     red, green, blue = values.tolist()
     return red, green, blue
-
-
-def doubts_of_quality(fields: Sequence[FieldResult]) -> Iterator[Doubt]:
-    """Doubt a slide's fields that are no photographs as the networks know them.
-
-    Parameters
-    ----------
-    fields : sequence of FieldResult
-        Of one slide; those without :attr:`FieldResult.quality` are passed over.
-    """
-    known = [(field, field.quality) for field in fields if field.quality is not None]
-
-    def told(
-        name: str, is_in_doubt: Callable[[FieldResult, FieldQuality], bool], what: str
-    ) -> Iterator[Doubt]:
-        odd = [field for field, quality in known if is_in_doubt(field, quality)]
-        if odd:
-            paths: tuple[Path, ...] = tuple(field.path for field in odd if field.path is not None)
-            names = f" ({first_of([str(path) for path in paths])})" if paths else ""
-            yield Doubt(name, f"{len(odd)} of {counted(len(known), 'field', 'fields')} {what}{names}", paths)
-
-    yield from told(
-        EMPTY_FIELDS,
-        lambda field, _: not shows_cells(field),
-        "show no cell: blank, no smear, or out of focus?",
-    )
-    yield from told(FOCUS, is_out_of_focus, "are out of focus, cells are missed or misnamed: leave them out")
-    yield from told(
-        EXPOSURE,
-        is_badly_exposed,
-        "are too dark or too bright, names are not to be believed: photograph again",
-    )
-    yield from _of_colors(fields)
-
-
-def shows_cells(field: FieldResult) -> bool:
-    """Whether any cell or platelet was found."""
-    return bool(len(field) or field.n_red_cells or field.n_platelets)
-
-
-def is_out_of_focus(field: FieldResult, quality: FieldQuality) -> bool:
-    """Whether a field that shows cells has no fine details."""
-    return shows_cells(field) and quality.sharpness < LEAST_SHARPNESS
-
-
-def is_badly_exposed(field: FieldResult, quality: FieldQuality) -> bool:
-    """Whether a field has hardly any light, or so much that stained cells are white."""
-    return max(quality.light) < DARKEST_LIGHT or quality.overexposed > MOST_OVEREXPOSED
-
-
-def color_shares(fields: Sequence[FieldResult]) -> tuple[float, float, float]:
-    """Tell how a slide's nuclei and red cells absorb.
-
-    Returns
-    -------
-    nucleus_red, nucleus_green, red_cell_red : float
-        Share of red in what nuclei absorb of red and blue, corrected for the light's color; share of green in
-        all that they absorb; the first for red cells. NaN of fewer than three cells.
-    """
-    known = [(field, field.quality) for field in fields if field.quality is not None]
-    if not known:
-        return math.nan, math.nan, math.nan
-    light = np.median([quality.light for _, quality in known], axis=0)
-    blue_light = _LIGHT_WEIGHT * math.log(light[2] / light[0])
-
-    def middle(densities: list[tuple[float, float, float]], n: int) -> Floats:
-        seen = [density for density in densities if not math.isnan(density[0])]
-        enough = n >= _FEWEST and seen
-        return np.median(seen, axis=0) if enough else np.full(3, math.nan)
-
-    nucleus = middle([quality.nucleus for _, quality in known], sum(len(field) for field, _ in known))
-    red_cell = middle(
-        [quality.red_cell for _, quality in known], sum(field.n_red_cells for field, _ in known)
-    )
-    return (
-        _share(nucleus[0], nucleus[2]) - blue_light,
-        _share(nucleus[1], nucleus[0] + nucleus[2]),
-        _share(red_cell[0], red_cell[2]) - blue_light,
-    )
-
-
-def _share(part: float, rest: float) -> float:
-    return float(part / (part + rest)) if part + rest > 0 else math.nan
-
-
-def _of_colors(fields: Sequence[FieldResult]) -> Iterator[Doubt]:
-    nucleus_red, nucleus_green, red_cell_red = color_shares(fields)
-    if nucleus_red < LEAST_NUCLEUS_RED or nucleus_green < LEAST_GREEN or red_cell_red < LEAST_RED_CELL_RED:
-        yield Doubt(
-            COLORS,
-            "nuclei and red cells have colors that no usual stain gives: are red and blue exchanged (BGR), "
-            "or is the white balance off? Names are not to be believed; export the pictures again",
-        )

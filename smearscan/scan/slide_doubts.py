@@ -9,7 +9,7 @@ from smearscan.results import FieldFailure, FieldResult, Scale
 from smearscan.results.doubts import CUT_CELLS, FIELD_SIZES, SCALE, Doubt, counted, first_of
 from smearscan.rulers import magnification
 from smearscan.rulers.overlap import doubts_of_overlap
-from smearscan.rulers.quality import doubts_of_quality
+from smearscan.rulers.quality_doubts import doubts_of_quality
 from smearscan.rulers.small_leukocytes import doubts_of_size
 
 _MOST_APART = 1.25

@@ -11,10 +11,21 @@ from numpy.typing import NDArray
 
 from smearscan.io.decode import write_image
 from smearscan.results import Detections, FieldQuality, FieldResult, Scale
-from smearscan.results.doubts import COLORS, EMPTY_FIELDS, EXPOSURE, FOCUS
-from smearscan.rulers.quality import color_shares, doubts_of_quality, measure_quality
+from smearscan.results.doubts import (
+    BORDER_CELLS,
+    COLORS,
+    EMPTY_FIELDS,
+    EXPOSURE,
+    FOCUS,
+    LIGHT_CIRCLE,
+    NO_SMEAR,
+    SCALE_BAR,
+)
+from smearscan.rulers.quality import measure_quality
+from smearscan.rulers.quality_doubts import color_shares, doubts_of_quality
 from smearscan.synthetic import SmearSpec, draw_field
 from smearscan.synthetic.spec import HEALTHY, LEUKEMIC, DrawnField
+from smearscan.taxonomy import RED_CELL
 
 Rgb = NDArray[np.uint8]
 EMPTY = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64))
@@ -76,6 +87,22 @@ def test_a_blurred_field_is_named_and_a_sharp_one_is_not(drawn: list[DrawnField]
     assert doubt.paths == (Path("b"),)
 
 
+@pytest.mark.parametrize("degrees", [0, 45, 90, 135])
+def test_a_field_that_moved_is_named_whatever_the_direction(drawn: list[DrawnField], degrees: int) -> None:
+    half = round(Scale(drawn[0].um_per_px, "given").red_cell_px * 0.4)
+    along = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
+    cv2.line(along, (0, half), (2 * half, half), 1)
+    turn = cv2.getRotationMatrix2D((half, half), degrees, 1 if degrees % 90 == 0 else 0.9)
+    along = cv2.warpAffine(along, turn, along.shape)
+    moved = np.asarray(cv2.filter2D(drawn[0].image, -1, along / along.sum()), np.uint8)
+    assert names([field(moved, drawn[0])]) == [FOCUS]
+
+
+def test_a_picture_without_details_moved_nowhere() -> None:
+    scale = Scale(0.1, "given")
+    assert measure_quality(np.full((48, 64, 3), 200, np.uint8), scale, EMPTY).evenness == 1
+
+
 @pytest.mark.parametrize("factor", [0.25, 2.2])
 def test_a_field_of_too_little_or_too_much_light_is_named(drawn: list[DrawnField], factor: float) -> None:
     exposed = np.clip(drawn[0].image * factor, 0, 255).astype(np.uint8)
@@ -85,7 +112,21 @@ def test_a_field_of_too_little_or_too_much_light_is_named(drawn: list[DrawnField
 @pytest.mark.parametrize("order", [(2, 1, 0), (0, 2, 1)])
 def test_exchanged_channels_are_noticed(drawn: list[DrawnField], order: tuple[int, int, int]) -> None:
     turned = [field(np.ascontiguousarray(d.image[:, :, order]), d) for d in drawn]
-    assert names(turned) == [COLORS]
+    assert COLORS in names(turned)
+
+
+def test_cells_that_absorb_hardly_any_green_are_of_no_stain() -> None:
+    drawn = draw_field(SmearSpec(leukocytes=2, min_leukocytes=3), 3)
+    hsv = cv2.cvtColor(drawn.image, cv2.COLOR_RGB2HSV)
+    hsv[:, :, 0] = (hsv[:, :, 0].astype(int) + 60) % 180
+    turned = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.uint8)
+    assert COLORS in names([field(turned, drawn)])
+    red = drawn.labels == RED_CELL
+    no_leukocytes = field(
+        turned, replace(drawn, xyxy=drawn.xyxy[red], labels=drawn.labels[red], types=("x",) * int(red.sum()))
+    )
+    assert np.isnan(color_shares([no_leukocytes])[:2]).all()
+    assert COLORS in names([no_leukocytes])  # told by red cells alone
 
 
 def test_the_light_s_own_color_is_no_doubt(drawn: list[DrawnField]) -> None:
@@ -106,7 +147,47 @@ def test_few_cells_tell_no_color() -> None:
 def test_a_field_without_a_cell_is_named(level: int) -> None:
     scale, blank = Scale(0.1, "given"), np.full((480, 640, 3), level, np.uint8)
     doubts = names([result(EMPTY, scale, measure_quality(blank, scale, EMPTY))])
-    assert doubts == [EMPTY_FIELDS, *[EXPOSURE] * (level == 0)]
+    assert doubts == [EMPTY_FIELDS, *[EXPOSURE] * (level != 127)]
+
+
+def test_what_is_dark_and_no_cell_is_told(drawn: list[DrawnField]) -> None:
+    """A field whose cells nobody found, but a few, is as good as none; and so is a meadow."""
+    few = replace(drawn[0], xyxy=drawn[0].xyxy[:1], labels=drawn[0].labels[:1], types=("x",))
+    assert NO_SMEAR in names([field(drawn[0].image, few)])
+    meadow = drawn[0].image.copy()
+    meadow[:120, :160] = (60, 160, 60)
+    assert NO_SMEAR in names([field(meadow, drawn[0])])
+
+
+def test_dark_corners_are_told_as_an_eyepiece(drawn: list[DrawnField]) -> None:
+    image = drawn[0].image
+    height, width = image.shape[:2]
+    y, x = np.indices((height, width)) - np.array([height, width])[:, None, None] / 2
+    circle = np.where((np.hypot(x, y) < 0.52 * width)[..., None], image, 4).astype(np.uint8)
+    assert names([field(circle, drawn[0])]) == [LIGHT_CIRCLE]
+    shaded = (image * (1 - 0.4 * np.hypot(x, y) / np.hypot(height / 2, width / 2))[..., None]).astype(
+        np.uint8
+    )
+    assert LIGHT_CIRCLE not in names([field(shaded, drawn[0])])
+
+
+@pytest.mark.parametrize("ink", [0, 255])
+def test_a_bar_drawn_into_a_field_is_told(drawn: list[DrawnField], ink: int) -> None:
+    px = round(Scale(drawn[0].um_per_px, "given").red_cell_px)
+    marked = drawn[0].image.copy()
+    marked[-px // 3 : -px // 3 + px // 8, -2 * px : -px // 2] = ink
+    result = field(marked, drawn[0])
+    assert SCALE_BAR in names([result])
+    assert result.quality is not None
+    assert result.quality.bar == pytest.approx(1.5, abs=0.2)
+
+
+@pytest.mark.parametrize(("n_cut", "told"), [(12, True), (11, False), (0, False)])
+def test_leukocytes_cut_by_borders_are_told(n_cut: int, told: bool) -> None:
+    at = np.array([[0, 50, 40, 90]] * n_cut + [[100, 50, 140, 90]] * (20 - n_cut), np.float32)
+    found = Detections(at, np.ones(20, np.float32), np.zeros(20, np.int64))
+    blank = measure_quality(np.full((480, 640, 3), 200, np.uint8), Scale(0.1, "given"), found)
+    assert (BORDER_CELLS in names([result(found, Scale(0.1, "given"), blank)])) is told
 
 
 def test_regions_of_a_film_are_not_judged() -> None:
