@@ -9,7 +9,6 @@ from smearscan.differential.slide_report import report_frame
 from smearscan.report.tables import write_csv
 from smearscan.results import FieldResult, cells_frame
 from smearscan.scan.scanner import SmearScanner
-from smearscan.scan.timing import StageTimer
 
 
 class Ours:
@@ -29,7 +28,7 @@ class Ours:
     def __call__(self) -> dict[str, Any]:
         """Scan; tell what was counted and what each stage took, seconds added up over threads."""
         scanner, reports, results = self.scanner, [], []
-        scanner.timer = StageTimer()
+        scanner.timer.seconds.clear()
         for report, fields in scanner.scan_slides(self.folder):
             reports.append(report)
             results += fields

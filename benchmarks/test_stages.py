@@ -107,7 +107,7 @@ def test_classify_64_crops(
 
 def test_statistics_of_a_slide(benchmark: BenchmarkFixture, scanner: SmearScanner, scanned: Scanned) -> None:
     report, _ = scanned
-    made = benchmark(scanner._report, report.tally, report.scale, report.reading)
+    made = benchmark(scanner.judge.report, report.tally, report.scale, report.reading)
     assert made.flag == report.flag
 
 

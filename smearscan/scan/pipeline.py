@@ -1,31 +1,42 @@
 """The way of fields through a scan: read, detect and crop on threads; classify across fields; hand back."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
+from enum import Enum, auto
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.classification import Geometry, cut_crops
 from smearscan.detection import Detector
+from smearscan.errors import OutputError
 from smearscan.io import read_ahead, read_image, windows
 from smearscan.results import Detections, Field, FieldFailure, FieldQuality, FieldResult, Scale
 from smearscan.rulers import measure_scale
 from smearscan.rulers.quality import measure_quality
 from smearscan.scan.cell_classifier import CellClassifier
 from smearscan.scan.film import CLAIM_UM, within_core
+from smearscan.scan.streams import LoadFn, OwnFn, Source, Stream
 from smearscan.scan.timing import StageTimer
 from smearscan.taxonomy import LEUKOCYTE, RED_CELL
 
-Source = TypeVar("Source")
+StreamT = TypeVar("StreamT", bound=Stream[Any])
 OnField = Callable[[Field, FieldResult], None]
 DetectFn = Callable[[NDArray[np.uint8], Scale], Detections]
-OwnFn = Callable[[Path | None, NDArray[np.float32]], NDArray[np.bool_]]
 
 _ENOUGH_CROPS = 128
 """A window ends with so many crops, however few fields they are of: 16 batches, 2.5 MB at 80 px."""
+
+
+class _Mark(Enum):
+    """What takes a field's place in the order."""
+
+    END = auto()  # of a stream
+    UNWANTED = auto()  # of a stream that has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +69,10 @@ class DetectedField:
     quality: FieldQuality | None
     field: Field | None
 
-    def owning(self, own: OwnFn) -> "DetectedField":
+    def owned(self, own: OwnFn | None) -> "DetectedField":
         """Return it with those leukocytes alone that are its own."""
+        if own is None:
+            return self
         found = self.detections
         leukocytes = found.labels == LEUKOCYTE
         mine = own(self.path, found.xyxy[leukocytes])
@@ -67,6 +80,10 @@ class DetectedField:
         keep[leukocytes] = mine
         crops = {how: cut[mine] for how, cut in self.crops.items()}
         return replace(self, detections=found.where(keep), crops=crops)
+
+
+_Found = DetectedField | FieldFailure | Exception | _Mark
+_Named = FieldResult | FieldFailure | Exception | _Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +107,6 @@ class Pipeline:
         Finds the cells of a picture at a given scale, in place of the detector alone.
     on_field : callable or None
         Called with each field and its result while the pixels are still there; keeps those of a window.
-    own : callable or None
-        Called with each field's path and its leukocytes' boxes, (N, 4) px, in order, before they are named;
-        tells which are its own, (N,). For a whole slide, see :class:`smearscan.scan.film.Seams`.
     """
 
     detector: Detector
@@ -103,25 +117,48 @@ class Pipeline:
     timer: StageTimer
     detect: DetectFn | None = None
     on_field: OnField | None = None
-    own: OwnFn | None = None
 
     def scan(
-        self, pictures: Iterable[Source], load: Callable[[Source], Field | FieldFailure]
+        self, pictures: Iterable[Source], load: LoadFn[Source]
     ) -> Generator[FieldResult | FieldFailure, None, None]:
         """Yield the result of each picture, in order; a failure takes the place of one that has none."""
+        stream = Stream(pictures, load)
+        for _, item in self.scan_each([stream]):
+            if item is not None:
+                yield item
+        if stream.error:
+            raise stream.error
 
-        def read(picture: Source) -> DetectedField | FieldFailure:
+    def scan_each(
+        self, streams: Iterable[StreamT]
+    ) -> Generator[tuple[StreamT, FieldResult | FieldFailure | None], None, None]:
+        """Yield the results of one stream after the other, and None where one has come to its end.
+
+        While the last fields of a stream are named, the first of the next are read, and they share windows.
+        An exception ends the stream that it arose in alone; an OutputError of `on_field` ends all.
+        """
+        found = read_ahead(_turns(streams), self._found, self.workers, self.ahead)
+        for window in windows(found, self.window, _n_crops, _ENOUGH_CROPS):
+            for stream, item in self._named(window):
+                if item is _Mark.END:
+                    yield stream, None
+                elif isinstance(item, Exception):
+                    stream.broken(item)
+                elif not stream.ended and not isinstance(item, _Mark):
+                    yield stream, item
+
+    def _found(self, turn: tuple[StreamT, Any]) -> tuple[StreamT, _Found]:
+        stream, picture = turn
+        if picture is _Mark.END:
+            return stream, _Mark.END
+        if stream.ended:
+            return stream, _Mark.UNWANTED
+        try:
             with self.timer("decode"):
-                field = load(picture)
-            return self._detect_and_crop(field) if isinstance(field, Field) else field
-
-        detected = read_ahead(pictures, read, self.workers, self.ahead)
-        for window in windows(detected, self.window, _n_crops, _ENOUGH_CROPS):
-            results = iter(self._classify([item for item in window if isinstance(item, DetectedField)]))
-            failures = [item if isinstance(item, FieldFailure) else None for item in window]
-            window.clear()  # pixels that were kept for `on_field` have been seen
-            for failure in failures:
-                yield failure if failure is not None else next(results)
+                field = stream.load(picture)
+            return stream, self._detect_and_crop(field) if isinstance(field, Field) else field
+        except Exception as error:
+            return stream, error
 
     def _detect_and_crop(self, field: Field) -> DetectedField:
         with self.timer("scale"):
@@ -145,17 +182,39 @@ class Pipeline:
             field.slide_id, field.path, field.shape, in_field, scale, crops, field.origin, quality, shown
         )
 
-    def _classify(self, fields: list[DetectedField]) -> list[FieldResult]:
-        if self.own:
-            fields = [field.owning(self.own) for field in fields]
-        crops = [field.crops for field in fields]
-        with self.timer("classify"):
-            probs = self.classifier.predict_probs(crops)
-        results = [self._result(field, *own) for field, own in zip(fields, probs, strict=True)]
-        for field, result in zip(fields, results, strict=True):
-            if self.on_field and field.field is not None:
-                self.on_field(field.field, result)
-        return results
+    def _named(self, window: list[tuple[StreamT, _Found]]) -> list[tuple[StreamT, _Named]]:
+        """Name the cells of a window; empties it, so that pixels that `on_field` has seen go."""
+        turns = [(stream, item) for stream, item in window if item is _Mark.END or not stream.ended]
+        window.clear()
+        fields = [(stream, item) for stream, item in turns if isinstance(item, DetectedField)]
+        results = iter(self._results([(stream, field.owned(stream.own)) for stream, field in fields]))
+        named = (next(results) if isinstance(item, DetectedField) else item for _, item in turns)
+        return [(stream, item) for (stream, _), item in zip(turns, named, strict=True)]
+
+    def _results(self, fields: list[tuple[StreamT, DetectedField]]) -> list[FieldResult | Exception]:
+        """Name the cells of fields; where the classifiers fail, of each stream apart."""
+        try:
+            with self.timer("classify"):
+                probs = self.classifier.predict_probs([field.crops for _, field in fields])
+        except Exception as error:
+            if len({stream for stream, _ in fields}) == 1:
+                return [error] * len(fields)
+            apart = [list(own) for _, own in groupby(fields, itemgetter(0))]
+            return [result for own in apart for result in self._results(own)]
+        results = [self._result(field, *own) for (_, field), own in zip(fields, probs, strict=True)]
+        return [self._shown(field, result) for (_, field), result in zip(fields, results, strict=True)]
+
+    def _shown(self, field: DetectedField, result: FieldResult) -> FieldResult | Exception:
+        """Show a result to whoever wants to see it with its pixels."""
+        if self.on_field is None or field.field is None:
+            return result
+        try:
+            self.on_field(field.field, result)
+        except OutputError:
+            raise  # a place that stops one from being written would stop all
+        except Exception as error:
+            return error
+        return result
 
     def _result(
         self, field: DetectedField, probs: NDArray[np.float32], blast_probs: NDArray[np.float32]
@@ -196,7 +255,18 @@ def _claimed(field: Field, found: Detections, image_scale: Scale) -> Detections:
     return found.where(np.where(found.labels == LEUKOCYTE, near, mine))
 
 
-def _n_crops(field: DetectedField | FieldFailure) -> int:
+def _turns(streams: Iterable[StreamT]) -> Iterator[tuple[StreamT, Any]]:
+    """Pictures of all streams, and a mark where each has come to its end."""
+    for stream in streams:
+        for picture in stream.pictures:
+            if stream.ended:
+                break
+            yield stream, picture
+        yield stream, _Mark.END
+
+
+def _n_crops(found: tuple[StreamT, _Found]) -> int:
+    field = found[1]
     return sum(len(crops) for crops in field.crops.values()) if isinstance(field, DetectedField) else 0
 
 

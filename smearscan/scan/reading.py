@@ -1,6 +1,6 @@
 """How much of a slide is read: every field, so many cells, or until its report is settled."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +12,6 @@ from smearscan.differential.statistics.group_sequential import LookSchedule
 from smearscan.results import FieldFailure, FieldResult
 
 Outcome = FieldResult | FieldFailure
-ScanFn = Callable[[Iterable[Path]], Generator[Outcome, None, None]]
 Settled = Callable[[SlideTally, StopInfo], bool]
 
 STRATA = 16
@@ -98,10 +97,8 @@ class UntilSettled:
         )
 
 
-def read_slide(
-    slide_id: str, paths: Sequence[Path], order: Sequence[int], scan: ScanFn, pace: Pace
-) -> tuple[list[Outcome], StopInfo]:
-    """Read fields of a slide in an order, as far as `pace` says.
+class Reading:
+    """A slide while it is read: results come in one by one, as far as `pace` says.
 
     Parameters
     ----------
@@ -111,26 +108,26 @@ def read_slide(
     order : sequence of int
         Every index into `paths` once. A random one makes the fields read so far a sample of the slide,
         wherever reading stops.
-    scan : callable
-        Scans pictures, in order.
     pace : Pace
-
-    Returns
-    -------
-    results : list of FieldResult or FieldFailure
-        Of the fields read, in the order of `paths`.
-    stop : StopInfo
     """
-    fields = scan(paths[i] for i in order)
-    results: dict[int, Outcome] = {}
-    tally = SlideTally(slide_id)
-    for i, item in zip(order, fields, strict=True):
-        results[i] = item
-        tally = tally.with_field(item)
-        if stop := pace.after(tally, len(results)):
-            fields.close()
-            return _in_order(results), stop
-    return _in_order(results), pace.at_end(tally)
+
+    def __init__(self, slide_id: str, paths: Sequence[Path], order: Sequence[int], pace: Pace) -> None:
+        self._tally, self._pace, self._order = SlideTally(slide_id), pace, order
+        self._results: dict[int, Outcome] = {}
+        self._stop: StopInfo | None = None
+        self.fields = [paths[i] for i in order]
+
+    def add(self, item: Outcome) -> bool:
+        """Take the result of the next field; tells whether these are enough."""
+        self._results[self._order[len(self._results)]] = item
+        self._tally = self._tally.with_field(item)
+        self._stop = self._pace.after(self._tally, len(self._results))
+        return self._stop is not None
+
+    def done(self) -> tuple[list[Outcome], StopInfo]:
+        """Results of the fields read, in the order of the slide's, and why reading stopped."""
+        stop = self._stop or self._pace.at_end(self._tally)
+        return [self._results[i] for i in sorted(self._results)], stop
 
 
 def pace_of(read: int | str, n: int, settled: Settled, first_look: int) -> Pace:
@@ -176,7 +173,3 @@ def stratified_order(n: int, strata: int = STRATA, seed: int = 0) -> list[int]:
         turns[rng.permutation(part)] = (np.arange(len(part)) + rng.uniform(size=1)) / max(len(part), 1)
     order: list[int] = np.argsort(turns, kind="stable").tolist()
     return order
-
-
-def _in_order(results: dict[int, Outcome]) -> list[Outcome]:
-    return [results[i] for i in sorted(results)]

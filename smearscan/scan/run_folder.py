@@ -26,9 +26,9 @@ from filelock import FileLock, Timeout
 
 from smearscan.differential.slide_report import SlideReport
 from smearscan.errors import RunError
-from smearscan.io.atomic import cannot_write, write_text
+from smearscan.io.atomic import cannot_write, write_bytes, write_text
 from smearscan.results import FieldFailure, FieldResult
-from smearscan.scan.slide_file import FieldItems, read_fields, read_report, read_stored, write_slide
+from smearscan.scan.slide_file import read_fields, read_report, read_stored
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = 1
@@ -142,23 +142,10 @@ class RunFolder:
         """Whether a run of the same settings is gone on with."""
         return bool(self._resume) and not self.changed
 
-    def key(
-        self, slide_id: str, names: Sequence[str], digests: Sequence[str], beside: Sequence[str] = ()
-    ) -> str:
-        """Hash of all that a slide's result depends on; empty where a picture cannot be read.
-
-        Parameters
-        ----------
-        slide_id : str
-        names, digests : sequence of str
-            Of its pictures: the paths relative to the scanned folder, and the SHA-256 of each.
-        beside : sequence of str
-            What else its report says of its folder.
-        """
-        if not all(digests):
-            return ""
-        told = [self._record.settings, slide_id, list(zip(names, digests, strict=True)), list(beside)]
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode("ascii")).hexdigest()
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that changes answers, as they were given."""
+        return self._record.settings
 
     def has_file(self, slide_id: str) -> bool:
         """Whether anything is stored of a slide, whatever its key: what :meth:`holds` is worth asking of."""
@@ -176,15 +163,21 @@ class RunFolder:
                 file.unlink()
         return False
 
-    def store(self, report: SlideReport, fields: FieldItems, key: str) -> None:
-        """Keep a slide's result; with an empty key it is read again at the next ``--resume``.
+    def store(self, slide_id: str, content: bytes) -> None:
+        """Keep a slide's file, made by :func:`smearscan.scan.slide_file.slide_bytes`.
+
+        With an empty key in it the slide is read again at the next ``--resume``.
 
         Raises
         ------
         OutputError
             If the disk is full or the place closed; what was stored before stays.
         """
-        write_slide(self._file(report.slide_id), key, report, fields)
+        write_bytes(self._file(slide_id), content)
+
+    def report(self, slide_id: str) -> SlideReport:
+        """Report of a slide that is kept."""
+        return read_report(self._file(slide_id))
 
     def finish(self) -> None:
         """Write that every slide was read."""
@@ -203,6 +196,28 @@ class RunFolder:
 
     def _file(self, slide_id: str) -> Path:
         return slide_file(self.folder, slide_id)
+
+
+def slide_key(
+    settings: Mapping[str, Any], slide_id: str, names: Sequence[str], digests: Sequence[str],
+    beside: Sequence[str] = (),
+) -> str:  # fmt: skip
+    """Hash of all that a slide's result depends on; empty where a picture cannot be read.
+
+    Parameters
+    ----------
+    settings : mapping
+        Of the run.
+    slide_id : str
+    names, digests : sequence of str
+        Of its pictures: the paths relative to the scanned folder, and the SHA-256 of each.
+    beside : sequence of str
+        What else its report says of its folder.
+    """
+    if not all(digests):
+        return ""
+    told = [settings, slide_id, list(zip(names, digests, strict=True)), list(beside)]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def read_run(

@@ -1,37 +1,27 @@
 """The scanner: detect, crop, classify, hand back."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
 from smearscan.config import ScanConfig, scan_config
 from smearscan.detection import Detector
-from smearscan.differential import FlagRule, SlideReport, SlideTally, StopInfo, SuspectRule, report_slide
+from smearscan.differential import SuspectRule
 from smearscan.differential.calibration_card import Calibration
-from smearscan.differential.flag import is_settled
-from smearscan.differential.statistics.correction import Corrector
 from smearscan.errors import ConfigError, ImageError, WeightsError
-from smearscan.io import REDUCTIONS, Picture, Slide, find_slides, load_field
+from smearscan.io import Picture, Slide, find_slides, load_field
 from smearscan.results import Field, FieldFailure, FieldResult, Scale
-from smearscan.rulers import measure_slide_scale
 from smearscan.runtime import usable_cores
 from smearscan.scan.cell_classifier import CellClassifier
-from smearscan.scan.film import Film, Seams, open_film
-from smearscan.scan.pipeline import DetectFn, OnField, OwnFn, Pipeline, Source
-from smearscan.scan.reading import Outcome, Pace, order_of, pace_of, read_slide
+from smearscan.scan.pipeline import DetectFn, OnField, Pipeline
 from smearscan.scan.single_cells import NamedCells, central_cell, check_several, measure_crops
-from smearscan.scan.slide_doubts import doubts_of_fields
+from smearscan.scan.slide_judge import ScannedSlide, SlideJudge
+from smearscan.scan.slide_opening import SlideOpener
+from smearscan.scan.slides_in_flight import OnProgress, scan_in_one_go
 from smearscan.scan.timing import StageTimer
 
 _SHOWN = 16
 """Most fields whose pixels are kept for who wants to see them with their cells."""
-
-_SPARE = 1.05
-"""How many times more pixels a reduced field holds than a network is given, at least."""
-
-OnProgress = Callable[[str], None]
-LoadFn = Callable[[Path], Field | FieldFailure]
 
 
 class SmearScanner:
@@ -87,6 +77,7 @@ class SmearScanner:
         if own.read == "blasts" and self.classifier.blast is None:
             raise ConfigError("read is 'blasts', and no blast net runs; take the task both or blast")
         self.timer = StageTimer()
+        self._opener = SlideOpener(self.detector, self.classifier, own, self.timer)
 
     @classmethod
     def load(cls, config: ScanConfig) -> "SmearScanner":
@@ -152,7 +143,8 @@ class SmearScanner:
             At once, if one picture is given in place of several.
         """
         check_several(images, "stream")
-        return self._scan(images, self._loader("", self._given_scale()))
+        opener = self._opener
+        return self._pipeline().scan(images, opener.loader("", opener.given_scale))
 
     def classify(
         self,
@@ -192,7 +184,7 @@ class SmearScanner:
         scales = [Scale(given, "given")] * len(pictures) if given else measure_crops(self.detector, pictures)
         pairs = zip(pictures, scales, strict=True)
         results = []
-        for item in self._scan(pairs, _load_crop, detect=partial(central_cell, self.detector)):
+        for item in self._pipeline(detect=partial(central_cell, self.detector)).scan(pairs, _load_crop):
             results.append(item)
             if on_progress:
                 on_progress(item.path.name if item.path else "")
@@ -200,7 +192,7 @@ class SmearScanner:
 
     def scan_slides(
         self, root: str | Path, on_field: OnField | None = None, on_progress: OnProgress | None = None
-    ) -> Iterator[tuple[SlideReport, list[FieldResult | FieldFailure]]]:
+    ) -> Iterator[ScannedSlide]:
         """Scan every slide of a folder.
 
         Parameters
@@ -208,7 +200,7 @@ class SmearScanner:
         root : str or Path
             Every sub-folder that holds pictures is a slide; a loose picture is a one-field slide.
         on_field, on_progress : callable, optional
-            See :meth:`scan_slide`.
+            See :meth:`scan_slide`. While the cells of one slide are named, fields of the next may be scanned.
 
         Yields
         ------
@@ -220,12 +212,14 @@ class SmearScanner:
         ImageError
             If the folder is missing or holds no picture.
         """
-        for slide in find_slides(Path(root)):
-            yield self.scan_slide(slide, on_field, on_progress)
+        for _, done in self.scan_each(find_slides(Path(root)), on_field, on_progress):
+            if isinstance(done, Exception):
+                raise done
+            yield done
 
     def scan_slide(
         self, slide: Slide, on_field: OnField | None = None, on_progress: OnProgress | None = None
-    ) -> tuple[SlideReport, list[FieldResult | FieldFailure]]:
+    ) -> ScannedSlide:
         """Scan one slide: its fields at one scale, all of them or until its report is settled.
 
         Parameters
@@ -243,135 +237,53 @@ class SmearScanner:
             The report, and the results of its fields, those that were read, in the order of their names;
             what lies in its folder and is not read follows as failures.
         """
-        film = self.open_film(slide) if slide.is_whole else None
-        scale = film.scale if film else self.measure_scale(slide)
-        paths = film.fields if film else slide.paths
-        load: LoadFn = self._loader(slide.slide_id, scale)
-        own = None
-        if film:
-            load, own = film.loader(load), Seams(film.grid, self.detector.card.nms_iou)
-        reads_all = self.config.read == "all"
+        ((_, done),) = self.scan_each([slide], on_field, on_progress)
+        if isinstance(done, Exception):
+            raise done
+        return done
 
-        def scan(paths: Iterable[Path]) -> Generator[Outcome, None, None]:
-            fields = self._scan(paths, load, on_field, one_by_one=not reads_all, own=own)
-            return _told(fields, slide.slide_id, on_progress)
+    def scan_each(
+        self, slides: Iterable[Slide], on_field: OnField | None = None, on_progress: OnProgress | None = None
+    ) -> Generator[tuple[Slide, ScannedSlide | Exception], None, None]:
+        """Scan slides in one go: no core waits for the end of one, and each gets the answers it has alone.
 
-        n = len(paths)
-        order = order_of(n, is_film=film is not None, reads_all=reads_all)
-        results, stop = read_slide(slide.slide_id, paths, order, scan, self._pace(n, scale))
-        read = [r.path for r in results if isinstance(r, FieldResult) and r.path is not None]
-        film_map = film.map_of(read) if film else None
-        results += slide.failures
-        report = self._report(SlideTally.of(slide.slide_id, results), scale, stop)
-        with self.timer("report"):  # a film's scale is judged by its run, and its fields share their seams
-            doubts = () if film else doubts_of_fields(scale, results)
-        return replace(report, doubts=(*slide.doubts, *doubts), film=film_map), results
+        Parameters
+        ----------
+        slides : iterable of Slide
+            Drawn a few ahead.
+        on_field, on_progress : callable, optional
+            See :meth:`scan_slide`; an OutputError of `on_field` ends the scan.
 
-    def open_film(self, slide: Slide) -> Film:
-        """Open a whole slide: what of it can be read, and at what scale.
-
-        Raises
+        Yields
         ------
-        ImageError
-            As :func:`smearscan.scan.film.open_film`.
+        Slide, (SlideReport, list) or Exception
+            What became of each, in order; an exception where a slide could not be scanned.
         """
-        with self.timer("scale"):
-            return open_film(slide.paths[0], self._given_scale(), self._measured)
+        pipeline = self._pipeline(on_field, one_by_one=self.config.read != "all")
+        return scan_in_one_go(slides, self._opener, self.judge, pipeline, on_progress)
 
-    def report_unread(
-        self, slide: Slide, reason: str
-    ) -> tuple[SlideReport, list[FieldResult | FieldFailure]]:
-        """Report of a slide that could not be scanned: each of its fields failed, for the reason given."""
-        failures = [FieldFailure(slide.slide_id, path, f"{path}: {reason}") for path in slide.paths]
-        failures += slide.failures
-        tally = SlideTally.of(slide.slide_id, failures)
-        stop = StopInfo(len(slide.paths), "the slide could not be scanned")
-        report = self._report(tally, Scale(1.0, "assumed"), stop)
-        return replace(report, doubts=slide.doubts), list(failures)
+    @cached_property
+    def judge(self) -> SlideJudge:
+        """Makes the reports of slides."""
+        return SlideJudge(self.config, self.classifier, self.weights, self.suspect_rule, self.timer)
 
     def measure_scale(self, slide: Slide) -> Scale:
         """Scale of a slide: as given, or measured on a few of its fields, evenly spread."""
-        if given := self._given_scale():
-            return given
-        with self.timer("scale"):
-            return self._measured(slide.paths)
+        return self._opener.measure_scale(slide)
 
     def reduction(self, scale: Scale) -> int:
         """How far a field may be reduced while it is read: it keeps more pixels than any network is given."""
-        needed = _SPARE * max(self.detector.card.working_red_cell_px, self.classifier.red_cell_px)
-        return max((r for r in REDUCTIONS if scale.red_cell_px / r >= needed), default=1)
+        return self._opener.reduction(scale)
 
-    def _measured(self, paths: Sequence[Path]) -> Scale:
-        """Scale of fields by their red cells."""
-        return measure_slide_scale(
-            self.detector,
-            paths,
-            self.config.ruler_fields,
-            self.config.max_field_pixels,
-            self.config.false_colors == "read",
-        )
-
-    def _pace(self, n: int, scale: Scale) -> Pace:
-        """How far a slide of `n` fields is read."""
-        enough = _is_flagged if self.config.read == "blasts" else self._is_settled
-
-        def settled(tally: SlideTally, stop: StopInfo) -> bool:
-            return enough(self._report(tally, scale, stop))
-
-        return pace_of(self.config.read, n, settled, self.config.first_look)
-
-    def _is_settled(self, report: SlideReport) -> bool:
-        """Whether the flag is decided and every interval is as narrow as asked for."""
-        width, has_blasts = self.config.resolve_width_percent, self.classifier.blast is not None
-        return is_settled(report.flag, report.widest_interval, width, has_blasts)
-
-    @cached_property
-    def _corrector(self) -> Corrector | None:
-        """Corrects every slide's report; made for the first of them."""
-        card = self.classifier.calibration
-        return Corrector(card.errors) if card else None
-
-    def _report(self, tally: SlideTally, scale: Scale, stop: StopInfo) -> SlideReport:
-        rule, classes = FlagRule.of(self.config), self.classifier.classes
-        with self.timer("report"):
-            return report_slide(
-                tally, self.config.task, scale, rule, self.weights, classes, self._corrector, stop,
-                self.suspect_rule,
-            )  # fmt: skip
-
-    def _given_scale(self) -> Scale | None:
-        return Scale(self.config.um_per_px, "given") if self.config.um_per_px else None
-
-    def _loader(self, slide_id: str, scale: Scale | None) -> Callable[[Picture], Field | FieldFailure]:
-        """How pictures are read: with no more pixels than the networks ask for, where the scale is known."""
-        reduction = self.reduction(scale) if scale else 1
-        return partial(
-            load_field,
-            slide_id=slide_id,
-            scale=scale,
-            reduction=reduction,
-            max_pixels=self.config.max_field_pixels,
-            any_colors=self.config.false_colors == "read",
-        )
-
-    def _scan(
-        self,
-        pictures: Iterable[Source],
-        load: Callable[[Source], Field | FieldFailure],
-        on_field: OnField | None = None,
-        one_by_one: bool = False,
-        detect: DetectFn | None = None,
-        own: OwnFn | None = None,
-    ) -> Generator[FieldResult | FieldFailure, None, None]:
+    def _pipeline(
+        self, on_field: OnField | None = None, one_by_one: bool = False, detect: DetectFn | None = None
+    ) -> Pipeline:
         window = self.config.window
         if on_field:  # who may stop at any field wants to hear of no field beyond it
             window = 1 if one_by_one else min(window, _SHOWN)
         workers = self.config.workers or usable_cores() + 1  # one may read while the others compute
         ahead = max(self.config.read_ahead, workers)
-        pipeline = Pipeline(
-            self.detector, self.classifier, workers, ahead, window, self.timer, detect, on_field, own
-        )
-        return pipeline.scan(pictures, load)
+        return Pipeline(self.detector, self.classifier, workers, ahead, window, self.timer, detect, on_field)
 
 
 def _at_site(detector: Detector, card: Calibration | None) -> Detector:
@@ -386,24 +298,6 @@ def _at_site(detector: Detector, card: Calibration | None) -> Detector:
     return detector.with_least_score(card.box_score)
 
 
-def _is_flagged(report: SlideReport) -> bool:
-    """Whether enough blasts were found to raise the flag."""
-    return report.flag.state == "flagged"
-
-
 def _load_crop(given: tuple[Picture, Scale]) -> Field | FieldFailure:
     picture, scale = given
     return load_field(picture, scale=scale)
-
-
-def _told(
-    fields: Generator[Outcome, None, None], slide_id: str, on_progress: OnProgress | None
-) -> Generator[Outcome, None, None]:
-    """Pass results on, telling of each."""
-    try:
-        for item in fields:
-            if on_progress:
-                on_progress(slide_id)
-            yield item
-    finally:
-        fields.close()

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from smearscan.differential.slide_report import SlideReport
 from smearscan.errors import RunError
 from smearscan.io.archives import open_arrays
-from smearscan.io.atomic import write_bytes
 from smearscan.results import FieldFailure, FieldResult
 
 if TYPE_CHECKING:
@@ -75,14 +74,8 @@ class _Pools:
         return {f"values{kind[1:]}": np.concatenate(parts) for kind, parts in self._parts.items()}
 
 
-def write_slide(path: Path, key: str, report: SlideReport, fields: FieldItems) -> None:
-    """Write a slide's file, whole or not at all.
-
-    Raises
-    ------
-    OutputError
-        If the place is full or closed; a former file stays.
-    """
+def slide_bytes(key: str, report: SlideReport, fields: FieldItems) -> bytes:
+    """Return the content of a slide's file."""
     report_arrays, field_arrays = _Pools(), _Pools()
     slide = {
         "format": _FORMAT,
@@ -100,7 +93,7 @@ def write_slide(path: Path, key: str, report: SlideReport, fields: FieldItems) -
     members[_MEMBERS] = np.frombuffer(json.dumps(sorted(members)).encode("ascii"), np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **members)
-    write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def read_stored(path: Path) -> StoredSlide | None:

@@ -370,12 +370,12 @@ def test_quiet_says_nothing_and_verbose_the_cause(slides: Path, tmp_path: Path) 
 def test_a_slide_that_breaks_is_told_with_its_cause_when_asked(
     slides: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from smearscan.scan.scanner import SmearScanner
+    from smearscan.scan.slide_opening import SlideOpener
 
     def breaks(*_: object) -> None:
         raise RuntimeError("the network is gone")
 
-    monkeypatch.setattr(SmearScanner, "scan_slide", breaks)
+    monkeypatch.setattr(SlideOpener, "measure_scale", breaks)
     done = ask("run", slides, "--out", tmp_path / "r.csv")
     assert done.exit_code == 1
     assert "Traceback" not in done.output
@@ -437,16 +437,17 @@ def test_a_stopped_run_keeps_what_is_read_and_says_how_to_go_on(
     from smearscan.scan.scanner import SmearScanner
 
     shutil.copytree(slides / "s", slides / "t")
-    inner = SmearScanner.scan_slide
+    inner = SmearScanner.scan_each
 
-    def stops(self: SmearScanner, slide: Any, *more: Any) -> Any:
-        if slide.slide_id == "t":
-            raise stop
-        return inner(self, slide, *more)
+    def stops(self: SmearScanner, slides: Any, *more: Any) -> Any:
+        for slide, done in inner(self, slides, *more):
+            if slide.slide_id == "t":
+                raise stop
+            yield slide, done
 
     args = ("run", slides, "--out", tmp_path / "r.csv")
     with monkeypatch.context() as patch:
-        patch.setattr(SmearScanner, "scan_slide", stops)
+        patch.setattr(SmearScanner, "scan_each", stops)
         stopped = ask(*args)
     assert stopped.exit_code == code
     told = " ".join(stopped.stderr.split())

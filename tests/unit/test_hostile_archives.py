@@ -14,7 +14,7 @@ from numpy.lib import format as npy
 from smearscan.errors import DatasetError, RunError
 from smearscan.io.archives import open_arrays
 from smearscan.results import FieldFailure
-from smearscan.scan.slide_file import read_fields, read_report, read_stored, write_slide
+from smearscan.scan.slide_file import read_fields, read_report, read_stored, slide_bytes
 from smearscan.training.packed import PackedCells
 
 ZEROS = 4_000_000
@@ -58,7 +58,7 @@ def test_an_archive_that_would_fill_the_memory_is_refused(
 def test_a_slide_s_file_leads_to_no_picture_outside(tmp_path: Path, where: str) -> None:
     (tmp_path / "slides").mkdir()
     report, _ = drawn_run.run(drawn_run.draw(tmp_path / "slides"))[0]
-    write_slide(tmp_path / "s.npz", "key", report, [FieldFailure("one", Path(where), "why")])
+    (tmp_path / "s.npz").write_bytes(slide_bytes("key", report, [FieldFailure("one", Path(where), "why")]))
     with pytest.raises(RunError, match=r"s\.npz: .* leads out of the scanned folder"):
         read_fields(tmp_path / "s.npz")
 

@@ -9,6 +9,7 @@ import shutil
 import tracemalloc
 import weakref
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,14 @@ from smearscan.errors import ConfigError, OutputError, RunError
 from smearscan.io import Slide, find_slides, write_image
 from smearscan.io.naming import OutputNames, Pseudonyms
 from smearscan.results import Detections, FieldFailure, FieldResult, Scale
-from smearscan.scan import run as run_module
-from smearscan.scan import slide_file
-from smearscan.scan.run import RunSummary, answer_settings, as_written, open_run, run_slides, scan_into
+from smearscan.scan import packed_slides, slide_file
+from smearscan.scan.packed_slides import as_written
+from smearscan.scan.run import RunSummary, answer_settings, open_run, run_slides, scan_into
 from smearscan.scan.run_folder import RunFolder, read_reports, read_run, run_record
 from smearscan.scan.run_reports import write_run_reports
 from smearscan.scan.scanner import SmearScanner
-from smearscan.scan.slide_file import read_fields, read_report, read_stored, write_slide
+from smearscan.scan.slide_file import read_fields, read_report, read_stored, slide_bytes
+from smearscan.scan.slide_opening import SlideOpener
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES
 
 
@@ -102,7 +104,7 @@ def test_a_field_is_restored_to_the_last_bit(n: int, k: int, data: st.DataObject
     report = _report(SlideTally("slide", types=Counter({"blast": n})))
     path = Path(os.environ.get("TMPDIR", "/tmp")) / f"smearscan-test-{os.getpid()}.npz"
     try:
-        write_slide(path, "key", report, [result, failure, empty])
+        path.write_bytes(slide_bytes("key", report, [result, failure, empty]))
         assert identical(read_fields(path), [result, failure, empty])
         assert identical(read_report(path), report)
     finally:
@@ -110,12 +112,12 @@ def test_a_field_is_restored_to_the_last_bit(n: int, k: int, data: st.DataObject
 
 
 def _report(tally: SlideTally) -> SlideReport:
-    return scanner()._report(tally, Scale(0.1, "given"), StopInfo(1))
+    return scanner().judge.report(tally, Scale(0.1, "given"), StopInfo(1))
 
 
 def test_reports_of_a_scan_are_restored_with_all_they_hold(slides: Path, tmp_path: Path) -> None:
     for report, results in scanned(slides):
-        write_slide(tmp_path / "s.npz", "key", report, results)
+        (tmp_path / "s.npz").write_bytes(slide_bytes("key", report, results))
         assert identical(read_report(tmp_path / "s.npz"), report)
         assert identical(read_fields(tmp_path / "s.npz"), results)
         assert list(read_report(tmp_path / "s.npz").tally.types) == list(report.tally.types)
@@ -126,7 +128,7 @@ def test_reports_of_a_scan_are_restored_with_all_they_hold(slides: Path, tmp_pat
 def test_a_damaged_file_is_never_read_as_whole(slides: Path, tmp_path: Path, part: float, harm: str) -> None:
     report, results = scanned(slides)[1]
     path = tmp_path / "s.npz"
-    write_slide(path, "key", report, results)
+    path.write_bytes(slide_bytes("key", report, results))
     assert read_stored(path) == slide_file.StoredSlide("one", "key")
     whole = path.read_bytes()
     at = int(part * len(whole))
@@ -139,7 +141,7 @@ def test_a_damaged_file_is_never_read_as_whole(slides: Path, tmp_path: Path, par
 def test_no_changed_byte_of_the_index_loses_a_part_unseen(slides: Path, tmp_path: Path) -> None:
     report, results = scanned(slides)[1]
     path = tmp_path / "s.npz"
-    write_slide(path, "key", report, results)
+    path.write_bytes(slide_bytes("key", report, results))
     whole = path.read_bytes()
     for at in range(whole.index(b"PK\x01\x02"), len(whole)):  # the archive's index is at its end
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
@@ -164,7 +166,7 @@ def test_what_has_no_form_is_refused_before_it_is_written(tmp_path: Path, slides
     report, _ = scanned(slides)[0]
     odd = replace(report, tally=replace(report.tally, n_fields=np.array(["text"])))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="ndarray cannot be stored"):
-        write_slide(tmp_path / "s.npz", "key", odd, [])
+        (tmp_path / "s.npz").write_bytes(slide_bytes("key", odd, []))
     assert not (tmp_path / "s.npz").exists()
 
 
@@ -310,15 +312,15 @@ def test_reference_ranges_count_by_what_they_say_and_not_by_their_place(slides: 
 
 def test_a_picture_that_changes_while_it_is_read_is_read_again(slides: Path, tmp_path: Path) -> None:
     scan = scanner()
-    inner = scan.scan_slide
+    inner = scan.scan_each
 
-    def change(slide: Slide, *more: Any) -> Any:
-        done = inner(slide, *more)
-        if slide.slide_id == "one":
-            write_image(slide.paths[0], fakes.field(60))
-        return done
+    def change(*given: Any) -> Any:
+        for slide, done in inner(*given):
+            if slide.slide_id == "one":
+                write_image(slide.paths[0], fakes.field(60))
+            yield slide, done
 
-    scan.scan_slide = change  # type: ignore[method-assign]
+    scan.scan_each = change  # type: ignore[method-assign]
     run_slides(scan, slides, tmp_path / "r.run")
     assert kept(slides, tmp_path / "r.run") == 2
     assert kept(slides, tmp_path / "r.run") == 3
@@ -328,18 +330,19 @@ def test_a_picture_that_changes_while_it_is_read_is_read_again(slides: Path, tmp
 
 
 def test_one_broken_slide_leaves_the_others(
-    slides: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    slides: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan = scanner()
-    inner = scan.scan_slide
+    inner = SlideOpener.measure_scale
 
-    def breaks(slide: Slide, *more: Any) -> Any:
+    def breaks(self: SlideOpener, slide: Slide) -> Scale:
         if slide.slide_id == "one":
             raise MemoryError("40 GB")
-        return inner(slide, *more)
+        return inner(self, slide)
 
-    scan.scan_slide = breaks  # type: ignore[method-assign]
-    done = run_slides(scan, slides, tmp_path / "r.run")
+    with monkeypatch.context() as patch:
+        patch.setattr(SlideOpener, "measure_scale", breaks)
+        done = run_slides(scan, slides, tmp_path / "r.run")
     assert done.broken == ("one",)
     reports = list(read_reports(tmp_path / "r.run"))
     assert [(r.slide_id, r.tally.n_fields, r.tally.n_failed) for r in reports] == [
@@ -432,7 +435,10 @@ def test_memory_holds_one_slide_at_a_time(tmp_path: Path, monkeypatch: pytest.Mo
     scan, alive, most = scanner(), list[weakref.ref[Any]](), [0]
     rng = np.random.default_rng(0)
 
-    def made_up(slide: Slide, *_: Any) -> Any:
+    def made_up(slides: Iterable[Slide], *_: Any) -> Any:
+        yield from ((slide, of_one(slide)) for slide in slides)
+
+    def of_one(slide: Slide) -> Any:
         gc.collect()
         most[0] = max(most[0], sum(one() is not None for one in alive))
         n, k = 500, len(DIFFERENTIAL_CLASSES)
@@ -442,10 +448,10 @@ def test_memory_holds_one_slide_at_a_time(tmp_path: Path, monkeypatch: pytest.Mo
             DIFFERENTIAL_CLASSES, rng.random(n, np.float32), ("neutrophil",) * n, Scale(0.1, "given"),
         )  # fmt: skip
         alive.append(weakref.ref(result.probs))
-        return scan._report(SlideTally.of(slide.slide_id, [result]), result.scale, StopInfo(1)), [result]
+        return scan.judge.report(SlideTally.of(slide.slide_id, [result]), result.scale, StopInfo(1)), [result]
 
-    monkeypatch.setattr(scan, "scan_slide", made_up)
-    monkeypatch.setattr(run_module, "_doubts_of_scale", lambda *_: ())
+    monkeypatch.setattr(scan, "scan_each", made_up)
+    monkeypatch.setattr(packed_slides, "_doubts_of_scale", lambda *_: ())
     tracemalloc.start()
     sizes: list[int] = []
 

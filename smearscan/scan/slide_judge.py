@@ -1,0 +1,83 @@
+"""What a scanner says of a slide: its report, and whether enough of it was read."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from smearscan.config import ScanConfig
+from smearscan.differential import FlagRule, SlideReport, SlideTally, StopInfo, SuspectRule, report_slide
+from smearscan.differential.flag import is_settled
+from smearscan.differential.statistics.correction import Corrector
+from smearscan.io import Slide
+from smearscan.results import FieldFailure, FieldResult, Scale
+from smearscan.scan.cell_classifier import CellClassifier
+from smearscan.scan.reading import Pace, pace_of
+from smearscan.scan.timing import StageTimer
+
+ScannedSlide = tuple[SlideReport, list[FieldResult | FieldFailure]]
+
+UNKNOWN = Scale(1.0, "assumed")
+"""Of a slide that could not be opened."""
+
+
+@dataclass(frozen=True)
+class SlideJudge:
+    """Makes reports of slides.
+
+    Attributes
+    ----------
+    config : ScanConfig
+    classifier : CellClassifier
+    weights : tuple of str
+        ``name:hash`` of every network in use.
+    suspect_rule : SuspectRule
+    timer : StageTimer
+    """
+
+    config: ScanConfig
+    classifier: CellClassifier
+    weights: tuple[str, ...]
+    suspect_rule: SuspectRule
+    timer: StageTimer
+
+    def report(self, tally: SlideTally, scale: Scale, stop: StopInfo) -> SlideReport:
+        """Report of what was counted on a slide, read so far."""
+        rule, classes = FlagRule.of(self.config), self.classifier.classes
+        with self.timer("report"):
+            return report_slide(
+                tally, self.config.task, scale, rule, self.weights, classes, self._corrector, stop,
+                self.suspect_rule,
+            )  # fmt: skip
+
+    def report_unread(self, slide: Slide, reason: str) -> ScannedSlide:
+        """Report of a slide that could not be scanned: each of its fields failed, for the reason given."""
+        failures = [FieldFailure(slide.slide_id, path, f"{path}: {reason}") for path in slide.paths]
+        failures += slide.failures
+        tally = SlideTally.of(slide.slide_id, failures)
+        stop = StopInfo(len(slide.paths), "the slide could not be scanned")
+        report = self.report(tally, UNKNOWN, stop)
+        return replace(report, doubts=slide.doubts), list(failures)
+
+    def pace(self, n: int, scale: Scale) -> Pace:
+        """How far a slide of `n` fields is read."""
+        enough = _is_flagged if self.config.read == "blasts" else self._is_settled
+
+        def settled(tally: SlideTally, stop: StopInfo) -> bool:
+            return enough(self.report(tally, scale, stop))
+
+        return pace_of(self.config.read, n, settled, self.config.first_look)
+
+    def _is_settled(self, report: SlideReport) -> bool:
+        """Whether the flag is decided and every interval is as narrow as asked for."""
+        width, has_blasts = self.config.resolve_width_percent, self.classifier.blast is not None
+        return is_settled(report.flag, report.widest_interval, width, has_blasts)
+
+    @cached_property
+    def _corrector(self) -> Corrector | None:
+        """Corrects every slide's report; made for the first of them."""
+        card = self.classifier.calibration
+        return Corrector(card.errors) if card else None
+
+
+def _is_flagged(report: SlideReport) -> bool:
+    """Whether enough blasts were found to raise the flag."""
+    return report.flag.state == "flagged"

@@ -1,0 +1,46 @@
+"""Pictures on their way through the pipeline, parted by whom they belong to."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smearscan.results import Field, FieldFailure
+
+Source = TypeVar("Source")
+LoadFn = Callable[[Source], Field | FieldFailure]
+OwnFn = Callable[[Path | None, NDArray[np.float32]], NDArray[np.bool_]]
+
+
+@dataclass(slots=True, eq=False)
+class Stream(Generic[Source]):
+    """Pictures to be scanned in order, as those of one slide.
+
+    Attributes
+    ----------
+    pictures : iterable
+        May be endless.
+    load : callable
+        Reads one, on a thread.
+    own : callable or None
+        Called with each field's path and its leukocytes' boxes, (N, 4) px, in order, before they are named;
+        tells which are its own, (N,). For a whole slide, see :class:`smearscan.scan.film.Seams`.
+    ended : bool
+        Set by whoever has enough: what was read beyond is not handed back, and no more is read.
+    error : Exception or None
+        What ended it before its end.
+    """
+
+    pictures: Iterable[Source]
+    load: LoadFn[Source]
+    own: OwnFn | None = None
+    ended: bool = False
+    error: Exception | None = None
+
+    def broken(self, error: Exception) -> None:
+        """End it for this reason, unless it has ended before."""
+        if not self.ended:
+            self.error, self.ended = error, True
