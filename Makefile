@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: bad-inputs fuzz sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
+.PHONY: openslide-test bad-inputs fuzz sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -219,6 +219,13 @@ fuzz: $(VENV)/.fuzz
 $(VENV)/.fuzz: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	touch $@
+
+# The small slides of OpenSlide's own tests (SVS, DICOM, TIFF, broken ones), out of its source package. Seconds; needs PyPI.
+openslide-test: $(VENV)/.installed
+	rm -rf build/openslide && mkdir -p build/openslide
+	$(BIN)/python -m pip download --quiet --no-deps --no-binary openslide-python openslide-python --dest build/openslide
+	tar -xzf build/openslide/openslide_python-*.tar.gz -C build/openslide --strip-components=3 --wildcards '*/tests/fixtures/*'
+	$(BIN)/python -m pytest tests/openslide
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds
