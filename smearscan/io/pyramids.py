@@ -14,6 +14,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from smearscan.errors import ImageError
+from smearscan.io.tiff_series import series_of
 
 Rgb = NDArray[np.uint8]
 
@@ -119,7 +120,7 @@ class TiffPyramid:
         except Exception as error:  # a parser of foreign bytes may raise anything
             raise _unreadable(path, error) from error
         try:
-            series = max(self._file.series, key=lambda s: s.keyframe.imagewidth * s.keyframe.imagelength)
+            series = max(series_of(self._file), key=lambda s: s.keyframe.imagewidth * s.keyframe.imagelength)
             self._pages = [level.keyframe for level in series.levels]
             for page in self._pages:
                 self._check(page)
@@ -222,7 +223,7 @@ def is_tiled_pyramid(path: Path, least_side: int) -> bool:
             first = file.pages.first
             if not first.is_tiled or max(first.imagewidth, first.imagelength) < least_side:
                 return False
-            return any(len(series.levels) > 1 for series in file.series)
+            return any(len(series.levels) > 1 for series in series_of(file))
     except Exception:  # what cannot be parsed is no pyramid: reading it as a picture tells why
         return False
 

@@ -17,6 +17,7 @@ from smearscan.errors import ImageError
 from smearscan.io.icc import to_srgb
 from smearscan.io.limits import check_size
 from smearscan.io.samples import to_rgb8, turned_upright
+from smearscan.io.tiff_series import series_of
 
 Rgb = NDArray[np.uint8]
 
@@ -110,7 +111,7 @@ def _complaints() -> Iterator[list[str]]:
 
 def _largest(file: tifffile.TiffFile, name: str) -> Any:
     """Choose the picture; all others must be smaller versions of it, or labels beside it."""
-    found = sorted(file.series, key=lambda s: _pixels(s), reverse=True)
+    found = sorted(series_of(file), key=lambda s: _pixels(s), reverse=True)
     if not found:
         raise ImageError(f"{name}: is no readable picture (a TIFF file without a page)")
     page = found[0].keyframe

@@ -13,6 +13,7 @@ from PIL import Image
 
 from smearscan.errors import ImageError
 from smearscan.io.decode import read_image
+from smearscan.io.pyramids import is_tiled_pyramid
 
 
 @pytest.fixture
@@ -342,3 +343,22 @@ def test_a_part_that_swells_is_not_swelled(tmp_path: Path) -> None:
     path.write_bytes(bytes(data) + bomb)
     with pytest.raises(ImageError, match="no readable picture"):
         read_image(path)
+
+
+@pytest.mark.parametrize("page", [0, 1])
+def test_pages_that_lead_back_to_themselves_end_in_a_word(
+    tmp_path: Path, photo: NDArray[np.uint8], page: int
+) -> None:
+    path = tmp_path / "field.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(photo, photometric="rgb", tile=(16, 16), metadata=None)
+        writer.write(photo[::4, ::4], photometric="rgb", tile=(16, 16), metadata=None)
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        offsets = [one.offset for one in file.pages]
+    (n_tags,) = struct.unpack_from("<H", data, offsets[1])
+    struct.pack_into("<I", data, offsets[1] + 2 + 12 * n_tags, offsets[page])
+    path.write_bytes(bytes(data))
+    with pytest.raises(ImageError, match=r"field\.tif: .*circular"):
+        read_image(path)
+    assert is_tiled_pyramid(path, 10)  # ends, too
