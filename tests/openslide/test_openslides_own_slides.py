@@ -41,4 +41,4 @@ def test_its_slides_have_the_pixels_that_it_reads(
 )
 def test_its_broken_slides_are_refused_by_name(name: str, why: str) -> None:
     with pytest.raises(ImageError, match=f"{name}: .*{why}"):
-        WholeSlide(SLIDES / name).read(Region(0, 0, 16, 16))
+        WholeSlide(SLIDES / name).read(Region(0, 0, 1, 1))
