@@ -4,6 +4,7 @@ A scan that is watched by nobody does without rich, see :mod:`smearscan.cli.rich
 """
 
 import logging
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
@@ -37,11 +38,19 @@ def account(taken: TimingReport) -> None:
 
 
 def voice(quiet: bool) -> Callable[[str], None]:
-    """Return what says a sentence on stderr; says nothing where the user wants quiet."""
+    """Return what says a sentence on stderr; says nothing where the user wants quiet.
+
+    A terminal gets it in lines of whole words, all else as it is.
+    """
 
     def say(text: str) -> None:
-        if not quiet:
-            click.echo(printable(text), err=True)
+        if quiet:
+            return
+        told = printable(text)
+        if sys.stderr.isatty():
+            width = shutil.get_terminal_size().columns
+            told = textwrap.fill(told, width, break_long_words=False, break_on_hyphens=False)
+        click.echo(told, err=True)
 
     return say
 

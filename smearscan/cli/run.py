@@ -1,7 +1,7 @@
 """``smearscan run``."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from smearscan.io.folders import Slide
 
 _PATH = click.Path(path_type=Path)
+_LAST_SEEN = 8
+"""Slides whose lines fit on a screen together with what was said before them."""
 
 
 @click.command("run")
@@ -117,8 +119,9 @@ def command(
         say = voice(quiet)
         for told in found.passed_over:
             say(f"passed over: {told}")
-        if not one_slide:
-            _tell_if_flat(slides, found.slides, say)
+        flat = "" if one_slide else _told_if_flat(slides, found.slides)
+        if flat:
+            say(flat)
 
         from smearscan.cli.run_scan import scan_and_write
         from smearscan.cli.warm_up import warm_up
@@ -133,6 +136,8 @@ def command(
             scanner, own, names, targets, root=slides, resume=resume, for_excel=excel, say=say,
             show=not quiet, part_of=found.slides if shard else (),
         )  # fmt: skip
+        if flat and len(own) > _LAST_SEEN:
+            say(flat)  # what was said before the slides has left the screen
         say(NOTICE)
     if timing:
         account(watch.stop(scanner.timer, outcome.n_fields, outcome.n_cells, usable_cores()))
@@ -151,11 +156,12 @@ def _part(shard: str, slides: Sequence["Slide"]) -> Sequence["Slide"]:
     return slides[int(i) - 1 :: int(n)]
 
 
-def _tell_if_flat(root: Path, found: Sequence["Slide"], say: Callable[[str], None]) -> None:
+def _told_if_flat(root: Path, found: Sequence["Slide"]) -> str:
     """Say that loose pictures are slides of their own: a patient's folder is easily given for SLIDES."""
     loose = [slide for slide in found if len(slide.paths) == 1 and slide.paths[0].parent == root]
-    if len(loose) > 1:
-        say(
-            f"{len(loose)} pictures lie in {root.name or root} itself: each is read as a slide of one field. "
-            "Are they fields of one slide? Then add --one-slide."
-        )
+    if len(loose) < 2:
+        return ""
+    return (
+        f"{len(loose)} pictures lie in {root.name or root} itself: each is read as a slide of one field. "
+        "Are they fields of one slide? Then add --one-slide."
+    )

@@ -7,8 +7,11 @@ import numpy as np
 
 from smearscan.differential import SlideReport
 from smearscan.differential.flag import ANY_EXCESS, POSSIBLE
+from smearscan.results.doubts import counted
 from smearscan.taxonomy import BLAST
 
+_FEWEST_JUDGED = 10
+"""Of fewer leukocytes the share without a name says nothing of the slide."""
 _SHOWN_CLASSES = ("neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil")
 
 
@@ -85,6 +88,9 @@ def why(report: SlideReport) -> str:
         return f"None of the {report.tally.n_failed} pictures could be read: see 'failures' in the report."
     if flag.state == "flagged":
         return _why_flagged(report)
+    asked = n + report.n_unclassified
+    if not report.is_like_labeled and asked < _FEWEST_JUDGED:
+        return f"{n} of {asked} leukocytes have a name, {rule.min_cells} are needed: photograph more fields."
     if not report.is_like_labeled:
         no_name = whole_percent(report.unclassified_percent)
         return (
@@ -92,9 +98,11 @@ def why(report: SlideReport) -> str:
             "eye, and calibrate with more cells of it or retrain."
         )
     if not n:
-        return f"No leukocyte was counted in {_fields(n_fields)}: check the scale and the pictures."
+        fields = counted(n_fields, "field", "fields")
+        return f"No leukocyte was counted in {fields}: check the scale and the pictures."
     if n < rule.min_cells:
-        return f"{n} leukocytes are fewer than the {rule.min_cells} needed: photograph more fields."
+        told = counted(n, "leukocyte is", "leukocytes are")
+        return f"{told} fewer than the {rule.min_cells} needed: photograph more fields."
     if flag.state == "insufficient":
         most = rule.min_detectable_percent
         return f"{n} leukocytes do not exclude {most:g} % of blasts: photograph more fields."
@@ -111,10 +119,6 @@ def _why_flagged(report: SlideReport) -> str:
     tier = "" if report.flag.tier == ANY_EXCESS else f" (tier {report.flag.tier})"
     called = f"{seen} of {n} leukocytes are called blast"
     return f"{called}, more than the networks' errors explain{tier}: have it read."
-
-
-def _fields(n: int) -> str:
-    return "1 field" if n == 1 else f"{n} fields"
 
 
 def printable(text: str) -> str:

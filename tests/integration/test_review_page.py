@@ -228,11 +228,13 @@ def test_counts_intervals_and_flag_are_python_s(browser: Any, tmp_path: Path, ru
             const r = smearscan.reportSlide(c, smearscan.run.by, smearscan.say);
             return [r.intervals.flat(), r.flag.state, r.flag.tier, r.flag.reason, r.flag.p_value,
                     r.corrected && [r.corrected.percent, r.corrected.low, r.corrected.high].flat(),
-                    r.blast_limit];
+                    r.blast_limit, r.is_like_labeled];
         })""",
         cases,
     )
-    for case, (intervals, state, tier, reason, p_value, corrected, limit) in zip(cases, there, strict=True):
+    for case, (intervals, state, tier, reason, p_value, corrected, limit, like) in zip(
+        cases, there, strict=True
+    ):
         tally = SlideTally("s", 1, 0, Counter(case["types"]), 0, case["possible"])
         here = report_slide(
             tally, "both", Scale(0.1, "given"), FlagRule(), (), drawn_run.errors().classes[:-1], corrector,
@@ -245,6 +247,7 @@ def test_counts_intervals_and_flag_are_python_s(browser: Any, tmp_path: Path, ru
             np.float64(np.nan if p_value is None else p_value), here.flag.p_value, atol=1e-9
         )
         assert limit == pytest.approx(count.not_excluded("blast", here.level))
+        assert like == here.is_like_labeled
         if here.corrected is not None:
             own = here.corrected
             want = np.concatenate([own.percent, own.low, own.high])
@@ -300,6 +303,23 @@ def test_suspicions_and_doubts_are_told(browser: Any, run: Any, tmp_path: Path) 
     assert page.locator(".suspects li").all_inner_texts() == [f"too few neutrophils {EVIL}"]
     assert page.locator(".doubts li").all_inner_texts() == [f"a.jpg is coarse {EVIL}"]
     assert watched.open("#/slide/1/report").locator(".doubts").count() == 0
+    watched.close()
+    assert watched.troubles == []
+
+
+def test_no_blast_percentage_where_too_many_have_no_name(browser: Any, run: Any, tmp_path: Path) -> None:
+    slides, two = run
+    fields = [replace(f, types=("unclassified",) * len(f.types)) for f in two[0][1]]
+    unknown = drawn_run.report("healthy", list(fields), drawn_run.errors())
+    file = write_review(tmp_path, drawn_run.facts(), [(unknown, fields), two[1]], slides).files[0]
+    watched = Watched(browser, file)
+    assert "too few named" in watched.open().locator("tbody tr", has_text="healthy").inner_text()
+    page = watched.open("#/slide/0/gallery")
+    told = "No blast percentage: 100 % of the leukocytes have no name"
+    assert told in page.locator("#flag").inner_text()
+    assert page.locator("#blasts").count() == 0
+    name_all_unclassified(page)
+    assert page.locator("#blasts").inner_text() == "0.0 %"
     watched.close()
     assert watched.troubles == []
 

@@ -19,12 +19,14 @@ from PIL import Image
 from smearscan import __version__
 from smearscan.classification.classifier import Classifier
 from smearscan.cli import _COMMANDS, main
+from smearscan.cli.console import voice
 from smearscan.cli.options import stages
 from smearscan.cli.stopping import Terminated
 from smearscan.detection.detector import Detector
 from smearscan.errors import ConfigError
 from smearscan.io.decode import write_image
 from smearscan.scan import cell_classifier
+from smearscan.taxonomy import NOTICE
 from smearscan.weights.pairs import ClassifierCard, DetectorCard, save_card
 
 
@@ -385,6 +387,20 @@ def test_a_slide_that_breaks_is_told_with_its_cause_when_asked(
     assert "Traceback" in loud.stderr
 
 
+def test_a_terminal_gets_whole_words_and_a_pipe_whole_sentences(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    voice(quiet=False)(NOTICE)
+    assert capsys.readouterr().err == f"{NOTICE}\n"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    voice(quiet=False)(NOTICE)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= 80
+    assert " ".join(lines) == NOTICE
+
+
 @pytest.mark.usefixtures("_fake_nets")
 def test_loose_pictures_are_told_of_and_taken_as_one_slide_when_asked(slides: Path, tmp_path: Path) -> None:
     flat = ask("run", slides / "s", "--out", tmp_path / "r.csv")
@@ -393,6 +409,11 @@ def test_loose_pictures_are_told_of_and_taken_as_one_slide_when_asked(slides: Pa
     one = ask("run", slides / "s", "--out", tmp_path / "r.csv", "--one-slide")
     assert "--one-slide" not in one.stderr
     assert (tmp_path / "r.csv").read_text().splitlines()[1].startswith("s,2,0,2")
+    assert flat.stderr.count("--one-slide") == 1
+    for i in range(8):
+        shutil.copy(slides / "s" / "1.png", slides / "s" / f"more_{i}.png")
+    many = ask("run", slides / "s", "--out", tmp_path / "r.csv").stderr.splitlines()
+    assert ["--one-slide" in line for line in many[-2:]] == [True, False]  # again where it is still seen
 
 
 @pytest.mark.usefixtures("_fake_nets")

@@ -1,5 +1,6 @@
 """What a programmer sees: results in a few lines, names at the top level, cures that always work."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import smearscan
 from smearscan import FieldResult, SmearscanError
 from smearscan.differential import FlagRule, SlideTally, report_slide
-from smearscan.report.slide_summary import whole_percent
+from smearscan.report.slide_summary import whole_percent, why
 from smearscan.results import Detections, Scale
 from smearscan.runtime.engine import CURES
 
@@ -48,6 +49,24 @@ def test_a_slide_is_told_in_a_line_and_its_differential_as_a_table() -> None:
     page = report._repr_html_()
     assert "<i>" not in page
     assert "never a diagnosis" in page
+
+
+@pytest.mark.parametrize(
+    ("named", "unnamed", "told"),
+    [
+        (1, 0, "1 leukocyte is fewer than the 100 needed: photograph more fields."),
+        (1, 1, "1 of 2 leukocytes have a name, 100 are needed: photograph more fields."),
+        (0, 9, "0 of 9 leukocytes have a name, 100 are needed: photograph more fields."),
+        (4, 6, "60 % of the leukocytes have no name: the networks do not know such slides,"),
+        (0, 0, "No leukocyte was counted in 1 field: check the scale and the pictures."),
+    ],
+)
+def test_a_handful_of_cells_without_a_name_says_nothing_of_the_slide(
+    named: int, unnamed: int, told: str
+) -> None:
+    tally = SlideTally("s", 1, 0, Counter({"neutrophil": named, "unclassified": unnamed}), 0, 0)
+    report = report_slide(tally, "both", Scale(0.1, "given"), FlagRule(), ("w:1",), ("neutrophil",))
+    assert why(report).startswith(told)
 
 
 @pytest.mark.parametrize(("percent", "told"), [(74.46, "75"), (87.5, "88"), (0.449, "0"), (100.0, "100")])

@@ -192,7 +192,7 @@ def test_a_class_of_few_labeled_cells_is_withheld_with_the_reason() -> None:
         assert np.isnan(table[:, 3]).all()
         assert np.isfinite(table[:3, :3]).all()
     assert np.isnan(found.exceedance_prob).all()
-    assert set(found.reasons) == {"class blast has only 19 labeled cells, 20 are needed"}
+    assert set(found.reasons) == {"only 19 cells of class blast are labeled, 20 are needed"}
     own.counts[3, 3] = 19
     assert unidentified(own) == {}
 
@@ -204,7 +204,7 @@ def test_a_class_mostly_called_otherwise_is_withheld() -> None:
     assert np.isnan(found.percent[:, 1]).all()
     assert np.isfinite(found.percent[:, 0]).all()
     assert np.isfinite(found.exceedance_prob).all()  # of blasts, which are known
-    assert found.reasons[0] == "class monocyte is called by its name in 30 % only"
+    assert found.reasons[0] == "only 30 % of the labeled cells of class monocyte get that name"
 
 
 def test_the_reason_of_every_counted_class_is_told() -> None:

@@ -77,10 +77,11 @@ def unidentified(errors: MisclassificationModel) -> dict[str, str]:
     told = {}
     kept = np.diag(errors.mean)
     for name, n, own in zip(errors.classes, errors.labeled, kept, strict=True):
+        words = name.replace("_", " ")
         if n < MIN_LABELED:
-            told[name] = f"class {name} has only {n} labeled cells, {MIN_LABELED} are needed"
+            told[name] = f"only {n} cells of class {words} are labeled, {MIN_LABELED} are needed"
         elif own < MIN_KEPT:
-            told[name] = f"class {name} is called by its name in {100 * own:.0f} % only"
+            told[name] = f"only {100 * own:.0f} % of the labeled cells of class {words} get that name"
     return told
 
 

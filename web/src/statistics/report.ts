@@ -33,6 +33,10 @@ export interface SlideReport {
   cells: number;
   blast_percent: number;
   blast_interval: Interval;
+  /** Leukocytes without a name, in percent of those that were asked for one. */
+  unnamed_percent: number;
+  /** Whether so many have a name that a blast percentage means something. */
+  is_like_labeled: boolean;
   blast_limit: number;
   flag: Flag;
   test: Excess | null;
@@ -59,13 +63,15 @@ export function reportSlide(tally: Tally, by: Judgement, say: Say): SlideReport 
   const flag = decide({ knows_blasts: knowsBlasts, blasts, total }, by.rule, test, own, tally.share, asked, say);
   const unnamed = (100 * (asked[1] - total)) / Math.max(asked[1], 1);
   if (own !== null && unnamed > by.rule.most_unclassified_percent) own = withheld(own);
+  const unclassified = of("unclassified");
   const blastInterval: Interval = knowsBlasts ? exactInterval(blasts, total, level) : [NaN, NaN];
   return {
     total, counts, level, test,
     corrected: own,
     percent: counts.map((n) => (total ? (100 * n) / total : NaN)),
     intervals: counts.map((n) => exactInterval(n, total, level)),
-    unclassified: of("unclassified"),
+    unclassified,
+    ...likeness(total, unclassified, by.rule),
     cells: Object.values(tally.types).reduce((s, n) => s + n, 0),
     blast_percent: knowsBlasts && total ? (100 * blasts) / total : NaN,
     blast_interval: blastInterval,
@@ -74,7 +80,7 @@ export function reportSlide(tally: Tally, by: Judgement, say: Say): SlideReport 
   };
 }
 
-export type Summary = Pick<SlideReport, "cells" | "unclassified" | "blast_percent" | "blast_interval"> & { flag: { state: string; tier: string } };
+export type Summary = Pick<SlideReport, "cells" | "unclassified" | "blast_percent" | "blast_interval" | "unnamed_percent" | "is_like_labeled"> & { flag: { state: string; tier: string } };
 
 /** What the list of slides shows; the flag of a slide nobody has touched is Python's own. */
 export function summarize(tally: Tally, by: Judgement, flag: { state: string; tier: string }): Summary {
@@ -84,10 +90,16 @@ export function summarize(tally: Tally, by: Judgement, flag: { state: string; ti
   return {
     cells: Object.values(tally.types).reduce((s, n) => s + n, 0),
     unclassified: of("unclassified"),
+    ...likeness(total, of("unclassified"), by.rule),
     blast_percent: knows && total ? (100 * of("blast")) / total : NaN,
     blast_interval: knows ? exactInterval(of("blast"), total, lookLevel(tally.share)) : [NaN, NaN],
     flag,
   };
+}
+
+function likeness(total: number, unclassified: number, rule: FlagRule): Pick<SlideReport, "unnamed_percent" | "is_like_labeled"> {
+  const unnamed_percent = (100 * unclassified) / (total + unclassified); // NaN where none was found
+  return { unnamed_percent, is_like_labeled: !(unnamed_percent > rule.most_unclassified_percent) };
 }
 
 /** The correction without a number, where what is known of the nets does not hold. */

@@ -10,6 +10,7 @@ import { DifferentialChart, FlagPill } from "./chart";
 import { className, PageContext, useNumbers, usePage } from "./context";
 import { cropStyle } from "./crop";
 import { DifferentialTable, Provenance, Quality, Suspects } from "./report";
+import { BlastLine } from "./sidebar";
 
 const MOST_A_CLASS = 10;
 const MOST_CELLS = 80;
@@ -64,7 +65,6 @@ function Pages({ index, slide, reading, report }: Props) {
   const entry = desk.run.slides[index]!;
   const signers = desk.readings(index).filter((r) => r.signed);
   const compared = desk.compared(index);
-  const [low, high] = report.blast_interval;
   let room = MOST_CELLS;
   const shown = sections(desk.run, slide, reading, "all", true).filter((s) => s.id !== "removed").map((s) => {
     const cells = s.cells.slice(0, Math.min(MOST_A_CLASS, Math.max(room, 0)));
@@ -79,8 +79,7 @@ function Pages({ index, slide, reading, report }: Props) {
       <div class="sheet">
         {banner(1)}
         <h1><bdi>{entry.name}</bdi></h1>
-        <p><FlagPill state={report.flag.state} tier={report.flag.tier} />{" "}
-          {Number.isFinite(report.blast_percent) && <><strong>{number(report.blast_percent)} %</strong> {say("side.blasts")} {say("side.interval", { low: number(low), high: number(high) })}</>}</p>
+        <div class="line"><FlagPill state={report.flag.state} tier={report.flag.tier} /><BlastLine report={report} /></div>
         <p class="reason">{report.flag.reason}</p>
         <Suspects index={index} />
         <DifferentialTable report={report} />

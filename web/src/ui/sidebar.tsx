@@ -27,9 +27,11 @@ export function Sidebar({ index, reading, report }: Props) {
   );
 }
 
-function BlastLine({ report }: { report: SlideReport }) {
+/** The blast percentage with its interval, or why there is none. */
+export function BlastLine({ report }: { report: SlideReport }) {
   const { say } = usePage();
   const number = useNumbers();
+  if (!report.is_like_labeled) return <p class="quiet">{say("side.withheld", { percent: number(report.unnamed_percent, 0) })}</p>;
   if (!Number.isFinite(report.blast_percent)) return <p class="quiet">{say("side.no_blasts")}</p>;
   const [low, high] = report.blast_interval;
   return (

@@ -30,7 +30,7 @@ export function SlideList() {
   const shown = rows
     .filter((r) => r.entry.name.toLowerCase().includes(filter.toLowerCase()) && (!flag || r.report.flag.state === flag))
     .sort((a, b) => compare(a, b, order) || a.index - b.index);
-  const most = Math.max(20, ...rows.map((r) => r.report.blast_interval[1] || 0));
+  const most = Math.max(20, ...rows.map((r) => (r.report.is_like_labeled && r.report.blast_interval[1]) || 0));
   const heading = (name: Order, label: string, numeric = false) => (
     <th scope="col" aria-sort={order === name ? (name === "name" ? "ascending" : "descending") : "none"} class={numeric ? "number" : ""}>
       <button type="button" class="plain" onClick={() => setOrder(name)}>{label}{order === name ? <span aria-hidden="true"> ▾</span> : ""}</button>
@@ -73,8 +73,8 @@ export function SlideList() {
               <tr key={index}>
                 <th scope="row"><a href={entry.page || href(index)}><bdi>{entry.name}</bdi></a></th>
                 <td><FlagPill state={report.flag.state} tier={report.flag.tier} />{entry.suspects.length > 0 && <span class="quiet"> {say("slides.suspects", { n: entry.suspects.length })}</span>}</td>
-                <td class="number strong">{number(report.blast_percent)}</td>
-                <td><IntervalBar percent={report.blast_percent} interval={report.blast_interval} most={most} /></td>
+                <td class="number strong">{report.is_like_labeled ? number(report.blast_percent) : "–"}</td>
+                <td>{report.is_like_labeled ? <IntervalBar percent={report.blast_percent} interval={report.blast_interval} most={most} /> : <span class="quiet">{say("slides.withheld")}</span>}</td>
                 <td class="number">{report.cells}</td>
                 <td class="number">{report.unclassified}{report.cells > 0 && <span class="quiet"> ({number((100 * report.unclassified) / report.cells, 0)} %)</span>}</td>
                 <td class="number">{entry.n_fields}{entry.n_failed > 0 && <strong class="bad"> {say("slides.failed", { n: entry.n_failed })}</strong>}</td>
@@ -100,4 +100,4 @@ function compare(a: Row, b: Row, order: Order): number {
   }
 }
 
-const blasts = (row: Row): number => (Number.isFinite(row.report.blast_percent) ? row.report.blast_percent : -1);
+const blasts = ({ report }: Row): number => (report.is_like_labeled && Number.isFinite(report.blast_percent) ? report.blast_percent : -1);
