@@ -6,6 +6,7 @@ from typing import Any
 
 MARGIN = 0.01
 """Smaller changes of a share or an error say nothing."""
+_HALF = 0.5
 
 _LABELS = {
     "right_of_all": ("cells named right, of all found", True),
@@ -52,6 +53,12 @@ def weigh(before: Mapping[str, Any], after: Mapping[str, Any]) -> Verdict:
     if gains:
         return Verdict("better", "; ".join(gains))
     return Verdict("no better", f"nothing changes by more than {MARGIN:g}")
+
+
+def is_unknown_stain(after: Mapping[str, Any]) -> bool:
+    """Whether so few cells get their right name that a card alone cures nothing: fewer than half of all."""
+    right = _value(after.get("right_of_all"))
+    return right is not None and right < _HALF
 
 
 def figure_rows(told: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -116,7 +116,7 @@ def command(
         made = replace(made, figures=refitted | made.figures | before)
         detector = load_card(given.get("detector", shipped("detector")), DetectorCard)
         made = made.with_boxes(boxes, detector.sha256)
-    _show(made, out, force)
+    _show(made, out, force, has_new_layers=last_layer is not None)
     save_calibration(out, made.documented(cells, table.name, limits))
     if written:
         written.parent.mkdir(parents=True, exist_ok=True)
@@ -129,12 +129,19 @@ def command(
     err.print(NOTICE, style="dim")
 
 
-def _show(made: "Calibrated", out: Path, force: bool) -> None:
+def _show(made: "Calibrated", out: Path, force: bool, has_new_layers: bool) -> None:
     """Print figures, verdict and limits; a worse card ends here unless it is forced."""
+    from smearscan.calibration.verdict import is_unknown_stain
     from smearscan.cli.rich_console import err, figures_table
     from smearscan.errors import ConfigError
 
     figures_table(made.compared)
+    if not has_new_layers and is_unknown_stain(made.compared.get("after", {})):
+        err.print(
+            "fewer than half of the cells get their right name: a card cannot teach the networks this stain "
+            "or camera; add --last-layer FOLDER --slides SLIDES, which fits their last layers to your cells",
+            markup=False,
+        )
     if (verdict := made.verdict) is not None:
         err.print(f"the card is {verdict.state} than before: {verdict.reason}", markup=False)
         if verdict.state == "worse" and not force:

@@ -82,6 +82,18 @@ def test_a_worse_card_needs_force(
     assert (tmp_path / "c.yaml").exists()
 
 
+@pytest.mark.parametrize(("right", "told"), [(0.4, True), (0.6, False)])
+def test_what_a_card_cannot_cure_is_told_with_what_does(
+    tmp_path: Path, table: Path, base: Path, pairs: list[object], monkeypatch: pytest.MonkeyPatch,
+    right: float, told: bool,
+) -> None:  # fmt: skip
+    shown = {when: {"right_of_all": {"value": right, "cells": 150}} for when in ("before", "after")}
+    monkeypatch.setattr(calibrate.Calibrated, "compared", shown)
+    done = ask("--cells", table, "--base", base, "--out", tmp_path / "c.yaml", *pairs)
+    assert done.exit_code == 0, done.output
+    assert ("add --last-layer FOLDER --slides SLIDES" in " ".join(done.stderr.split())) == told
+
+
 @pytest.mark.parametrize(
     ("right", "error", "state"),
     [(0.9, 0.05, "better"), (0.805, 0.05, "no better"), (0.7, 0.01, "worse"), (0.9, 0.2, "worse")],
