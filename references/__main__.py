@@ -186,6 +186,21 @@ def corrections(data: Path, into: Path | None, out: Path | None) -> None:
     _show_with_table(figures, out, into, "<!-- corrections -->", corrections_table)
 
 
+@command.command("corrections-training")
+@click.argument("data", type=PATH)
+@click.option("--answers", type=int, multiple=True, default=(50, 100), show_default=True)
+@click.option(
+    "--into", type=PATH, help="Markdown file in which the table follows <!-- corrections training -->."
+)
+@JSON
+def corrections_training(data: Path, answers: tuple[int, ...], into: Path | None, out: Path | None) -> None:
+    """Measure what a training on the review page's first cells teaches, on DATA/lld; minutes a training."""
+    from references.correction_training import measure_training, training_table
+
+    figures = measure_training(data, answers)
+    _show_with_table(figures, out, into, "<!-- corrections training -->", training_table)
+
+
 @command.command("few-labels")
 @click.argument("data", type=PATH)
 @click.option("--into", type=PATH, help="Markdown file in which the table follows <!-- few labels -->.")

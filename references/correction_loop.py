@@ -6,6 +6,7 @@ calibrate --last-layer`` does, and judged on the other patients; then the halves
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ ASKED = (25, 50, 100, 200)
 DRAWS = 3
 _UM_PER_PX = RED_CELL_UM / 42
 _FOLDS = 5
-_HALVES = (("1", "12", "21", "27"), ("4", "15", "32", "28"))
+HALVES = (("1", "12", "21", "27"), ("4", "15", "32", "28"))
 """Two patients of each disease, one a half. Those of promyelocytic leukemia have hardly a mature cell."""
 _ALSO = {"atypical lymphocyte": "lymphocyte"}
 """Of chronic lymphocytic leukemia."""
@@ -55,30 +56,87 @@ def measure_corrections(data: Path) -> dict[str, Any]:
     DatasetError
         If the set is not there.
     """
-    card, tensors = load_weights(shipped("differential"), ClassifierCard)
-    cells = _labeled(data / "lld", card.classes)
-    network, _, layer = without_last_layer(card, tensors)
-    features = layer_features(network, card, cells, data / "lld/images")
-    looks = _appearance(cells, data / "lld/images")
-    target = np.array([card.classes.index(name) for name in cells["truth"]])
-    patient = cells["patient"].to_numpy(str)
-    probs = softmax(features @ layer.T, axis=1)
-    unnamed = probs.max(axis=1) < (load_calibration(shipped_calibration()).unclassified_below or 0)
-    known = {"features": features, "target": target, "layer": layer, "patient": patient}
-    before = probs.argmax(axis=1) == target
+    known = Laboratory.read(data)
     after = []
     for n in ASKED:
-        orders = _orders(probs, looks, patient, unnamed, n)
-        hits = {way: np.stack([_judged(asked, **known) for asked in drawn]) for way, drawn in orders.items()}
-        after.append({"answers": n, **_figures(hits, patient)})
-    return {
-        "weights": f"{card.name}:{card.short_hash}",
-        "cells": len(cells),
-        "without_a_name": int(unnamed.sum()),
-        "patients": len(set(patient)),
-        "before": over_groups(lambda rows: float(before[rows].mean()), patient),
-        "after": after,
-    }
+        orders = known.orders(n)
+        hits = {way: np.stack([_judged(asked, known) for asked in drawn]) for way, drawn in orders.items()}
+        after.append({"answers": n, **figures_of(hits, known.patient)})
+    return {**known.figures(), "after": after}
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """Labeled cells of a laboratory that the shipped differential has never seen, as that net sees them.
+
+    Attributes
+    ----------
+    card : ClassifierCard
+    images : Path
+    cells : DataFrame, N rows
+        ``image``, box, ``um_per_px``, ``truth``, ``patient``.
+    features : ndarray, (N, F + 1)
+        What the net's last layer is given.
+    layer : ndarray, (K, F + 1)
+    looks : ndarray, (N, D) float32
+        See :func:`smearscan.report.review.pictures.appearance`.
+    """
+
+    card: ClassifierCard
+    images: Path
+    cells: pd.DataFrame
+    features: Floats
+    layer: Floats
+    looks: NDArray[np.float32]
+
+    @classmethod
+    def read(cls, data: Path) -> "Laboratory":
+        """Read the set ``lld`` in `data`; raises DatasetError if it is not there."""
+        card, tensors = load_weights(shipped("differential"), ClassifierCard)
+        cells, images = _labeled(data / "lld", card.classes), data / "lld/images"
+        network, _, layer = without_last_layer(card, tensors)
+        features = layer_features(network, card, cells, images)
+        return cls(card, images, cells, features, layer, _appearance(cells, images))
+
+    @property
+    def target(self) -> Rows:
+        """Index of each cell's true class, (N,)."""
+        return np.array([self.card.classes.index(name) for name in self.cells["truth"]])
+
+    @property
+    def patient(self) -> NDArray[np.str_]:
+        """Patient of each cell, (N,)."""
+        return self.cells["patient"].to_numpy(str)
+
+    @property
+    def probs(self) -> Floats:
+        """What the net says of each cell, (N, K)."""
+        return np.asarray(softmax(self.features @ self.layer.T, axis=1))
+
+    @property
+    def unnamed(self) -> NDArray[np.bool_]:
+        """Whether a cell gets no name, (N,)."""
+        limit = load_calibration(shipped_calibration()).unclassified_below or 0
+        return np.asarray(self.probs.max(axis=1) < limit)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether the net's likeliest class is the true one, (N,)."""
+        return np.asarray(self.probs.argmax(axis=1) == self.target)
+
+    def orders(self, n: int, draws: int = DRAWS) -> dict[str, list[tuple[Rows, Rows]]]:
+        """Rows that each way asks first, n of either half of the patients; chance several times."""
+        return _orders(self.probs, self.looks, self.patient, self.unnamed, n, draws)
+
+    def figures(self) -> dict[str, Any]:
+        """Tell of the cells before anything is learned from them."""
+        return {
+            "weights": f"{self.card.name}:{self.card.short_hash}",
+            "cells": len(self.cells),
+            "without_a_name": int(self.unnamed.sum()),
+            "patients": len(set(self.patient)),
+            "before": over_groups(lambda rows: float(self.right[rows].mean()), self.patient),
+        }
 
 
 def _labeled(folder: Path, classes: tuple[str, ...]) -> pd.DataFrame:
@@ -88,7 +146,7 @@ def _labeled(folder: Path, classes: tuple[str, ...]) -> pd.DataFrame:
         raise DatasetError(f"{folder}: boxes.csv cannot be read ({error.strerror})") from error
     truth = table["type"].map({**DIFFERENTIAL_SYNONYMS, **_ALSO})
     table = table.assign(truth=truth, field=table["image"], um_per_px=_UM_PER_PX)
-    table = table[table["truth"].isin(classes) & table["patient"].isin([p for half in _HALVES for p in half])]
+    table = table[table["truth"].isin(classes) & table["patient"].isin([p for half in HALVES for p in half])]
     return table.reset_index(drop=True)
 
 
@@ -101,17 +159,17 @@ def _appearance(cells: pd.DataFrame, images: Path) -> NDArray[np.float32]:
 
 
 def _orders(
-    probs: Floats, looks: NDArray[np.float32], patient: NDArray[np.str_], unnamed: NDArray[np.bool_], n: int
-) -> dict[str, list[tuple[Rows, Rows]]]:
-    """Rows that each way asks first, of either half of the patients; chance several times."""
+    probs: Floats, looks: NDArray[np.float32], patient: NDArray[np.str_], unnamed: NDArray[np.bool_], n: int,
+    draws: int,
+) -> dict[str, list[tuple[Rows, Rows]]]:  # fmt: skip
     ways: dict[str, list[tuple[Rows, ...]]] = {
-        "page": [tuple(_of_half(half, probs, looks, patient, unnamed)[0][:n] for half in _HALVES)],
-        "doubt": [tuple(_of_half(half, probs, looks, patient, unnamed)[1][:n] for half in _HALVES)],
+        "page": [tuple(_of_half(half, probs, looks, patient, unnamed)[0][:n] for half in HALVES)],
+        "doubt": [tuple(_of_half(half, probs, looks, patient, unnamed)[1][:n] for half in HALVES)],
         "chance": [],
     }
-    for draw in range(DRAWS):
+    for draw in range(draws):
         rng = np.random.default_rng(draw)
-        pools = [np.flatnonzero(np.isin(patient, half) & unnamed) for half in _HALVES]
+        pools = [np.flatnonzero(np.isin(patient, half) & unnamed) for half in HALVES]
         ways["chance"].append(tuple(rng.permutation(pool)[:n] for pool in pools))
     return {way: [(a, b) for a, b in drawn] for way, drawn in ways.items()}
 
@@ -127,15 +185,14 @@ def _of_half(
     return pool[teaching_order(given, blast, looks[pool])], pool[np.argsort(-doubt(given, blast))]
 
 
-def _judged(
-    asked: tuple[Rows, Rows], features: Floats, target: Rows, layer: Floats, patient: NDArray[np.str_]
-) -> NDArray[np.bool_]:
+def _judged(asked: tuple[Rows, Rows], known: Laboratory) -> NDArray[np.bool_]:
     """Whether each cell is named rightly by a layer fitted to answers of the other half's patients, (N,)."""
+    features, target, layer = known.features, known.target, known.layer
     right = np.zeros(len(target), np.bool_)
-    for rows, other in zip(asked, _HALVES[::-1], strict=True):
+    for rows, other in zip(asked, HALVES[::-1], strict=True):
         hold = best_hold(features, target, np.ones(len(target), np.bool_), layer, list(_folds(rows)))
         fitted = fit_layer(features[rows], target[rows], layer, hold)
-        judged = np.flatnonzero(np.isin(patient, other))
+        judged = np.flatnonzero(np.isin(known.patient, other))
         right[judged] = (features[judged] @ fitted.T).argmax(axis=1) == target[judged]
     return right
 
@@ -145,7 +202,8 @@ def _folds(rows: Rows) -> Iterator[tuple[Rows, Rows]]:
         yield rows[taught], rows[judged]
 
 
-def _figures(hits: dict[str, NDArray[np.bool_]], patient: NDArray[np.str_]) -> dict[str, Any]:
+def figures_of(hits: dict[str, NDArray[np.bool_]], patient: NDArray[np.str_]) -> dict[str, Any]:
+    """Accuracy of each way, over its draws (D, N), and how much better the page's order is than chance."""
     figures: dict[str, Any] = {}
     for way, drawn in hits.items():
         mean = drawn.mean(axis=0)
@@ -159,13 +217,15 @@ def _figures(hits: dict[str, NDArray[np.bool_]], patient: NDArray[np.str_]) -> d
     return figures
 
 
+def with_interval(figure: dict[str, Any]) -> str:
+    """Write a figure with its interval."""
+    low, high = figure["interval_95"]
+    return f"{figure['value']:.3f} ({low:.3f} to {high:.3f})"
+
+
 def corrections_table(figures: dict[str, Any]) -> str:
     """Write the figures as a Markdown table."""
-
-    def told(figure: dict[str, Any]) -> str:
-        low, high = figure["interval_95"]
-        return f"{figure['value']:.3f} ({low:.3f} to {high:.3f})"
-
+    told = with_interval
     before = figures["before"]
     lines = [
         f"{figures['cells']} cells of {figures['patients']} patients of one laboratory that the shipped networks have never seen "

@@ -29,12 +29,20 @@ def apply(file: Path, to: Path, pictures: Path, reader: str | None) -> None:
     err.print(f"whole fields for the detector: {done.whole_fields}", markup=False)
     if done.differing:
         err.print(f"left out, as the readers differ: {done.differing} cells", markup=False)
-    manifest = to / "manifest.csv"
-    err.print(f"smearscan train classifier {manifest} --start NET --out runs/net", markup=False)
-    if done.whole_fields:
-        config = to / "detector.yaml"
-        err.print(
-            f"smearscan train detector --config {config} --data {to} --start NET --out runs/detector",
-            markup=False,
-        )
-    err.print(f"smearscan calibrate --cells {to / 'truth.csv'} --out site.yaml", markup=False)
+    for command_line in next_commands(to, done.nets, bool(done.whole_fields)):
+        err.print(f"smearscan {command_line}", markup=False, highlight=False, soft_wrap=True)
+
+
+def next_commands(folder: Path, nets: tuple[str, ...], has_fields: bool) -> list[str]:
+    """Tell what can be done with a folder of corrections, each command with all that it needs."""
+    from smearscan.weights.pairs import shipped
+
+    told = [
+        f"train classifier {folder} --config {folder / net}.yaml --start {shipped(net)} --out runs/{net}"
+        for net in nets
+    ]
+    if has_fields:
+        start = shipped("detector")
+        config = folder / "detector.yaml"
+        told.append(f"train detector --config {config} --data {folder} --start {start} --out runs/detector")
+    return [*told, f"calibrate --cells {folder / 'truth.csv'} --out site.yaml"]

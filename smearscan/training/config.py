@@ -123,7 +123,8 @@ class ClassifierTraining(_Strict):
     with start weights; from random weights there are none worth holding, and they are learned as with
     ``batch``. With ``trunk: held`` the first layers (:func:`smearscan.classification.backbones.trunk_of`)
     stay as they came with the start weights: nets that started from the same ones have them in common, and a
-    scan computes them once. With ``background: remove`` the net sees cells without their surroundings.
+    scan computes them once. With ``last_layer: kept`` the last layer, too, begins as it came: the start must
+    name the same classes. With ``background: remove`` the net sees cells without their surroundings.
 
     `normal_promyelocytes` names the sites whose promyelocytes are those of healthy people. A net of the task
     ``cells`` learns them as promyelocytes; no figure or threshold takes them for blasts.
@@ -151,6 +152,7 @@ class ClassifierTraining(_Strict):
     head: backbones.Head = "linear"
     norm: backbones.Norm = "frozen"
     trunk: Literal["learns", "held"] = "learns"
+    last_layer: Literal["new", "kept"] = "new"
     seed: int = 0
     crop_um: Positive = 20.0
     crop_px: Count = 112

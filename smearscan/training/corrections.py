@@ -1,8 +1,9 @@
 """From a corrections file to training sets of either stage, and a table to calibrate on.
 
 A folder holds it all: the fields themselves (``fields/``), the cells in them (``manifest.csv``, for ``train
-classifier``), their crops by class to look at (``crops/``), boxes of the fields that are whole
-(``detector.yaml`` with ``coco.json``, and ``labels/`` as YOLO), and ``truth.csv`` for ``calibrate``.
+classifier`` with ``differential.yaml`` and ``blast.yaml``), their crops by class to look at (``crops/``),
+boxes of the fields that are whole (``detector.yaml`` with ``coco.json``, and ``labels/`` as YOLO), and
+``truth.csv`` for ``calibrate``.
 """
 
 import json
@@ -21,22 +22,28 @@ from smearscan.io.decode import read_image, write_image
 from smearscan.report.exports.names import FileNames
 from smearscan.report.tables import write_csv
 from smearscan.results import CELL_COLUMNS
-from smearscan.taxonomy import RED_CELL_UM
+from smearscan.taxonomy import BLAST, HEALTHY, RED_CELL_UM
 from smearscan.training.corrections_file import CorrectionsFile, SettledSlide, class_counts, settle
-from smearscan.weights.pairs import DetectorCard, load_card, shipped
+from smearscan.weights.pairs import ClassifierCard, DetectorCard, load_card, shipped
 
 _CROP_UM, _CROP_PX = 26.0, 104
+_EPOCHS = 4
+"""A net that goes on from a trained one needs a third of a new one's."""
 _VAL_EACH = 5
 """One whole field of so many is held for validation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What was written: cells by class (``none`` are removed boxes), whole fields, cells in dispute."""
+    """What was written: cells by class (``none`` are removed boxes), whole fields, cells in dispute.
+
+    `nets` are the shipped classifiers that the cells teach something, each with a configuration.
+    """
 
     classes: dict[str, int]
     whole_fields: int
     differing: int
+    nets: tuple[str, ...]
 
 
 def apply_corrections(file: CorrectionsFile, pictures: Path, to: Path, reader: str | None = None) -> Applied:
@@ -66,11 +73,12 @@ def apply_corrections(file: CorrectionsFile, pictures: Path, to: Path, reader: s
     fields = _copy_fields(slides, pictures, to)
     rows = _manifest(slides, fields, to)
     write_csv(rows, to / "manifest.csv")
+    nets = _write_trainings(set(rows["class"]), to)
     _write_crops(rows, to)
     _write_boxes(slides, fields, to)
     write_csv(_truth(file, slides), to / "truth.csv")
     whole = sum(len(slide.whole_fields) for slide in slides)
-    return Applied(dict(class_counts(slides)), whole, sum(slide.differing for slide in slides))
+    return Applied(dict(class_counts(slides)), whole, sum(slide.differing for slide in slides), nets)
 
 
 Fields = dict[tuple[int, int], Path]
@@ -121,10 +129,39 @@ def _manifest(slides: list[SettledSlide], fields: Fields, to: Path) -> pd.DataFr
     ]
     columns = ["image", "class", "group", "site", "um_per_px", "x0", "y0", "x1", "y1"]
     table = pd.DataFrame(rows, columns=columns)
-    return table.assign(split=_splits(table))
+    return table.assign(split=held_for_validation(table))
 
 
-def _splits(table: pd.DataFrame) -> list[str]:
+def _write_trainings(kinds: set[str], to: Path) -> tuple[str, ...]:
+    """Write a configuration for each shipped classifier of whose classes two are there.
+
+    One class alone would make a net only surer. A net goes on from the shipped one, with its names, its last
+    layer and the layers that both nets share.
+    """
+    of_blast = {BLAST if kind == BLAST else HEALTHY for kind in kinds}
+    written = []
+    for task, known in (("differential", kinds), (BLAST, of_blast)):
+        config = training_of(task, kinds)
+        if len(known & set(config["classes"])) < 2:  # type: ignore[arg-type]
+            continue
+        write_text(to / f"{task}.yaml", yaml.safe_dump(config, sort_keys=False))
+        written.append(task)
+    return tuple(written)
+
+
+def training_of(task: str, kinds: set[str]) -> dict[str, object]:
+    """Describe a training that goes on with a shipped classifier on cells of some classes."""
+    card = load_card(shipped(task), ClassifierCard)
+    others = () if task == BLAST else sorted(kinds - set(card.classes))
+    return {
+        "name": f"{task}_corrected", "task": task, "classes": list(card.classes),
+        "architecture": card.architecture, "crop_um": card.crop_um, "crop_px": card.crop_px,
+        "norm": card.norm, "trunk": "held" if card.trunk else "learns", "last_layer": "kept",
+        "epochs": _EPOCHS, "synonyms": dict.fromkeys(others),
+    }  # fmt: skip
+
+
+def held_for_validation(table: pd.DataFrame) -> list[str]:
     """Hold one cell of five for validation: whole slides where there are enough, else every fifth of a class.
 
     The blast threshold and the temperature are set on them.

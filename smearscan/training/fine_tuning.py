@@ -9,6 +9,7 @@ from smearscan.classification import backbones
 from smearscan.classification.backbones import Network
 from smearscan.errors import ConfigError
 from smearscan.training.config import ClassifierTraining
+from smearscan.weights.pairs import ClassifierCard, load_card
 
 
 def network(config: ClassifierTraining, n_classes: int, start: Path | None) -> Network:
@@ -24,13 +25,34 @@ def network(config: ClassifierTraining, n_classes: int, start: Path | None) -> N
     torch.manual_seed(config.seed)
     model = backbones.build(config.architecture, n_classes, config.head, config.norm)
     if given := config.how.start(start):
-        backbones.start_from(model, given)
+        backbones.start_from(model, given, with_last_layer=config.last_layer == "kept")
     elif config.held:
         raise ConfigError(f"{config.name}: 'trunk: held' keeps what comes with start weights; give --start")
+    elif config.last_layer == "kept":
+        raise ConfigError(
+            f"{config.name}: 'last_layer: kept' begins with that of start weights; give --start"
+        )
     for name, p in model.named_parameters():
         learns = config.how.body_learns and name.partition(".")[0] not in config.held
         p.requires_grad_(learns or name.startswith("head."))
     return model
+
+
+def check_last_layer(config: ClassifierTraining, classes: tuple[str, ...], start: Path | None) -> None:
+    """Refuse a last layer that begins with other classes than it is to learn: their order is its rows'.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if config.last_layer == "new" or start is None:
+        return
+    known = load_card(start, ClassifierCard).classes
+    if known != classes:
+        raise ConfigError(
+            f"{config.name}: 'last_layer: kept' needs the classes of {start.name} ({', '.join(known)}), not "
+            f"{', '.join(classes)}; name these under 'classes', or leave 'last_layer' out"
+        )
 
 
 def learning_part(config: ClassifierTraining, model: Network) -> nn.Module:

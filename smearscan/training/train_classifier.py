@@ -233,6 +233,7 @@ def trained(
     root: Path, start: Path | None, out: Path, report: Report, device: torch.device = CPU,
 ) -> tuple[nn.Module, ClassifierCard]:  # fmt: skip
     """Train on cells and calibrate on others; parameters as of :func:`train`, both tables with ``target``."""
+    fine_tuning.check_last_layer(config, classes, start)
     room_px = round(ROOM * config.crop_px)
     windows = load_crops(train_cells, root, ROOM * config.crop_um, room_px)
     model = fit(config, train_cells, len(classes), windows, start, out, report, device)

@@ -17,9 +17,11 @@ from smearscan.errors import DatasetError
 from smearscan.report.review.parts import Doubtful, spool
 from smearscan.training.annotated_fields import read_site
 from smearscan.training.cells import read_cells
-from smearscan.training.config import DetectorTraining, load_config
+from smearscan.training.config import ClassifierTraining, DetectorTraining, load_config
 from smearscan.training.corrections import apply_corrections
 from smearscan.training.corrections_file import CorrectionsFile, read_corrections
+from smearscan.training.train_classifier import prepared
+from smearscan.weights.pairs import ClassifierCard, load_card, shipped
 
 AT = "2026-01-02T00:00:00.000Z"
 
@@ -72,6 +74,26 @@ def test_only_what_a_person_decided_is_learned(numbers: Any, slides: Path, tmp_p
         tmp_path / "set", tmp_path / "set", None, None, 0
     )  # no detector is asked: all is there
     assert len(cells) == 2
+
+
+def test_each_net_that_learns_goes_on_with_its_names(numbers: Any, slides: Path, tmp_path: Path) -> None:
+    shown = ("monocyte", "blast", "neutrophil", "other")
+    done = apply_corrections(
+        file_of(numbers, {"decisions": named(*enumerate(shown))}), slides, tmp_path / "set"
+    )
+    assert done.nets == ("differential", "blast")
+    for task in done.nets:
+        config = load_config(tmp_path / f"set/{task}.yaml", ClassifierTraining)
+        card = load_card(shipped(task), ClassifierCard)
+        assert (config.task, config.classes, config.held) == (task, card.classes, card.trunk)
+        assert config.last_layer == "kept"
+        table = read_cells(tmp_path / "set", tmp_path / "set", None, None, 0)
+        cells, _ = prepared(table, config)
+        learned = ["monocyte", "neutrophil"] if task == "differential" else list(shown)
+        assert cells["class"].tolist() == learned
+    one = apply_corrections(file_of(numbers, {"decisions": named((0, "monocyte"))}), slides, tmp_path / "one")
+    assert one.nets == ()
+    assert not (tmp_path / "one/differential.yaml").exists()
 
 
 def test_a_signed_slide_teaches_the_detector(numbers: Any, slides: Path, tmp_path: Path) -> None:
@@ -145,9 +167,14 @@ def test_a_field_outside_the_folder_is_refused(numbers: Any, slides: Path, tmp_p
 
 def test_the_command(numbers: Any, slides: Path, tmp_path: Path) -> None:
     file = tmp_path / "review.json"
-    file.write_text(file_of(numbers, {"decisions": named((0, "monocyte"))}).model_dump_json(by_alias=True))
+    decisions = named((0, "monocyte"), (1, "neutrophil"))
+    file.write_text(file_of(numbers, {"decisions": decisions}).model_dump_json(by_alias=True))
     command = ["corrections", "apply", str(file), "--pictures", str(slides), "--to", str(tmp_path / "set")]
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output
     assert "monocyte 1" in done.output
+    folder = tmp_path / "set"
+    start = shipped("differential")
+    assert f"train classifier {folder} --config {folder}/differential.yaml --start {start}" in done.stderr
+    assert "blast.yaml" not in done.stderr
     assert yaml.safe_load((tmp_path / "set/detector.yaml").read_text())["sites"] == []

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from smearscan.classification import backbones
-from smearscan.errors import ConfigError
+from smearscan.errors import ConfigError, WeightsError
 from smearscan.training import batches, fine_tuning, regimes
 from smearscan.training import train_classifier as training
 from smearscan.training.config import ClassifierTraining, load_config
 from smearscan.training.loop import learning_rate
+from smearscan.weights.pairs import ClassifierCard, save_weights
 
 SIDE = 16
 BODY_LEARNS = {"full": True, "scratch": True, "features": False} | {
@@ -113,6 +114,26 @@ def test_all_but_scratch_begin_at_the_given_weights(regime: str, start: Path) ->
     begun = fine_tuning.network(config(regime), 2, start).body[0].weight  # type: ignore[index,union-attr]
     random = fine_tuning.network(config(regime), 2, None).body[0].weight  # type: ignore[index,union-attr]
     assert torch.equal(begun, random) == (regime == "scratch")
+
+
+def test_a_kept_last_layer_begins_as_it_came_and_fits_the_classes_of_its_start(tmp_path: Path) -> None:
+    kept = config("full", last_layer="kept")
+    given = Small().state_dict()
+    given |= {"head.1.weight": torch.ones(2, 8), "head.1.bias": torch.zeros(2)}
+    card = ClassifierCard(
+        name="s", task="custom", architecture="small", classes=("a", "b"), crop_um=18, crop_px=SIDE,
+        mean=(0, 0, 0), std=(1, 1, 1),
+    )  # fmt: skip
+    save_weights(tmp_path / "s.safetensors", card, given)
+    begun = fine_tuning.network(kept, 2, tmp_path / "s.safetensors").state_dict()
+    assert torch.equal(begun["head.1.weight"], torch.ones(2, 8))
+    fine_tuning.check_last_layer(kept, ("a", "b"), tmp_path / "s.safetensors")
+    with pytest.raises(ConfigError, match=r"needs the classes of s.safetensors \(a, b\), not b, a"):
+        fine_tuning.check_last_layer(kept, ("b", "a"), tmp_path / "s.safetensors")
+    with pytest.raises(WeightsError, match="'last_layer: new' needs none"):
+        fine_tuning.network(kept, 3, tmp_path / "s.safetensors")
+    with pytest.raises(ConfigError, match="give --start"):
+        fine_tuning.network(kept, 2, None)
 
 
 def test_batch_statistics_move_where_told(start: Path, tmp_path: Path) -> None:
