@@ -65,7 +65,7 @@ def _called(rows: Rows, judged: Rows, known: Laboratory) -> NDArray[np.str_]:
     own = known.cells.iloc[rows].reset_index(drop=True)
     own = own.assign(**{"class": own["truth"], "group": own["patient"], "site": "corrections"})
     own = own.assign(split=held_for_validation(own))
-    config = ClassifierTraining.model_validate(training_of("differential", set(own["class"])))
+    config = ClassifierTraining.model_validate(training_of(known.card, set(own["class"])))
     table, classes = prepared(own, config)
     parts = [table[table["split"] == split].reset_index(drop=True) for split in ("train", "val")]
     config = classifier_schedule(config, len(parts[0]))

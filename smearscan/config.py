@@ -270,6 +270,7 @@ def refusals(error: ValidationError) -> str:
     for each in sorted(error.errors(), key=lambda e: e["type"] == "missing"):
         key = ".".join(map(str, each["loc"]))
         value = "" if each["type"] == "missing" else f" = {reprlib.repr(each['input'])}"
-        told.append(f"{key}{value}: {each['msg']}" if key else each["msg"])
+        what = "is not known here" if each["type"] == "extra_forbidden" else each["msg"]
+        told.append(f"{key}{value}: {what}" if key else what)
     more = f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
     return "; ".join(told[:_TOLD]) + more

@@ -29,6 +29,10 @@ _LAST_SEEN = 8
 @click.option("--html", "page", type=_PATH, help="Page to read and print, one screen a slide.")
 @click.option("--overlays", type=_PATH, help="Folder for pictures of the fields with their cells drawn in.")
 @click.option(
+    "--overlay-format", type=click.Choice(["png", "jpeg"]), default="png", show_default=True,
+    help="Of --overlays; JPEG takes a fraction of the room.",
+)  # fmt: skip
+@click.option(
     "--export", "kinds", help="For other tools: coco, yolo, geojson, parquet, fhir, contact, map, by commas."
 )
 @click.option("--exports", type=_PATH, help="Folder for --export. Default: 'exports' beside the report.")
@@ -78,7 +82,8 @@ _LAST_SEEN = 8
 @click.option("--verbose", "-v", is_flag=True, help="Print the log, with the cause of every failure.")
 def command(
     places: tuple[Path, ...], out: str, cells: Path | None, summary: Path | None, page: Path | None,
-    overlays: Path | None, review: Path | None, run: Path | None, resume: bool | None, one_slide: bool,
+    overlays: Path | None, overlay_format: str, review: Path | None, run: Path | None, resume: bool | None,
+    one_slide: bool,
     kinds: str | None, exports: Path | None, keyfile: Path | None, excel: bool, pairs: tuple[Path, ...],
     timing: bool, config_file: Path | None, quiet: bool, verbose: bool, read: str | None,
     until_resolved: bool, shard: str | None, **settings: object,
@@ -101,7 +106,7 @@ def command(
     wanted = export_kinds(kinds)
     targets = find_targets(
         out, slides, run=run, cells=cells, summary=summary, page=page, overlays=overlays, review=review,
-        exports=exports, export_kinds=wanted,
+        exports=exports, export_kinds=wanted, overlay_format=overlay_format,
     )  # fmt: skip
     if keyfile and (review or wanted):
         raise ConfigError("--review and --export name the pictures as they are; leave out --pseudonymize")

@@ -95,7 +95,7 @@ def _scan(
     targets: Targets,
     say: Say,
 ) -> tuple[Stop | None, RunSummary | None]:
-    draw = overlay_writer(targets.overlays, names, scanner.timer) if targets.overlays else None
+    draw = overlay_writer(targets, names, scanner.timer) if targets.overlays else None
     try:
         # how many fields a whole slide has, opening it tells
         known = not any(slide.is_whole for slide in slides)
@@ -176,14 +176,16 @@ def judged(folder: Path, done: RunSummary | None, say: Say) -> Outcome:
     return Outcome(int(n_failed > 0), reason, n_failed + n_fields, n_cells)
 
 
-def overlay_writer(folder: Path, names: OutputNames, timer: "StageTimer") -> "OnField":
-    """Make a function that writes each field's overlay to `folder`, in the tree of the scanned folder."""
+def overlay_writer(targets: Targets, names: OutputNames, timer: "StageTimer") -> "OnField":
+    """Make a function that writes each field's overlay, in the tree of the scanned folder."""
     from smearscan.report.overlay import draw_overlay
+
+    folder, suffix = targets.overlays or Path(), f".{targets.overlay_format}"
 
     def write(field: Field, result: FieldResult) -> None:
         assert field.path is not None
         name = names.field(field.path)
-        target = folder / name.with_suffix(name.suffix + ".png")
+        target = folder / name.with_suffix(name.suffix + suffix)
         with timer("write"):
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,8 @@ class Targets:
     cells, summary, page, overlays, review, exports : Path or None
     export_kinds : tuple of str
         What to write to `exports`.
+    overlay_format : str
+        ``png`` or ``jpeg``.
     existed : frozenset of Path
         Those that were there before: they are replaced.
     """
@@ -39,6 +41,7 @@ class Targets:
     review: Path | None
     exports: Path | None
     export_kinds: tuple[str, ...] = ()
+    overlay_format: str = "png"
     existed: frozenset[Path] = frozenset()
 
     def written(self, path: Path, what: str) -> str:
@@ -58,6 +61,7 @@ def find_targets(
     review: Path | None = None,
     exports: Path | None = None,
     export_kinds: Sequence[str] = (),
+    overlay_format: str = "png",
 ) -> Targets:
     """Work out where a run writes to.
 
@@ -71,6 +75,7 @@ def find_targets(
     run, cells, summary, page, overlays, review, exports : Path, optional
     export_kinds : sequence of str
         With some and no `exports`, the folder ``exports`` beside the report is taken.
+    overlay_format : str
 
     Raises
     ------
@@ -97,7 +102,10 @@ def find_targets(
     if export_kinds and exports is None:
         exports = report.parent / "exports"
     existed = frozenset(file for file in files.values() if file is not None and file.is_file())
-    return Targets(report, run, cells, summary, page, overlays, review, exports, tuple(export_kinds), existed)
+    return Targets(
+        report, run, cells, summary, page, overlays, review, exports, tuple(export_kinds), overlay_format,
+        existed,
+    )  # fmt: skip
 
 
 def _check_files(files: dict[str, Path]) -> None:

@@ -85,7 +85,7 @@ def why(report: SlideReport) -> str:
     if BLAST not in count.classes:
         return "Blasts were not looked for: the blast network did not run."
     if not n_fields:
-        return f"None of the {report.tally.n_failed} pictures could be read: see 'failures' in the report."
+        return f"No picture could be read ({report.tally.n_failed} failed): see 'failures' in the report."
     if flag.state == "flagged":
         return _why_flagged(report)
     asked = n + report.n_unclassified

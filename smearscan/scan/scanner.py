@@ -90,6 +90,9 @@ class SmearScanner:
             raise TypeError("a scanner with stages of one's own cannot be pickled; make it in the worker")
         return SmearScanner.load, (self.config,)
 
+    def __repr__(self) -> str:
+        return f"SmearScanner({self.config.task}; {', '.join(self.weights)})"
+
     @property
     def weights(self) -> tuple[str, ...]:
         """``name:hash`` of every network in use."""

@@ -141,20 +141,19 @@ def _write_trainings(kinds: set[str], to: Path) -> tuple[str, ...]:
     of_blast = {BLAST if kind == BLAST else HEALTHY for kind in kinds}
     written = []
     for task, known in (("differential", kinds), (BLAST, of_blast)):
-        config = training_of(task, kinds)
-        if len(known & set(config["classes"])) < 2:  # type: ignore[arg-type]
+        card = load_card(shipped(task), ClassifierCard)
+        if len(known & set(card.classes)) < 2:
             continue
-        write_text(to / f"{task}.yaml", yaml.safe_dump(config, sort_keys=False))
+        write_text(to / f"{task}.yaml", yaml.safe_dump(training_of(card, kinds), sort_keys=False))
         written.append(task)
     return tuple(written)
 
 
-def training_of(task: str, kinds: set[str]) -> dict[str, object]:
-    """Describe a training that goes on with a shipped classifier on cells of some classes."""
-    card = load_card(shipped(task), ClassifierCard)
-    others = () if task == BLAST else sorted(kinds - set(card.classes))
+def training_of(card: ClassifierCard, kinds: set[str]) -> dict[str, object]:
+    """Describe a training that goes on with a classifier on cells of some classes."""
+    others = () if card.task == BLAST else sorted(kinds - set(card.classes))
     return {
-        "name": f"{task}_corrected", "task": task, "classes": list(card.classes),
+        "name": f"{card.name}_corrected", "task": card.task, "classes": list(card.classes),
         "architecture": card.architecture, "crop_um": card.crop_um, "crop_px": card.crop_px,
         "norm": card.norm, "trunk": "held" if card.trunk else "learns", "last_layer": "kept",
         "epochs": _EPOCHS, "synonyms": dict.fromkeys(others),

@@ -29,6 +29,8 @@ from smearscan.scan import cell_classifier
 from smearscan.taxonomy import NOTICE
 from smearscan.weights.pairs import ClassifierCard, DetectorCard, save_card
 
+JPEG = ("--overlay-format", "jpeg", "--no-resume")
+
 
 def ask(*args: object) -> Result:
     return CliRunner().invoke(main, [str(a) for a in args])
@@ -298,6 +300,8 @@ def test_a_single_picture_is_a_slide(slides: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert (tmp_path / "r.csv").read_text().splitlines()[1].startswith("0.png,1,0,1")
     assert [p.name for p in overlays.rglob("*.png")] == ["0.png.png"]
+    ask("run", slides / "s" / "0.png", "--out", tmp_path / "r.csv", "--overlays", overlays, *JPEG)
+    assert (overlays / "0.png.jpeg").read_bytes().startswith(b"\xff\xd8\xff")
 
 
 @pytest.mark.usefixtures("_fake_nets")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import scanner
 
 import smearscan
 from smearscan import FieldResult, SmearscanError
@@ -73,6 +74,10 @@ def test_a_handful_of_cells_without_a_name_says_nothing_of_the_slide(
 def test_a_sentence_and_a_table_round_to_the_same_percentage(percent: float, told: str) -> None:
     assert whole_percent(percent) == told
     assert whole_percent(round(percent, 1)) == told
+
+
+def test_a_scanner_is_told_by_its_networks() -> None:
+    assert repr(scanner()) == f"SmearScanner(both; {', '.join(scanner().weights)})"
 
 
 def test_every_name_of_the_top_level_is_there() -> None:

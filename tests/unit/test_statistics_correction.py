@@ -209,7 +209,7 @@ def test_a_class_mostly_called_otherwise_is_withheld() -> None:
 
 def test_the_reason_of_every_counted_class_is_told() -> None:
     assert set(unidentified(errors(labeled=10))) == set(CLASSES)
-    assert corrected(SLIDES, errors(labeled=10)).reasons[0].count("labeled cells, 20 are needed") == 3
+    assert corrected(SLIDES, errors(labeled=10)).reasons[0].count("are labeled, 20 are needed") == 3
 
 
 def test_a_slide_without_counted_cells_says_so() -> None:
