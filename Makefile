@@ -112,6 +112,7 @@ measure: $(VENV)/.installed
 	$(BIN)/python -m references few-labels $(DATA) --out docs/results/few_labels.json --into docs/calibrate.md > /dev/null
 	$(BIN)/python -m references labeled-scans $(DATA) --out docs/results/labeled_scans.json --into docs/calibrate.md > /dev/null
 	$(BIN)/python -m references corrections $(DATA) --out docs/results/correction_loop.json --into docs/review.md > /dev/null
+	$(BIN)/python -m references corrections-training $(DATA) --out docs/results/correction_training.json --into docs/review.md > /dev/null
 	$(MAKE) tables
 
 # The figures of docs/results as they stand in the README and the pages.

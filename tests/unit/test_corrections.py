@@ -1,6 +1,7 @@
 """From a corrections file to training sets."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from references.correction_loop import corrections_table
+from references.correction_training import training_table
 from smearscan.calibration.labeled_cells import read_labeled
 from smearscan.cli import main
 from smearscan.errors import DatasetError
@@ -94,6 +97,15 @@ def test_each_net_that_learns_goes_on_with_its_names(numbers: Any, slides: Path,
     one = apply_corrections(file_of(numbers, {"decisions": named((0, "monocyte"))}), slides, tmp_path / "one")
     assert one.nets == ()
     assert not (tmp_path / "one/differential.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("kept", "table"), [("correction_loop", corrections_table), ("correction_training", training_table)]
+)
+def test_the_page_shows_the_figures_that_were_kept(kept: str, table: Callable[[dict[str, Any]], str]) -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    figures = json.loads((docs / f"results/{kept}.json").read_text(encoding="utf-8"))
+    assert table(figures) in (docs / "review.md").read_text(encoding="utf-8")
 
 
 def test_a_signed_slide_teaches_the_detector(numbers: Any, slides: Path, tmp_path: Path) -> None:
