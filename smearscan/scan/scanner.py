@@ -77,7 +77,11 @@ class SmearScanner:
         if own.read == "blasts" and self.classifier.blast is None:
             raise ConfigError("read is 'blasts', and no blast net runs; take the task both or blast")
         self.timer = StageTimer()
-        self._opener = SlideOpener(self.detector, self.classifier, own, self.timer)
+
+    @property
+    def _opener(self) -> SlideOpener:
+        """What opens slides, by the settings and the timer of this moment: both may be replaced."""
+        return SlideOpener(self.detector, self.classifier, self.config, self.timer)
 
     @classmethod
     def load(cls, config: ScanConfig) -> "SmearScanner":

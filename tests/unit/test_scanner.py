@@ -252,3 +252,11 @@ def test_a_scanner_in_a_forked_process_says_what_to_do(pictures: list[Picture]) 
     for scan in (lambda: parent.analyze(pictures[0]), lambda: list(parent.stream(pictures))):
         with pytest.raises(EngineError, match=r"before this process was forked .* 'spawn'"):
             scan()
+
+
+def test_settings_that_are_replaced_are_followed() -> None:
+    scanner = fakes.scanner()
+    picture = fakes.field(0)
+    assert scanner.analyze(picture).scale.um_per_px != 0.123
+    scanner.config = scanner.config.model_copy(update={"um_per_px": 0.123})
+    assert scanner.analyze(picture).scale.um_per_px == 0.123
