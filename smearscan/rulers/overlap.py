@@ -144,9 +144,11 @@ def _is_enough(hits: NDArray[np.int8]) -> bool:
 
 def _hits(moved: Points, points: Points, field: FieldResult) -> NDArray[np.int8]:
     """Tell of cells brought into a field: 1 on a cell there, 0 on none, -1 outside or cut by its border."""
+    from scipy.spatial import KDTree  # not before a slide's end
+
     limit = np.array(field.shape[::-1]) / field.scale.red_cell_px
     inside = ((moved > 0.5) & (moved < limit - 0.5)).all(axis=1)
     on = np.zeros(len(moved), bool)
     if len(points) and len(moved):
-        on = (((moved[:, None] - points[None]) ** 2).sum(axis=2) < _ALIKE**2).any(axis=1)
+        on = np.isfinite(KDTree(points).query(moved, distance_upper_bound=_ALIKE)[0])
     return np.where(inside, on.astype(np.int8), np.int8(-1))

@@ -1,5 +1,6 @@
 """Fields that overlap, and fields of two magnifications: laws on cells scattered over a slide."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from smearscan.results import Detections, FieldResult, Scale
 from smearscan.results.doubts import MAGNIFICATION, OVERLAP, SCALE
+from smearscan.rulers import overlap
 from smearscan.rulers.magnification import doubts_of_scale, red_cell_um
 from smearscan.rulers.overlap import Overlap, doubts_of_overlap, find_overlaps
 from smearscan.taxonomy import RED_CELL_UM
@@ -128,3 +130,16 @@ def test_a_scale_that_does_not_hold_or_is_assumed_is_in_doubt() -> None:
     (doubt,) = doubts_of_scale(Scale(0.1, "assumed"), [magnified(1.0, "a", n=0)])
     assert "no cell could be measured" in doubt.reason
     assert doubts_of_scale(SCALE_OF_SLIDE, [magnified(2.0, "a", n=4)]) == ()  # too few cells to tell
+
+
+def test_fields_of_thousands_of_cells_are_compared_in_little_memory() -> None:
+    rng = np.random.default_rng(0)
+    at = rng.uniform(1, 12, (4_000, 2))
+    there = photograph(slide(0), 0, 0)
+    overlap._hits(at[:1], at[:1], there)  # what it imports is not counted
+    tracemalloc.start()
+    hits = overlap._hits(at, np.concatenate([at[:100] + 0.1, at[100:200] + 0.2]), there)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3_000_000  # a table of all pairs takes 13 MB, of 4,000 to 4,000 a quarter of a gigabyte
+    assert (hits[:100] == 1).all()
