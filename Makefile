@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: openslide-test in-flight bad-inputs fuzz sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
+.PHONY: film openslide-test in-flight bad-inputs fuzz sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -227,6 +227,11 @@ openslide-test: $(VENV)/.installed
 	$(BIN)/python -m pip download --quiet --no-deps --no-binary openslide-python openslide-python --dest build/openslide
 	tar -xzf build/openslide/openslide_python-*.tar.gz -C build/openslide --strip-components=3 --wildcards '*/tests/fixtures/*'
 	$(BIN)/python -m pytest tests/openslide
+
+# A drawn whole slide of 20,480 px each way, read whole and in part, every cell compared with what was drawn; its table in
+# docs/whole_slides.md. Some minutes.
+film: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.whole_film
 
 # Slides of 100 fields beside one of them all, in turn: its table in docs/many_slides.md. Some minutes.
 in-flight: $(VENV)/.installed

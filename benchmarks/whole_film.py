@@ -1,0 +1,236 @@
+"""Measures whole slides: ``make film`` fills docs/whole_slides.md.
+
+A drawn film (:mod:`benchmarks.drawn_film`) is read whole, by 200 cells and until settled, each in a process
+of its own, and every cell is compared with what was drawn. Times are of the cores (processor time of all
+threads), which other programs on the machine disturb least.
+"""
+
+import argparse
+import multiprocessing
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from benchmarks import machine
+from benchmarks.drawn_film import PIECE_PX, UM_PER_PX, Film, drawn_pieces, write_film
+from benchmarks.performance import filled
+from smearscan.detection import boxes
+from smearscan.io import Slide, write_image
+from smearscan.io.decode import read_image
+from smearscan.results import FILM_PARTS, FieldResult, FilmMap
+from smearscan.runtime import usable_cores
+from smearscan.scan.scanner import SmearScanner
+from smearscan.taxonomy import BLAST
+
+_ROOT = Path(__file__).resolve().parents[1]
+READS: tuple[int | str, ...] = ("all", 200, "resolved")
+_PLAIN_FIELDS = 12
+Floats = NDArray[np.float32]
+Found = dict[str, Any]
+"""What :func:`scan` tells."""
+
+
+def scan(paths: list[Path], is_whole: bool, read: int | str) -> Found:
+    """Scan one slide and tell what was found and what it took; for a process of its own."""
+    scanner = SmearScanner(read=read, um_per_px=None if is_whole else UM_PER_PX)
+    scanner.analyze(np.full((640, 640, 3), 230, np.uint8))  # networks are compiled
+    began, busy = time.perf_counter(), time.process_time()
+    report, results = scanner.scan_slide(Slide("slide", tuple(paths), is_whole=is_whole))
+    took = {"seconds": time.perf_counter() - began, "core_seconds": time.process_time() - busy}
+    read_ones = [r for r in results if isinstance(r, FieldResult)]
+    return {
+        **took,
+        "peak_mb": machine.peak_mb(),
+        "fields": len(read_ones),
+        "pixels": sum(r.shape[0] * r.shape[1] for r in read_ones),
+        "xyxy": np.concatenate([np.empty((0, 4)), *(r.slide_xyxy for r in read_ones)]).astype(np.float32),
+        "types": [kind for r in read_ones for kind in r.types],
+        "paths": [r.path for r in read_ones],
+        "film": report.film,
+        "flag": report.flag.state,
+        "stopped": report.reading.reason,
+        "of_each_field": [r.detections.xyxy for r in read_ones],
+    }
+
+
+def each_in_a_process(*scans: tuple[Any, ...]) -> list[Found]:
+    """Run :func:`scan` with each of these arguments, two at a time, in new processes of their own memory."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, spawn, max_tasks_per_child=1) as pool:
+        return list(pool.map(scan, *zip(*scans, strict=True)))
+
+
+def owners(drawn: Floats, found: Floats) -> NDArray[np.int64]:
+    """Index of the drawn cell, (N, 4), that each found box, (M, 4), is of; -1 for none, (M,).
+
+    A box is of the drawn cell whose middle is nearest, if that is nearer than half the cell's smaller side.
+    """
+    if not len(drawn) or not len(found):
+        return np.full(len(found), -1)
+    far, nearest = KDTree(boxes.centers(drawn)).query(boxes.centers(found))
+    sides = (drawn[:, 2:] - drawn[:, :2]).min(axis=1)
+    return np.where(far < sides[nearest] / 2, nearest, -1)
+
+
+def missed_in_photographs(film: Film, lost: NDArray[np.int64], folder: Path) -> int:
+    """Count the cells, (N, 2) of ``Film.leukocytes``, that are missed in a photograph of their piece."""
+    if not len(lost):
+        return 0
+    pieces = np.unique(lost[:, 0])
+    paths = [folder / f"piece_{k:03d}.png" for k in pieces]
+    for path, k in zip(paths, pieces, strict=True):
+        write_image(path, film.pieces[k].image)
+    (told,) = each_in_a_process((paths, False, "all"))
+    found = {
+        (int(k), int(i))
+        for k, own in zip(pieces, told["of_each_field"], strict=True)
+        for i in owners(film.pieces[k].xyxy, own)
+    }
+    return sum((int(k), int(i)) not in found for k, i in lost)
+
+
+def compared(film: Film, told: Found, folder: Path) -> dict[str, int]:
+    """Compare what was found in the squares that were read with what was drawn whole in them."""
+    xyxy, whole, types, origin = film.leukocytes()
+    column, row = (boxes.centers(xyxy) // told["film"].side).astype(int).T
+    own = whole & told["film"].read[row, column]
+    owner = owners(xyxy, told["xyxy"])
+    times_found = np.bincount(owner[owner >= 0], minlength=len(xyxy))
+    lost = np.flatnonzero(own & (times_found == 0))
+    called = np.array(told["types"]) == BLAST
+    is_blast = np.append(types == BLAST, False)[owner]  # -1, of no drawn cell, is none
+    return {
+        "drawn": int(own.sum()),
+        "found_once": int((times_found[own] == 1).sum()),
+        "found_twice": int((times_found[own] > 1).sum()),
+        "lost": len(lost),
+        "lost_in_photographs_too": missed_in_photographs(film, origin[lost], folder),
+        "found_elsewhere": int((owner < 0).sum()),
+        "blasts_drawn": int((own & (types == BLAST)).sum()),
+        "blasts_called_blast": int((called & is_blast).sum()),
+        "others_called_blast": int((called & ~is_blast).sum()),
+    }
+
+
+def parts_told(film: Film, found: FilmMap) -> dict[str, dict[str, int]]:
+    """Tell what the squares of each drawn part were taken for; those on a line between parts are left out."""
+    told: dict[str, dict[str, int]] = {}
+    for part in dict.fromkeys(film.part.tolist()):
+        columns = np.flatnonzero(film.part == part) * PIECE_PX
+        first, last = -(-columns[0] // found.side), (columns[-1] + PIECE_PX) // found.side
+        counts = np.bincount(found.parts[:, first:last].ravel(), minlength=len(FILM_PARTS))
+        told[part] = {name: int(n) for name, n in zip(FILM_PARTS, counts, strict=True) if n}
+    return told
+
+
+def plain_fields(film: Film, told: Found, folder: Path) -> list[Path]:
+    """Write some of the film's regions as photographs, JPEG."""
+    paths = []
+    for i in np.linspace(0, len(told["paths"]) - 1, _PLAIN_FIELDS).astype(int).tolist():
+        paths.append(folder / f"field_{i:04d}.jpg")
+        write_image(paths[-1], read_image(told["paths"][i]))
+    return paths
+
+
+def measure(side: int, of_layer: int, reads: tuple[int | str, ...], folder: Path) -> dict[str, Any]:
+    """Draw a film, read it in every way, compare."""
+    pieces = drawn_pieces(of_layer, usable_cores())
+    film = write_film(folder / "film.tif", pieces, side)
+    small = write_film(folder / "small.tif", pieces, side // 4)
+    ways: dict[str, Any] = {}
+    told_of = each_in_a_process(*(([film.path], True, read) for read in reads), ([small.path], True, "all"))
+    for read, told in zip(reads, told_of[:-1], strict=True):
+        ways[str(read)] = {
+            **{k: told[k] for k in ("fields", "seconds", "core_seconds", "peak_mb", "flag", "stopped")},
+            "leukocytes": len(told["types"]),
+            "read_percent": told["film"].read_percent,
+            **compared(film, told, folder),
+        }
+    whole, in_small = told_of[0], told_of[-1]
+    (plain,) = each_in_a_process((plain_fields(film, whole, folder), False, "all"))
+    return {
+        "side_px": film.laid.shape[0] * PIECE_PX,
+        "file_mb": film.path.stat().st_size / 1e6,
+        "pieces": len(film.pieces),
+        "drawn": len(film.leukocytes()[0]),
+        "parts": parts_told(film, whole["film"]),
+        "ways": ways,
+        "core_ms_a_megapixel": {
+            "whole slide": _core_ms(whole),
+            "its fields as photographs": _core_ms(plain),
+        },
+        "small": {"side_px": small.laid.shape[0] * PIECE_PX, "peak_mb": in_small["peak_mb"]},
+    }
+
+
+def _core_ms(told: Found) -> float:
+    return float(1e3 * told["core_seconds"] / (told["pixels"] / 1e6))
+
+
+def table(known: dict[str, Any]) -> str:
+    """Tell the figures as Markdown."""
+    f = known["film"]
+    side, small = (f"{told['side_px']:,} px" for told in (f, f["small"]))
+    lines = [
+        f"A drawn film of {side} each way with {f['drawn']:,} leukocytes in all its parts; {f['pieces']} "
+        "pieces are laid at random. Cells that the edge of a piece cuts are not judged.",
+        "\n| drawn part | its squares were taken for |\n|---|---|",
+    ]
+    for part, counts in f["parts"].items():
+        lines.append(f"| {part} | {', '.join(f'{n} {name}' for name, n in counts.items())} |")
+    lines.append("\n| " + " | ".join(_COLUMNS) + " |\n|" + "---|" * len(_COLUMNS))
+    for read, w in f["ways"].items():
+        own = {**w, "read": read}
+        lines.append("| " + " | ".join(how.format(**own) for how in _COLUMNS.values()) + " |")
+    slide, plain = f["core_ms_a_megapixel"].values()
+    lines += [
+        f"\nA megapixel of the whole slide took {slide:.0f} ms of a core, with the look for its parts; of "
+        f"{_PLAIN_FIELDS} of its fields as photographs {plain:.0f} ms ({100 * (slide / plain - 1):+.0f} %). "
+        f"Memory of a film of {small} each way: {f['small']['peak_mb']:.0f} MB.",
+        f"\n`{known['command']}`; {machine.in_words(known['machine'])}",
+    ]
+    return "\n".join(lines)
+
+
+_COLUMNS = {
+    "`--read`": "{read}", "read of the layer": "{read_percent:.0f} %", "leukocytes": "{leukocytes:,}",
+    "drawn whole there": "{drawn:,}", "found once": "{found_once:,}", "twice": "{found_twice}",
+    "lost": "{lost}", "of these in photographs, too": "{lost_in_photographs_too}",
+    "blasts drawn": "{blasts_drawn}", "of these called blast": "{blasts_called_blast}",
+    "others called blast": "{others_called_blast}", "flag": "{flag}", "core s": "{core_seconds:.0f}",
+    "memory, MB": "{peak_mb:.0f}",
+}  # fmt: skip
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--side", type=int, default=20_480, help="of the film, px")
+    parser.add_argument("--pieces", type=int, default=4, help="different pieces of the part in one layer")
+    parser.add_argument("--read", action="append", help=f"ways to read; default {', '.join(map(str, READS))}")
+    parser.add_argument("--json", type=Path, default=_ROOT / "docs/results/whole_film.json")
+    parser.add_argument("--into", type=Path, default=_ROOT / "docs/whole_slides.md")
+    asked = parser.parse_args()
+    chosen = tuple(int(read) if read.isdecimal() else read for read in asked.read or ()) or READS
+    reads = ("all", *(read for read in chosen if read != "all"))
+    with tempfile.TemporaryDirectory() as folder:
+        known = {
+            "command": " ".join(["python -m benchmarks.whole_film", *sys.argv[1:]]),
+            "machine": machine.described(),
+            "film": measure(asked.side, asked.pieces, reads, Path(folder)),
+        }
+    machine.write_json(asked.json, known)
+    asked.into.write_text(
+        filled(asked.into.read_text(encoding="utf-8"), "film", table(known)), encoding="utf-8"
+    )
+
+
+if __name__ == "__main__":
+    main()

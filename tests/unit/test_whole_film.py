@@ -1,0 +1,82 @@
+"""Measuring whole slides: the written film is what is told of it, and each found box has one owner."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.drawn_film import PIECE_PX, UM_PER_PX, Film, Piece, write_film
+from benchmarks.whole_film import compared, owners, parts_told
+from smearscan.io.whole_slides import Region, WholeSlide
+from smearscan.results import LAYER, FilmMap
+from smearscan.taxonomy import BLAST
+
+KINDS = ("thick", "one layer", "one layer, with blasts", "thin", "empty")
+
+
+def piece(shade: int, types: tuple[str, ...] = ()) -> Piece:
+    """A piece of one shade, with a cell every 100 px across its upper half."""
+    image = np.full((PIECE_PX, PIECE_PX, 3), shade, np.uint8)
+    corners = np.array([(100.0 * (i + 1), 200.0) for i in range(len(types))]).reshape(-1, 2)
+    return Piece(image, np.concatenate([corners, corners + 60], axis=1).astype(np.float32), types)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
+    own = {
+        name: [piece(40 * k + 30, ("neutrophil", BLAST) if "blasts" in name else ("neutrophil",))]
+        for k, name in enumerate(KINDS)
+    }
+    return write_film(tmp_path_factory.mktemp("film") / "f.tif", own, 8 * PIECE_PX + 5)
+
+
+def test_a_written_film_holds_its_pieces_where_it_says(film: Film) -> None:
+    slide = WholeSlide(film.path)
+    assert slide.shape == (8 * PIECE_PX,) * 2
+    assert slide.um_per_px == pytest.approx(UM_PER_PX)
+    assert sorted(slide.reductions()) == [1, 4]
+    for at in ((0, 0), (3, 5), (7, 7)):
+        y, x = (i * PIECE_PX + PIECE_PX // 2 - 8 for i in at)
+        for reduction in (1, 4):
+            seen = slide.read(Region(x, y, 16, 16), reduction)
+            assert np.abs(seen.astype(int) - film.pieces[film.laid[at]].image[0, 0]).max() <= 2
+
+
+def test_mirrored_cells_stay_on_their_pixels() -> None:
+    drawn = piece(200, ("neutrophil",))
+    drawn.image[200:260, 100:160] = 10
+    for down, across in ((True, False), (False, True), (True, True)):
+        turned = drawn.mirrored(down, across)
+        x0, y0, x1, y1 = turned.xyxy[0].astype(int)
+        assert (turned.image[y0:y1, x0:x1] == 10).all()
+        assert (turned.image == 10).sum() == 3 * 60 * 60
+
+
+def test_each_found_box_is_of_the_nearest_drawn_cell() -> None:
+    drawn = np.array([[0, 0, 60, 60], [70, 0, 130, 60]], np.float32)
+    found = np.array([[2, 0, 62, 60], [5, 5, 55, 55], [300, 300, 360, 360], [66, 1, 126, 61]], np.float32)
+    np.testing.assert_array_equal(owners(drawn, found), [0, 0, -1, 1])
+    assert owners(drawn, found[:0]).shape == (0,)
+    np.testing.assert_array_equal(owners(drawn[:0], found), [-1] * 4)
+
+
+def test_cells_are_compared_in_the_squares_that_were_read(film: Film, tmp_path: Path) -> None:
+    xyxy, _, types, _ = film.leukocytes()
+    side = 2048
+    read = np.zeros((4, 4), bool)
+    read[:, 1] = True
+    parts = np.full((4, 4), LAYER, np.uint8)
+    inside = (xyxy[:, 0] // side).astype(int) == 1
+    found = np.concatenate([xyxy[inside], xyxy[inside][:2] + 3, [[0, 0, 9, 9]]]).astype(np.float32)
+    named = [*types[inside], "neutrophil", BLAST, BLAST]
+    told = compared(
+        film, {"film": FilmMap((8192, 8192), side, parts, read), "xyxy": found, "types": named}, tmp_path
+    )
+    blasts = int((types[inside] == BLAST).sum())
+    assert told == {
+        "drawn": int(inside.sum()), "found_once": int(inside.sum()) - 2, "found_twice": 2, "lost": 0,
+        "lost_in_photographs_too": 0, "found_elsewhere": 1, "blasts_drawn": blasts,
+        "blasts_called_blast": blasts + int(types[inside][1] == BLAST),
+        "others_called_blast": 2 - int(types[inside][1] == BLAST),
+    }  # fmt: skip
+    assert parts_told(film, FilmMap((8192, 8192), side, parts, read))["one layer"] == {"one layer": 8}
