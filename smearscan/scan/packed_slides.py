@@ -124,7 +124,8 @@ def _packed(
         report, fields = done
         if contradicted := _doubts_of_scale(scanner, before, report):
             others = (doubt for doubt in report.doubts if doubt.name != SCALE)
-            report = replace(report, doubts=(*others, *contradicted))
+            # first: what a wrong scale does to the fields may be doubted after it
+            report = replace(report, doubts=(*contradicted, *others))
     if file_stamps(slide.files) != before.stamps:
         _LOG.warning("%s: its pictures changed while they were read", slide.slide_id)
         key = ""

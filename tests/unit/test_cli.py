@@ -452,6 +452,9 @@ def test_a_given_scale_is_measured_all_the_same(
 ) -> None:
     done = ask("run", slides, "--out", tmp_path / "r.csv", "--um-per-px", fakes.UM_PER_PX * factor)
     assert ("um a pixel were given" in done.stdout) == doubtful
+    doubts = [line for line in done.stdout.splitlines() if line.startswith("   doubt: ")]
+    assert doubts  # discs have no stain's colors, at least
+    assert ("um a pixel were given" in doubts[0]) == doubtful
 
 
 @pytest.mark.usefixtures("_fake_nets")
