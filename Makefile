@@ -120,6 +120,7 @@ tables: $(VENV)/.installed
 	$(BIN)/python -m references table docs/results --part front --into README.md > /dev/null
 	$(BIN)/python -m references table docs/results --into docs/measured.md > /dev/null
 	$(BIN)/python -m references table docs/results --part statistics --into docs/statistics.md > /dev/null
+	$(BIN)/python -m references trust docs/results --into docs/trust.md > /dev/null
 
 # What takes new trainings: sites and patients the net never saw.
 measure-unseen: $(VENV)/.installed build/yolov8n.safetensors

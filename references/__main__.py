@@ -281,6 +281,19 @@ def table(results: Path, part: str, into: Path | None) -> None:
         replace_section(into, "<!-- measured -->", text)
 
 
+@command.command("trust")
+@click.argument("results", type=PATH)
+@click.option("--into", type=PATH, help="Markdown file in which the table follows <!-- long runs -->.")
+def trust(results: Path, into: Path | None) -> None:
+    """Print what the long runs of the page Trust found, from a folder of results."""
+    from references.trust_table import trust_table
+
+    text = trust_table(results)
+    click.echo(text)
+    if into:
+        replace_section(into, "<!-- long runs -->", text)
+
+
 @command.command("licenses")
 @click.argument("sbom", type=PATH)
 @click.option("--out", type=PATH, required=True, help="Table to write, Markdown.")

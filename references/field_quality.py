@@ -145,7 +145,8 @@ def _extremes(own: dict[str, Any], fields: list[FieldResult]) -> None:
         "greenish": [q.greenish for q in known],
     }
     for name, values in least.items():
-        own[f"least_{name}"] = round(min([own.get(f"least_{name}", np.inf), *_told(values)]), 3)
+        if told := _told(values):
+            own[f"least_{name}"] = round(min([own.get(f"least_{name}", np.inf), *told]), 3)
     for name, values in most.items():
         own[f"most_{name}"] = round(max([own.get(f"most_{name}", 0.0), *_told(values)]), 4)
 

@@ -73,5 +73,12 @@ def _fuzzed(name: str, seconds: float, findings: Path) -> dict[str, Any]:
     is_sound = done.returncode == 0 and executed and "Traceback" not in printed
     return {
         "executions": int(executed[1]) if executed else 0,
-        "findings": [] if is_sound else [printed[-2000:]],
+        "findings": [] if is_sound else [_without_places(printed[-2000:])],
     }
+
+
+def _without_places(text: str) -> str:
+    """Take away where this machine keeps the program and its packages."""
+    for place in (str(Path.cwd()), sys.prefix, sys.base_prefix):
+        text = text.replace(f"{place}/", "")
+    return text

@@ -11,7 +11,9 @@ import click
 import pytest
 
 from references.__main__ import command as references
+from references.bad_inputs.table import bad_inputs_table, read_outcomes
 from references.tables import summarize, summarize_statistics
+from references.trust_table import trust_table
 from smearscan.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,11 +57,18 @@ def unknown(words: list[str]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("page", "table"), [("measured.md", summarize), ("statistics.md", summarize_statistics)]
+    ("page", "table"),
+    [("measured.md", summarize), ("statistics.md", summarize_statistics), ("trust.md", trust_table)],
 )
 def test_the_tables_of_a_page_are_those_of_the_figures(page: str, table: Callable[[Path], str]) -> None:
     wanted = table(ROOT / "docs/results")
     assert wanted.strip() in (ROOT / "docs" / page).read_text(encoding="utf-8")
+
+
+def test_the_table_of_bad_inputs_is_that_of_the_figures_and_all_end_as_they_should() -> None:
+    done = read_outcomes(ROOT / "docs/results/bad_inputs.json")
+    assert bad_inputs_table(done) in (ROOT / "docs/bad_inputs.md").read_text(encoding="utf-8")
+    assert [one for one in done if not one.is_right] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

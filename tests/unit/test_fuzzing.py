@@ -1,5 +1,6 @@
 """A short smoke of the fuzzing targets: sound files are read, mutated ones are read or refused by name."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from click.testing import CliRunner
 
 from references.__main__ import command
 from references.fuzzing.mutation import mutated
+from references.fuzzing.session import _without_places
 from references.fuzzing.targets import BrokenPromiseError, Target, targets
 
 TARGETS = targets()
@@ -34,6 +36,11 @@ def test_a_broken_promise_is_a_finding() -> None:
     target.run(Path(), b"ab")
     with pytest.raises(BrokenPromiseError):
         target.run(Path(), b"a")
+
+
+def test_a_finding_names_no_place_of_the_machine() -> None:
+    told = f'File "{Path.cwd()}/smearscan/io/tiff.py", line 3; File "{sys.prefix}/lib/x.py", line 4'
+    assert _without_places(told) == 'File "smearscan/io/tiff.py", line 3; File "lib/x.py", line 4'
 
 
 def test_an_unknown_target_is_refused() -> None:
