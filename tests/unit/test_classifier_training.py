@@ -302,7 +302,7 @@ def test_training_moves_the_weights_and_holds_a_given_normalization(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pretrained: bool
 ) -> None:
     """Statistics that come with the weights stay; from random weights they have to be learned."""
-    monkeypatch.setattr(backbones, "start_from", lambda *_: 1)
+    monkeypatch.setattr(backbones, "start_from", lambda *_, **__: 1)
     torch.manual_seed(config().seed)
     before = Tiny(2).state_dict()
     after = fit(tmp_path, [], start=tmp_path / "given.safetensors" if pretrained else None).state_dict()
