@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: film openslide-test in-flight bad-inputs fuzz sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
+.PHONY: cluster-test film openslide-test in-flight bad-inputs fuzz sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -237,6 +237,10 @@ film: $(VENV)/.installed
 # Slides of 100 fields beside one of them all, in turn: its table in docs/many_slides.md. Some minutes.
 in-flight: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.slides_in_flight
+
+# Ray on two local nodes, a worker killed in the middle: the same tables to the byte. Needs the extra ray; two minutes.
+cluster-test: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/cluster -s
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds

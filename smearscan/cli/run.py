@@ -42,6 +42,16 @@ _LAST_SEEN = 8
     "--resume/--no-resume", default=None, help="Go on with an interrupted run, or read every slide anew."
 )
 @click.option("--shard", help="Scan part I of N alone, as I/N; 'smearscan merge' puts them together.")
+@click.option(
+    "--engine-cluster",
+    "cluster",
+    type=click.Choice(["ray"]),
+    help="Scan slides on the machines of a cluster.",
+)
+@click.option("--address", help="Of the Ray cluster. Default: RAY_ADDRESS, else this machine alone.")
+@click.option(
+    "--worker-cores", type=click.IntRange(1), help="Of each worker. Default: all of the smallest machine."
+)
 @click.option("--one-slide", is_flag=True, help="All pictures of SLIDES are fields of one slide.")
 @click.option(
     "--pseudonymize",
@@ -86,7 +96,8 @@ def command(
     one_slide: bool,
     kinds: str | None, exports: Path | None, keyfile: Path | None, excel: bool, pairs: tuple[Path, ...],
     timing: bool, config_file: Path | None, quiet: bool, verbose: bool, read: str | None,
-    until_resolved: bool, shard: str | None, **settings: object,
+    until_resolved: bool, shard: str | None, cluster: str | None, address: str | None,
+    worker_cores: int | None, **settings: object,
 ) -> None:  # fmt: skip
     """Scan SLIDES: every sub-folder is a slide, its pictures are fields; a loose picture is a slide.
 
@@ -103,6 +114,16 @@ def command(
     from smearscan.io.naming import OutputNames, Pseudonyms
 
     slides = only_place(places, "run")
+    if cluster is None and (address or worker_cores):
+        raise ConfigError("--address and --worker-cores are of a cluster; add --engine-cluster ray")
+    if cluster and overlays:
+        raise ConfigError(
+            "--overlays are drawn by the machine that scans; leave them out with --engine-cluster"
+        )
+    if cluster and timing:
+        raise ConfigError("--timing accounts for this process alone; leave it out with --engine-cluster")
+    if cluster:  # a worker runs in another folder
+        slides = slides.absolute()
     wanted = export_kinds(kinds)
     targets = find_targets(
         out, slides, run=run, cells=cells, summary=summary, page=page, overlays=overlays, review=review,
@@ -136,10 +157,17 @@ def command(
 
         scanner = SmearScanner.load(config)
         warm_up()
+        scan_all = None
+        if cluster:
+            from smearscan.scan.cluster import scan_on_ray
+            from smearscan.scan.run import answer_settings
+
+            settings_told = answer_settings(scanner, names)
+            scan_all = scan_on_ray(config, settings_told, names, address, worker_cores)
         watch = Stopwatch()
         outcome = scan_and_write(
             scanner, own, names, targets, root=slides, resume=resume, for_excel=excel, say=say,
-            show=not quiet, part_of=found.slides if shard else (),
+            show=not quiet, part_of=found.slides if shard else (), scan_all=scan_all,
         )  # fmt: skip
         if flat and len(own) > _LAST_SEEN:
             say(flat)  # what was said before the slides has left the screen

@@ -11,7 +11,7 @@ from smearscan.cli.after_scan import make_exports, make_review
 from smearscan.cli.console import print_slides, progress
 from smearscan.cli.run_targets import Targets
 from smearscan.cli.stopping import STOPPED_BY_KEYBOARD, STOPPED_BY_SIGTERM, Terminated
-from smearscan.errors import OutputError, SmearscanError
+from smearscan.errors import OutputError, RunError, SmearscanError
 from smearscan.io import write_image
 from smearscan.io.folders import Slide
 from smearscan.io.naming import OutputNames
@@ -25,6 +25,7 @@ from smearscan.scan.scanner import SmearScanner
 
 if TYPE_CHECKING:
     from smearscan.scan.pipeline import OnField
+    from smearscan.scan.run import ScanAll
     from smearscan.scan.timing import StageTimer
 
 Say = Callable[[str], None]
@@ -51,6 +52,7 @@ class Stop:
 def scan_and_write(
     scanner: SmearScanner, slides: Sequence[Slide], names: OutputNames, targets: Targets, *, root: Path,
     resume: bool | None, for_excel: bool, say: Say, show: bool = True, part_of: Sequence[Slide] = (),
+    scan_all: "ScanAll | None" = None,
 ) -> Outcome:  # fmt: skip
     """Scan slides, write all that was asked for, and say it; stopped half-way, for what was read.
 
@@ -71,11 +73,13 @@ def scan_and_write(
         Whether the slides are printed.
     part_of : sequence of Slide
         See :func:`smearscan.scan.run.open_run`.
+    scan_all : callable, optional
+        See :func:`smearscan.scan.run.scan_into`.
     """
     with _folder_of(targets) as folder, open_run(scanner, slides, names, folder, resume, part_of) as state:
         if state.changed:
             say(f"not gone on with: {_several(state.changed)} changed; every slide is read anew")
-        stop, done = _scan(state, scanner, slides, names, targets, say)
+        stop, done = _scan(state, scanner, slides, names, targets, say, scan_all)
         stored = sum(1 for _ in read_reports(folder))
         if not stored:
             return _ended(stop, folder, 0, len(slides), say, kept=targets.run is not None)
@@ -94,6 +98,7 @@ def _scan(
     names: OutputNames,
     targets: Targets,
     say: Say,
+    scan_all: "ScanAll | None",
 ) -> tuple[Stop | None, RunSummary | None]:
     draw = overlay_writer(targets, names, scanner.timer) if targets.overlays else None
     try:
@@ -101,12 +106,12 @@ def _scan(
         known = not any(slide.is_whole for slide in slides)
         total = sum(len(slide.paths) for slide in slides) if known else None
         with progress("Scanning", total) as advance:
-            done = scan_into(state, scanner, slides, names, draw, advance)
+            done = scan_into(state, scanner, slides, names, draw, advance, scan_all=scan_all)
     except Terminated:
         return Stop(STOPPED_BY_SIGTERM, "stopped by SIGTERM"), None
     except KeyboardInterrupt:
         return Stop(STOPPED_BY_KEYBOARD, "stopped by Ctrl-C"), None
-    except OutputError as error:
+    except (OutputError, RunError) as error:
         return Stop(1, str(error)), None
     if done.n_kept:
         say(f"{done.n_kept} of {done.n_slides} slides were read before and are kept")

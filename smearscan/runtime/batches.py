@@ -21,8 +21,10 @@ Answers = NDArray[np.float32]
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use: those it is bound to, and no more than ``SMEARSCAN_CORES`` says."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    told = os.environ.get("SMEARSCAN_CORES", "")
+    return max(1, min(bound, int(told))) if told.isdecimal() else bound
 
 
 @cache

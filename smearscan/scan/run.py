@@ -2,9 +2,10 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from smearscan.differential import SlideReport
 from smearscan.io import Slide, find_slides
 from smearscan.io.naming import OutputNames
 from smearscan.scan.facts_file import facts_of, keep_facts
-from smearscan.scan.packed_slides import digests_of, key_of, scan_and_pack
+from smearscan.scan.packed_slides import PackedSlide, digests_of, key_of, scan_and_pack
 from smearscan.scan.pipeline import OnField
 from smearscan.scan.run_folder import RunFolder
 from smearscan.scan.scanner import SmearScanner
 from smearscan.scan.slides_in_flight import OnProgress
 
 OnSlide = Callable[[SlideReport], None]
+ScanAll = Callable[[Sequence[Slide]], Generator[PackedSlide, None, None]]
 
 _LOG = logging.getLogger(__name__)
 
@@ -103,6 +105,7 @@ def scan_into(
     on_field: OnField | None = None,
     on_progress: OnProgress | None = None,
     on_slide: OnSlide | None = None,
+    scan_all: ScanAll | None = None,
 ) -> RunSummary:
     """Scan into an open run folder the slides that it does not hold yet.
 
@@ -120,6 +123,8 @@ def scan_into(
         told.
     on_slide : callable, optional
         Called with the report of each slide that was scanned.
+    scan_all : callable, optional
+        Scans slides, in any order, in place of this process: :func:`smearscan.scan.cluster.scan_on_ray`.
 
     Returns
     -------
@@ -137,16 +142,21 @@ def scan_into(
             on_progress(slide.slide_id)  # type: ignore[misc]
     left = [slide for slide in slides if slide.slide_id not in kept]
     broken = []
-    with closing(scan_and_pack(scanner, state.settings, left, names, on_field, on_progress)) as scanned:
+    scan_here = partial(
+        scan_and_pack, scanner, state.settings, names=names, on_field=on_field, on_progress=on_progress
+    )
+    with closing((scan_all or scan_here)(left)) as scanned:
         for done in scanned:
             with scanner.timer("write"):
                 state.store(done.slide_id, done.content)
             if not done.was_scanned:
                 broken.append(done.slide_id)
+            if scan_all and on_progress:
+                _tell_of(state.report(done.slide_id), on_progress)
             if on_slide:
                 on_slide(state.report(done.slide_id))
     state.finish()
-    return RunSummary(len(slides), len(kept), tuple(broken))
+    return RunSummary(len(slides), len(kept), tuple(sorted(broken)))
 
 
 def answer_settings(scanner: SmearScanner, names: OutputNames | None = None) -> dict[str, Any]:
@@ -176,6 +186,12 @@ def answer_settings(scanner: SmearScanner, names: OutputNames | None = None) -> 
         "calibration_name": scanner.calibration_name,
         "pseudonyms": pseudonyms.fingerprint if pseudonyms else None,
     }
+
+
+def _tell_of(report: SlideReport, on_progress: OnProgress) -> None:
+    """Tell of each field of a slide that was scanned elsewhere."""
+    for _ in range(report.tally.n_fields + report.tally.n_failed):
+        on_progress(report.slide_id)
 
 
 def _is_kept(state: RunFolder, slide: Slide, names: OutputNames) -> bool:
