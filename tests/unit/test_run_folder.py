@@ -521,12 +521,12 @@ def test_doubts_stay_when_a_run_is_gone_on_with_and_a_new_one_reads_the_slide_ag
     far_off = {"um_per_px": 2 * fakes.UM_PER_PX}
     assert kept(slides, folder, **far_off) == 0
     known = doubts(folder)
-    assert known["one"] == ["colors", "scale"]  # drawn discs have no stain's colors
+    assert known["one"] == ["scale", "colors"]  # drawn discs have no stain's colors
     assert kept(slides, folder, **far_off) == 3
     assert doubts(folder) == known
     shutil.copy(slides / "one" / "1.png", slides / "one" / "1 (1).png")
     assert kept(slides, folder, **far_off) == 2
-    assert doubts(folder)["one"] == ["copies", "colors", "scale"]
+    assert doubts(folder)["one"] == ["scale", "copies", "colors"]
 
 
 def test_a_doubt_names_pictures_as_they_are_named_elsewhere(slides: Path, tmp_path: Path) -> None:
