@@ -317,9 +317,9 @@ def test_no_blast_percentage_where_too_many_have_no_name(browser: Any, run: Any,
     page = watched.open("#/slide/0/gallery")
     told = "No blast percentage: 100 % of the leukocytes have no name"
     assert told in page.locator("#flag").inner_text()
-    assert page.locator("#blasts").count() == 0
+    assert page.locator("aside .blasts").count() == 0
     name_all_unclassified(page)
-    assert page.locator("#blasts").inner_text() == "0.0 %"
+    assert page.locator("aside .blasts strong").inner_text() == "0.0 %"
     watched.close()
     assert watched.troubles == []
 

@@ -36,7 +36,7 @@ export function BlastLine({ report }: { report: SlideReport }) {
   const [low, high] = report.blast_interval;
   return (
     <p class="blasts">
-      <strong id="blasts">{number(report.blast_percent)} %</strong> {say("side.blasts")}
+      <strong>{number(report.blast_percent)} %</strong> {say("side.blasts")}
       <span class="quiet"> {say("side.interval", { low: number(low), high: number(high) })}</span>
     </p>
   );
