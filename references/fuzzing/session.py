@@ -79,6 +79,7 @@ def _fuzzed(name: str, seconds: float, findings: Path) -> dict[str, Any]:
 
 def _without_places(text: str) -> str:
     """Take away where this machine keeps the program and its packages."""
-    for place in (str(Path.cwd()), sys.prefix, sys.base_prefix):
+    # the packages may lie within the checkout: the longest first
+    for place in sorted((str(Path.cwd()), sys.prefix, sys.base_prefix), key=len, reverse=True):
         text = text.replace(f"{place}/", "")
     return text

@@ -38,7 +38,9 @@ def test_a_broken_promise_is_a_finding() -> None:
         target.run(Path(), b"a")
 
 
-def test_a_finding_names_no_place_of_the_machine() -> None:
+@pytest.mark.parametrize("packages", ["/opt/python", f"{Path.cwd()}/.venv"])
+def test_a_finding_names_no_place_of_the_machine(monkeypatch: pytest.MonkeyPatch, packages: str) -> None:
+    monkeypatch.setattr(sys, "prefix", packages)
     told = f'File "{Path.cwd()}/smearscan/io/tiff.py", line 3; File "{sys.prefix}/lib/x.py", line 4'
     assert _without_places(told) == 'File "smearscan/io/tiff.py", line 3; File "lib/x.py", line 4'
 
