@@ -18,7 +18,7 @@ from benchmarks.sessions import Worker
 
 _ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 5
-_ROUNDS_OF_MANY = 2  # of a thousand fields, of which the peer takes two minutes
+_ROUNDS_OF_MANY = 1  # of a thousand fields, of which the peer takes two minutes
 
 
 def whole_command(quick: bool, data: Path | None) -> dict[str, Any]:
