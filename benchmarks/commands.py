@@ -18,15 +18,17 @@ from benchmarks.sessions import Worker
 
 _ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 5
-_ROUNDS_OF_MANY = 1  # of a thousand fields, of which the peer takes two minutes
+_ROUNDS_OF_COMMANDS = 3
+_ROUNDS_OF_MANY = 1  # of hundreds of fields, of which the peer takes minutes
 
 
 def whole_command(quick: bool, data: Path | None) -> dict[str, Any]:
     """Time ``smearscan run`` and the peer script as commands in turns, over numbers of fields."""
-    folders = {f"{n} drawn": slide(SMALL, n) for n in ((1, 20) if quick else (1, 10, 100, 1000))}
+    folders = {f"{n} drawn": slide(SMALL, n) for n in ((1, 20) if quick else (1, 10, 100))}
     if data is not None and not quick:
         folders["364 of BCCD"] = data / "bccd" / "images"
-    return {name: _beside_peer(folder, 1 if quick else ROUNDS) for name, folder in folders.items()}
+    rounds = 1 if quick else _ROUNDS_OF_COMMANDS
+    return {name: _beside_peer(folder, rounds) for name, folder in folders.items()}
 
 
 def _beside_peer(folder: Path, rounds: int) -> dict[str, Any]:
@@ -40,7 +42,7 @@ def _beside_peer(folder: Path, rounds: int) -> dict[str, Any]:
         seconds(ours)
         scale = float(pd.read_csv(out)["um_per_px"].iloc[0])
         peer = ["-m", "benchmarks.peer", str(folder), "--um-per-px", str(scale), "--boxes", str(boxes)]
-        few = min(rounds, _ROUNDS_OF_MANY) if told["fields"] >= 1000 else rounds
+        few = min(rounds, _ROUNDS_OF_MANY) if told["fields"] >= 300 else rounds
         taken = in_turns({"smearscan": ours, "peer": peer}, few)
     return {
         "fields": told["fields"],
