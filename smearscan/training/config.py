@@ -32,16 +32,17 @@ class DetectionDataset(_Strict):
     """One data set of fields with boxes.
 
     `splits` maps ``train``/``val``/``test`` to a text file of image names, or to ``"*"`` for the whole
-    folder. Without `annotations` no picture has a cell of its `classes`. `red_cell_px` gives the scale where
-    red cells are not boxed. `corrections` are CSV files (``image,action,x0,y0,x1,y1``, action ``drop`` or
-    ``add``) applied to the published boxes. `ignore` is a CSV file (``image,x0,y0,x1,y1``) of areas that may
-    hold cells without a box: nothing is learned of them, and a box that is found there is not false.
+    folder. With ``annotations: null``, which must be said, no picture has a cell of its `classes`.
+    `red_cell_px` gives the scale where red cells are not boxed. `corrections` are CSV files
+    (``image,action,x0,y0,x1,y1``, action ``drop`` or ``add``) applied to the published boxes. `ignore` is a
+    CSV file (``image,x0,y0,x1,y1``) of areas that may hold cells without a box: nothing is learned of them,
+    and a box that is found there is not false.
     """
 
     name: str
     format: Literal["voc", "yolo", "coco", "csv"]
     images: str
-    annotations: str | None = None
+    annotations: str | None
     classes: dict[str, Literal["leukocyte", "red_cell", "platelet"]]
     splits: dict[Literal["train", "val", "test"], str | list[str]]
     red_cell_px: Positive | None = None

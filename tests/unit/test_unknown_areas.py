@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from smearscan.errors import DatasetError
 from smearscan.experiments.measure_detector import measure_fields
@@ -73,6 +74,13 @@ def test_nothing_is_learned_of_them() -> None:
         assert (made.labeled == 0).all(axis=2).sum() == 4 * 5  # 32 x 40 px, in steps of 8
         x0, y0, x1, y1 = made.xyxy[0].astype(int) // 8
         assert (made.labeled[y0:y1, x0:x1] == 1).all()
+
+
+def test_annotations_that_are_not_mentioned_are_refused() -> None:
+    told = site().model_dump()
+    del told["annotations"]
+    with pytest.raises(ValidationError, match="annotations"):
+        DetectionDataset.model_validate(told)
 
 
 def test_a_set_without_annotations_has_no_cell_of_its_classes(root: Path) -> None:
