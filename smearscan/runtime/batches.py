@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from smearscan.errors import ConfigError
 from smearscan.runtime.process import check_process
 
 Pictures = NDArray[np.uint8]
@@ -21,10 +22,20 @@ Answers = NDArray[np.float32]
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: those it is bound to, and no more than ``SMEARSCAN_CORES`` says."""
+    """Cores that this process may use: those it is bound to, and no more than ``SMEARSCAN_CORES`` says.
+
+    Raises
+    ------
+    ConfigError
+        If that is no whole number from 1 on.
+    """
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     told = os.environ.get("SMEARSCAN_CORES", "")
-    return max(1, min(bound, int(told))) if told.isdecimal() else bound
+    if not told:
+        return bound
+    if not (told.isdecimal() and int(told)):
+        raise ConfigError(f"SMEARSCAN_CORES={told}: is no number of cores; give 1 or more, or leave it out")
+    return min(bound, int(told))
 
 
 @cache

@@ -8,6 +8,7 @@ from smearscan.config import ScanConfig, scan_config
 from smearscan.detection import Detector
 from smearscan.differential import SuspectRule
 from smearscan.differential.calibration_card import Calibration
+from smearscan.differential.statistics.correction import Corrector
 from smearscan.errors import ConfigError, ImageError, WeightsError
 from smearscan.io import Picture, Slide, find_slides, load_field
 from smearscan.results import Field, FieldFailure, FieldResult, Scale
@@ -269,10 +270,18 @@ class SmearScanner:
         pipeline = self._pipeline(on_field, one_by_one=self.config.read != "all")
         return scan_in_one_go(slides, self._opener, self.judge, pipeline, on_progress)
 
-    @cached_property
+    @property
     def judge(self) -> SlideJudge:
-        """Makes the reports of slides."""
-        return SlideJudge(self.config, self.classifier, self.weights, self.suspect_rule, self.timer)
+        """What makes the reports of slides, by the settings and the timer of this moment."""
+        return SlideJudge(
+            self.config, self.classifier, self.weights, self.suspect_rule, self.timer, lambda: self._corrector
+        )
+
+    @cached_property
+    def _corrector(self) -> Corrector | None:
+        """Corrects every slide's report; made for the first of them."""
+        card = self.classifier.calibration
+        return Corrector(card.errors) if card else None
 
     def measure_scale(self, slide: Slide) -> Scale:
         """Scale of a slide: as given, or measured on a few of its fields, evenly spread."""

@@ -1,7 +1,7 @@
 """What a scanner says of a slide: its report, and whether enough of it was read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from smearscan.config import ScanConfig
 from smearscan.differential import FlagRule, SlideReport, SlideTally, StopInfo, SuspectRule, report_slide
@@ -19,7 +19,7 @@ UNKNOWN = Scale(1.0, "assumed")
 """Of a slide that could not be opened."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SlideJudge:
     """Makes reports of slides.
 
@@ -31,6 +31,8 @@ class SlideJudge:
         ``name:hash`` of every network in use.
     suspect_rule : SuspectRule
     timer : StageTimer
+    corrector : callable
+        Gives what corrects reports, at the first need; None where no card tells the networks' errors.
     """
 
     config: ScanConfig
@@ -38,13 +40,14 @@ class SlideJudge:
     weights: tuple[str, ...]
     suspect_rule: SuspectRule
     timer: StageTimer
+    corrector: Callable[[], Corrector | None]
 
     def report(self, tally: SlideTally, scale: Scale, stop: StopInfo) -> SlideReport:
         """Report of what was counted on a slide, read so far."""
         rule, classes = FlagRule.of(self.config), self.classifier.classes
         with self.timer("report"):
             return report_slide(
-                tally, self.config.task, scale, rule, self.weights, classes, self._corrector, stop,
+                tally, self.config.task, scale, rule, self.weights, classes, self.corrector(), stop,
                 self.suspect_rule,
             )  # fmt: skip
 
@@ -70,12 +73,6 @@ class SlideJudge:
         """Whether the flag is decided and every interval is as narrow as asked for."""
         width, has_blasts = self.config.resolve_width_percent, self.classifier.blast is not None
         return is_settled(report.flag, report.widest_interval, width, has_blasts)
-
-    @cached_property
-    def _corrector(self) -> Corrector | None:
-        """Corrects every slide's report; made for the first of them."""
-        card = self.classifier.calibration
-        return Corrector(card.errors) if card else None
 
 
 def _is_flagged(report: SlideReport) -> bool:

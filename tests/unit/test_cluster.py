@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from smearscan.cli import main
-from smearscan.errors import RunError
+from smearscan.errors import ConfigError, RunError
 from smearscan.io import Slide, find_slides, write_image
 from smearscan.io.naming import OutputNames
 from smearscan.runtime import usable_cores
@@ -90,9 +90,13 @@ def test_workers_share_machines_by_cores_and_gpus() -> None:
 
 def test_a_process_can_be_told_to_take_fewer_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     bound = usable_cores()
-    for told, cores in (("1", 1), ("0", 1), ("999", bound), ("", bound), ("two", bound)):
+    for told, cores in (("1", 1), ("999", bound), ("", bound)):
         monkeypatch.setenv("SMEARSCAN_CORES", told)
         assert usable_cores() == cores
+    for told in ("0", "two", "-1", "1.5"):
+        monkeypatch.setenv("SMEARSCAN_CORES", told)
+        with pytest.raises(ConfigError, match=f"SMEARSCAN_CORES={told}: is no number of cores"):
+            usable_cores()
 
 
 @pytest.mark.parametrize(

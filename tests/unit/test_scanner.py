@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from smearscan.classification.classifier import Classifier
 from smearscan.config import ScanConfig
 from smearscan.detection.detector import Detector
+from smearscan.differential import SlideTally, StopInfo
 from smearscan.errors import ConfigError, EngineError, ImageError
 from smearscan.io import fields as io_fields
-from smearscan.results import FieldFailure, FieldResult
+from smearscan.results import FieldFailure, FieldResult, Scale
 from smearscan.runtime.batches import Batched
 from smearscan.scan.scanner import SmearScanner
+from smearscan.scan.timing import StageTimer
 
 Picture = NDArray[np.uint8]
 
@@ -260,3 +262,13 @@ def test_settings_that_are_replaced_are_followed() -> None:
     assert scanner.analyze(picture).scale.um_per_px != 0.123
     scanner.config = scanner.config.model_copy(update={"um_per_px": 0.123})
     assert scanner.analyze(picture).scale.um_per_px == 0.123
+
+
+def test_reports_follow_a_setting_and_a_timer_that_are_replaced() -> None:
+    scanner = fakes.scanner()
+    tally, stop = SlideTally.of("s", [scanner.analyze(fakes.field(0))]), StopInfo(1)
+    assert scanner.judge.report(tally, Scale(0.1, "given"), stop).rule.min_cells == 100
+    scanner.config = scanner.config.model_copy(update={"flag_min_cells": 7})
+    scanner.timer = StageTimer()
+    assert scanner.judge.report(tally, Scale(0.1, "given"), stop).rule.min_cells == 7
+    assert scanner.timer.seconds["report"] > 0

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import detector, draw
 from PIL import Image
 from pydantic import ValidationError
 
@@ -14,7 +15,6 @@ from smearscan.training import canvas
 from smearscan.training.annotated_fields import UNKNOWN, read_site
 from smearscan.training.canvas import Clumps, ScaledField
 from smearscan.training.config import DetectionDataset
-from tests.unit.fakes import detector, draw
 
 RED_CELL_PX = 32.0
 
