@@ -40,7 +40,11 @@ def _beside_peer(folder: Path, rounds: int) -> dict[str, Any]:
         ours = ["-c", "import sys; from smearscan.cli import main; sys.exit(main())", "run", str(folder)]
         ours += ["--out", str(out), "--one-slide", "--no-resume", "--quiet"]
         seconds(ours)
-        scale = float(pd.read_csv(out)["um_per_px"].iloc[0])
+        report = pd.read_csv(out).iloc[0]
+        n_pictures = len(list(folder.rglob("*.jpg")))
+        if not report["n_fields"] == told["fields"] == n_pictures:
+            raise RuntimeError(f"{folder}: {n_pictures} pictures, and {report['n_fields']} were read")
+        scale = float(report["um_per_px"])
         peer = ["-m", "benchmarks.peer", str(folder), "--um-per-px", str(scale), "--boxes", str(boxes)]
         few = min(rounds, _ROUNDS_OF_MANY) if told["fields"] >= 300 else rounds
         taken = in_turns({"smearscan": ours, "peer": peer}, few)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -75,9 +74,27 @@ def slide(kind: Kind, n_fields: int) -> Path:
         (new / "slide").mkdir(parents=True)
         sources = sorted(drawn.glob("*.jpg"))
         for i in range(n_fields):
-            _repeat(sources[i % len(sources)], new / "slide" / f"field_{i:05d}.jpg")
+            picture = sources[i % len(sources)].read_bytes()
+            (new / "slide" / f"field_{i:05d}.jpg").write_bytes(numbered(picture, i))
         new.replace(root)
     return root
+
+
+def write_slides(root: Path, spec: SmearSpec, n_fields: int, fields_a_slide: int, n_drawn: int) -> None:
+    """Write slides of so many fields, ``slide_00000`` and on; the fields repeat `n_drawn` drawn ones."""
+    drawn = [
+        cv2.imencode(".jpg", cv2.cvtColor(field.image, cv2.COLOR_RGB2BGR))[1].tobytes()
+        for field in draw_slide(spec, n_drawn, seed=1)
+    ]
+    for i in range(n_fields):
+        folder = root / f"slide_{i // fields_a_slide:05d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{i:06d}.jpg").write_bytes(numbered(drawn[i % len(drawn)], i))
+
+
+def numbered(picture: bytes, number: int) -> bytes:
+    """Put a number after a JPEG's end, which is no part of the picture: of copies a scan reads one alone."""
+    return picture + number.to_bytes(8, "big")
 
 
 def truth(kind: Kind) -> list[NDArray[np.float32]]:
@@ -112,10 +129,3 @@ def _enlarged(image: NDArray[np.uint8], times: int, rng: np.random.Generator) ->
     large = cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC).astype(np.float32)
     grain = cv2.GaussianBlur(rng.standard_normal(large.shape, dtype=np.float32), (3, 3), 0.6)
     return np.asarray(np.clip(large + grain * 1.6 * HEALTHY.noise + 0.5, 0, 255), np.uint8)
-
-
-def _repeat(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # no hard links here
-        shutil.copy(source, target)

@@ -13,31 +13,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from benchmarks import machine
-from benchmarks.fields import SMALL
+from benchmarks.fields import SMALL, write_slides
 from benchmarks.performance import filled
 from smearscan.scan.run import run_slides
 from smearscan.scan.scanner import SmearScanner
-from smearscan.synthetic import draw_slide
 
 _ROOT = Path(__file__).resolve().parents[1]
 RESULTS, PAGE = _ROOT / "docs/results/slides_in_flight.json", _ROOT / "docs/many_slides.md"
 DRAWN = 10
-
-
-def write_slides(root: Path, slides: int, fields: int) -> None:
-    """Write slides of so many fields, no two files alike."""
-    drawn = [
-        cv2.imencode(".jpg", cv2.cvtColor(field.image, cv2.COLOR_RGB2BGR))[1].tobytes()
-        for field in draw_slide(SMALL.spec, DRAWN, seed=1)
-    ]
-    for i in range(slides * fields):
-        folder = root / f"slide_{i // fields:04d}"
-        folder.mkdir(parents=True, exist_ok=True)
-        # what follows a JPEG's end is no part of the picture
-        (folder / f"{i:06d}.jpg").write_bytes(drawn[i % len(drawn)] + i.to_bytes(8, "big"))
 
 
 def measured(slides: int, fields: int, turns: int) -> dict[str, Any]:
@@ -47,7 +31,7 @@ def measured(slides: int, fields: int, turns: int) -> dict[str, Any]:
     taken: dict[str, list[dict[str, float]]] = {name: [] for name in kinds}
     with tempfile.TemporaryDirectory() as place:
         for name, (n, each) in kinds.items():
-            write_slides(Path(place) / name, n, each)
+            write_slides(Path(place) / name, SMALL.spec, n * each, each, DRAWN)
         scanner = SmearScanner()
         run_slides(scanner, Path(place) / "one", Path(place) / "warm.run")
         for turn in range(turns):

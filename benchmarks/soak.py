@@ -14,36 +14,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from benchmarks import machine
+from benchmarks.fields import write_slides
 from smearscan.differential.slide_report import SlideReport
 from smearscan.scan.run import run_slides
 from smearscan.scan.run_reports import write_run_reports
 from smearscan.scan.scanner import SmearScanner
-from smearscan.synthetic import BEIGE, HEALTHY, draw_slide
+from smearscan.synthetic import BEIGE, HEALTHY
 
 FIELDS, FIELDS_A_SLIDE, DRAWN = 20_000, 50, 40
+SPEC = replace(HEALTHY, height=240, width=320, um_per_px=0.2, leukocytes=2.0, stain=BEIGE)
 GROWTH_MB = 20.0
 """How much the memory may grow over the last two thirds of the slides: some pages of an allocator."""
 
 
 class _TimeIsUpError(Exception):
     """Ends a scan that was given so many minutes."""
-
-
-def write_fields(root: Path, n_fields: int, n_drawn: int = DRAWN) -> None:
-    """Write slides of :data:`FIELDS_A_SLIDE` fields, no two files alike."""
-    spec = replace(HEALTHY, height=240, width=320, um_per_px=0.2, leukocytes=2.0, stain=BEIGE)
-    drawn = []
-    for field in draw_slide(spec, n_drawn, seed=1):
-        drawn.append(cv2.imencode(".jpg", cv2.cvtColor(field.image, cv2.COLOR_RGB2BGR))[1].tobytes())
-    for i in range(n_fields):
-        folder = root / f"slide_{i // FIELDS_A_SLIDE:05d}"
-        folder.mkdir(parents=True, exist_ok=True)
-        # what follows a JPEG's end is no part of the picture
-        (folder / f"{i:06d}.jpg").write_bytes(drawn[i % len(drawn)] + i.to_bytes(8, "big"))
 
 
 def resident_mb() -> float:
@@ -66,7 +54,7 @@ def soak(n_fields: int, minutes: float | None) -> dict[str, Any]:
     told = machine.described()
     with tempfile.TemporaryDirectory() as place:
         root, run = Path(place) / "slides", Path(place) / "soak.run"
-        write_fields(root, n_fields)
+        write_slides(root, SPEC, n_fields, FIELDS_A_SLIDE, DRAWN)
         curve: list[tuple[int, float]] = []
         cells = failed = 0
         began, cpu = time.monotonic(), time.process_time()

@@ -2,18 +2,19 @@
 
 import ast
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks import commands, performance, sizing, soak, tables, whole
+from benchmarks import commands, fields, performance, sizing, soak, tables, whole
 from benchmarks.limits import Recorder, stacks
 from benchmarks.machine import described, in_words, peak_mb
 from benchmarks.sessions import summary
 from benchmarks.versions import ratios
-from smearscan.io import read_image
+from smearscan.io import find_slides, read_image
 from smearscan.results import Detections, FieldResult, Scale
 
 PACKAGE = Path(__file__).resolve().parents[2] / "smearscan"
@@ -141,10 +142,10 @@ def test_memory_that_grows_is_told_from_memory_that_was_fetched_once() -> None:
     assert not soak.growth_mb([(50, 100.0)]) <= soak.GROWTH_MB
 
 
-def test_no_field_of_a_soak_is_another_s_copy(tmp_path: Path) -> None:
-    soak.write_fields(tmp_path, 60, n_drawn=2)
+def test_no_field_of_a_long_slide_is_another_s_copy(tmp_path: Path) -> None:
+    fields.write_slides(tmp_path, soak.SPEC, 60, 50, 2)
     files = sorted(tmp_path.rglob("*.jpg"))
-    assert [len(list(folder.iterdir())) for folder in sorted(tmp_path.iterdir())] == [50, 10]
+    assert [len(slide.paths) for slide in find_slides(tmp_path)] == [50, 10]
     assert len({file.read_bytes() for file in files}) == 60
     np.testing.assert_array_equal(read_image(files[0]), read_image(files[2]))
 
@@ -178,3 +179,12 @@ def test_versions_are_compared_round_by_round() -> None:
     """A round in which the machine was busy slows both, and changes no ratio."""
     assert ratios([1, 1, 50, 1], [1.1, 1.1, 55, 1.1]) == {"ratio": 1.1, "low": 1.1, "high": 1.1}
     assert ratios([2, 2, 2], [1, 2, 4])["ratio"] == 1
+
+
+def test_a_slide_of_a_camera_has_no_copies_of_which_a_scan_reads_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fields, "FOLDER", tmp_path)
+    kind = fields.Kind("small", replace(fields.SMALL.spec, height=64, width=64), 1, 2)
+    (slide,) = find_slides(fields.slide(kind, 5))
+    assert len(slide.paths) == 5
