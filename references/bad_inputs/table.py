@@ -37,7 +37,7 @@ def bad_inputs_table(done: Sequence[Outcome]) -> str:
     ]
     head = f"| inputs | n | {' | '.join(_COLUMNS)} | as it should be |"
     total = f"**{sum(one.is_right for one in done)} of {len(done)}** inputs end as they should."
-    return "\n".join([total, "", head, "|---" * (len(_COLUMNS) + 3) + "|", *rows])
+    return "\n".join([total, "", head, "|---" * (len(_COLUMNS) + 3) + "|", *rows, ""])
 
 
 def _groups(done: Sequence[Outcome]) -> dict[str, list[Outcome]]:

@@ -15,7 +15,7 @@ from PIL import BmpImagePlugin, Image, ImageOps, JpegImagePlugin, PngImagePlugin
 
 from smearscan.errors import ImageError
 from smearscan.io.icc import to_srgb
-from smearscan.io.jpeg import decode_jpeg
+from smearscan.io.jpeg import decode_jpeg, reason_of
 from smearscan.io.kinds import SUFFIXES, told_kind
 from smearscan.io.limits import MAX_PIXELS, MIN_SIDE_PX, check_bytes, check_size
 from smearscan.io.samples import to_rgb8, turned_upright
@@ -259,7 +259,7 @@ def _decode_png(data: bytes, name: str, max_pixels: int) -> Rgb:
         with Image.open(BytesIO(data), formats=("PNG",)) as header:
             orientation, profile = header.getexif().get(_ORIENTATION, 1), header.info.get("icc_profile")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{name}: is no readable picture ({error})") from error
+        raise ImageError(f"{name}: is no readable picture ({reason_of(error)})") from error
     return turned_upright(to_srgb(image, profile), orientation)
 
 
@@ -269,7 +269,7 @@ def _decode_bmp(data: bytes, name: str, max_pixels: int) -> Rgb:
             check_size(picture.height, picture.width, name, max_pixels)
             return _from_pillow(picture, name)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{name}: is no readable picture ({error})") from error
+        raise ImageError(f"{name}: is no readable picture ({reason_of(error)})") from error
 
 
 def _from_pillow(picture: Image.Image, name: str) -> Rgb:
@@ -280,5 +280,5 @@ def _from_pillow(picture: Image.Image, name: str) -> Rgb:
             upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
         samples = np.asarray(upright)
     except (OSError, ValueError, SyntaxError, KeyError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{name}: is no readable picture ({error})") from error
+        raise ImageError(f"{name}: is no readable picture ({reason_of(error)})") from error
     return to_srgb(to_rgb8(samples, name), picture.info.get("icc_profile"))

@@ -6,7 +6,7 @@ from io import BytesIO
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from smearscan.errors import ImageError
 from smearscan.io.icc import to_srgb
@@ -141,5 +141,11 @@ def _header(data: bytes, name: str) -> _Header:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ImageError(
-            f"{name}: is no readable JPEG picture: it is cut short or damaged ({error}); copy it again"
+            f"{name}: is no readable JPEG picture: it is cut short or damaged ({reason_of(error)}); copy it "
+            "again"
         ) from error
+
+
+def reason_of(error: Exception) -> str:
+    """Tell Pillow's reason; of a file that it cannot identify it names a place in memory, new in each run."""
+    return "its header is not understood" if isinstance(error, UnidentifiedImageError) else str(error)

@@ -571,3 +571,15 @@ def test_a_profile_is_applied_where_it_shows(tmp_path: Path, picture: NDArray[np
         Image.fromarray(picture).save(tmp_path / f"own{suffix}", icc_profile=profile, quality=98)
         own, plain = read_image(tmp_path / f"own{suffix}"), read_image(tmp_path / f"plain{suffix}")
         assert np.array_equal(own, plain)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "BMP"])
+def test_a_refusal_names_no_place_in_memory(tmp_path: Path, kind: str) -> None:
+    stream = BytesIO()
+    Image.new("RGB", (40, 40)).save(stream, kind)
+    data = bytearray(stream.getvalue())
+    start = data.find(b"\xff\xc0") + 5 if kind == "JPEG" else 18
+    data[start : start + (4 if kind == "JPEG" else 8)] = bytes(4 if kind == "JPEG" else 8)  # no side at all
+    (tmp_path / f"a.{kind.lower()}").write_bytes(data)
+    with pytest.raises(ImageError, match="its header is not understood"):
+        read_image(tmp_path / f"a.{kind.lower()}")
