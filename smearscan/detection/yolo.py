@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
+from types import MethodType, SimpleNamespace
 from typing import Any
 
 import torch
@@ -102,17 +102,34 @@ class Decoded(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Run the network."""
-        out = self.model(images)
-        decoded: Tensor = out[0] if isinstance(out, (tuple, list)) else out
+        decoded: Tensor = self.model(images)
         return decoded
 
 
 def fused(model: nn.Module) -> Decoded:
-    """Fold batch normalization into the convolutions (exact up to rounding) and wrap for scanning."""
+    """Fold batch normalization into the convolutions (exact up to rounding) and wrap for scanning.
+
+    Ultralytics' head keeps the anchors of the last picture size in itself: two threads with pictures of two
+    sizes would decode by each other's, into an error or, where the numbers of anchors agree, into wrong
+    boxes. Here the head keeps nothing, and a trace holds for every size.
+    """
     model.eval()
     folded: Any = model
-    folded.model[-1].dynamic = True  # else a trace keeps the anchors of one picture size
-    return Decoded(folded.fuse(verbose=False)).eval()
+    network: Any = folded.fuse(verbose=False)
+    network.model[-1].forward = MethodType(_decode, network.model[-1])
+    return Decoded(network).eval()
+
+
+def _decode(head: Any, levels: list[Tensor]) -> Tensor:
+    """Answer of the head: (B, 4 + n_classes, A), as `Decoded` tells it, of the levels' features."""
+    from ultralytics.utils.tal import make_anchors
+
+    n = len(levels[0])
+    boxes = torch.cat([head.cv2[i](x).view(n, 4 * head.reg_max, -1) for i, x in enumerate(levels)], -1)
+    logits = torch.cat([head.cv3[i](x).view(n, head.nc, -1) for i, x in enumerate(levels)], -1)
+    anchors, strides = (each.transpose(0, 1) for each in make_anchors(levels, head.stride, 0.5))
+    xywh = head.decode_bboxes(head.dfl(boxes), anchors.unsqueeze(0)) * strides
+    return torch.cat((xywh, logits.sigmoid()), 1)
 
 
 class DetectionLoss:
