@@ -25,14 +25,14 @@ CROP_PX = (56, 64, 80, 96, 112)
 _CELLS_A_SITE = 80
 
 
-def validation_fields(data: Path, most: int | None = None) -> dict[str, list[BoxedImage]]:
-    """Validation fields of every site with boxes, evenly spread if there are to be fewer."""
+def fields_of_sites(data: Path, split: str, most: int | None = None) -> dict[str, list[BoxedImage]]:
+    """Fields of a split of every site with boxes, evenly spread if there are to be fewer."""
     config = load_config(shipped_folder("configs") / "detector.yaml", DetectorTraining)
     found = {}
     for site in config.sites:
         if not (data / site.images).is_dir():
             continue
-        items = read_site(site, data, "val")
+        items = read_site(site, data, split)
         chosen = np.linspace(0, len(items) - 1, min(most or len(items), len(items))).round().astype(int)
         found[site.name] = [items[i] for i in chosen]
     return found
@@ -44,7 +44,7 @@ def working_scale(quick: bool, data: Path | None) -> dict[str, Any]:
     The net has learned red cells of 32 px, within an octave up and down; it is not trained anew.
     """
     finder = Detector.load(engine="openvino")
-    sites = validation_fields(data, 6 if quick else None) if data else {}
+    sites = fields_of_sites(data, "val", 6 if quick else None) if data else {}
     field = read_image(sorted(slide(SMALL, 1).rglob("*.jpg"))[0])
     told: dict[str, Any] = {}
     for px in WORKING_PX:

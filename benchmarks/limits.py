@@ -40,7 +40,7 @@ class Decode:
 
     def __init__(self, folder: Path, kind: Kind) -> None:
         self._paths = [path for one in find_slides(folder) for path in one.paths]
-        self._load = SmearScanner()._loader("", Scale(kind.um_per_px, "given"))
+        self._load = SmearScanner()._opener.loader("", Scale(kind.um_per_px, "given"))
 
     def __call__(self) -> dict[str, Any]:
         """Read."""

@@ -184,9 +184,9 @@ def _real(data: Path | None, n: int) -> list[tuple[Pictures, float]]:
     """Validation fields of every site with boxes, with their scale."""
     if data is None:
         return []
-    from benchmarks.accuracy import validation_fields
+    from benchmarks.accuracy import fields_of_sites
 
-    sites = validation_fields(data, max(1, n // 4))
+    sites = fields_of_sites(data, "val", max(1, n // 4))
     return [(read_image(i.path), RED_CELL_UM / i.red_cell_px) for items in sites.values() for i in items]
 
 

@@ -23,14 +23,15 @@ _DATA = Path(os.environ.get("SMEARSCAN_DATA", _ROOT.parent / "shared" / "data"))
 _CELLS = _ROOT / "build" / "grouped.csv"
 
 PARTS = (
-    "beside_peer", "limits", "scaling", "start_up", "whole_command", "threads", "engines", "batches",
-    "memory_layout", "architectures", "working_scale", "crop_pixels", "int8",
+    "beside_peer", "limits", "profile", "scaling", "start_up", "whole_command", "threads", "engines",
+    "batches", "memory_layout", "architectures", "working_scale", "crop_pixels", "int8",
+    "smaller_detector",
 )  # fmt: skip
 
 
 def measured(part: str, quick: bool, data: Path | None, cells: Path) -> dict[str, Any]:
     """Measure one part in this process; it imports what it needs only."""
-    from benchmarks import accuracy, commands, int8, networks, whole
+    from benchmarks import accuracy, commands, int8, networks, smaller_detector, whole
 
     ways: dict[str, Callable[[], dict[str, Any]]] = {
         "start_up": lambda: commands.start_up(quick),
@@ -39,6 +40,7 @@ def measured(part: str, quick: bool, data: Path | None, cells: Path) -> dict[str
         "working_scale": lambda: accuracy.working_scale(quick, data),
         "crop_pixels": lambda: accuracy.crop_pixels(quick, data, cells),
         "int8": lambda: int8.int8(quick, data, cells),
+        "smaller_detector": lambda: smaller_detector.smaller_detector(quick, data),
     }
     own = getattr(whole, part, None) or getattr(networks, part, None)
     return ways[part]() if part in ways else own(quick)

@@ -41,11 +41,13 @@ def _beside_peer(figures: Figures) -> Iterator[str]:
 
 
 def _limits(figures: Figures) -> Iterator[str]:
-    yield "| field | decoding alone, ms | networks alone, ms | both side by side, ms | scan, ms | scan, scale given, ms |"
-    yield "|---|---|---|---|---|---|"
+    yield "| field | of | decoding alone, ms | networks alone, ms | both side by side, ms | scan, ms | scan, scale given, ms |"
+    yield "|---|---|---|---|---|---|---|"
+    names = ("decode", "network", "both", "smearscan", "smearscan, scale given")
     for size, told in figures.items():
-        names = ("decode", "network", "both", "smearscan", "smearscan, scale given")
-        yield f"| {size} | " + " | ".join(f"{told['runs'][n]['ms_per_field']:.2f}" for n in names) + " |"
+        for time, key in (("time that passes", "ms_per_field"), ("a core's time", "core_ms_per_field")):
+            ms = (f"{told['runs'][name][key]:.2f}" for name in names)
+            yield f"| {size} | {time} | " + " | ".join(ms) + " |"
     yield "\n| field | bound | ms a field | reached by the scan | with the scale given |\n|---|---|---|---|---|"
     for size, told in figures.items():
         for name, ms in told["bounds_ms"].items():
@@ -56,6 +58,20 @@ def _limits(figures: Figures) -> Iterator[str]:
         run = told["runs"]["smearscan"]
         for stage, seconds in run["stages"].items():
             yield f"| {size} | {stage} | {1000 * seconds / run['fields']:.2f} |"
+
+
+def _profile(figures: Figures) -> Iterator[str]:
+    yield "| step | " + " | ".join(f"{size}, core ms a field | share" for size in figures) + " |"
+    yield "|---" + "|---|---" * len(figures) + "|"
+    first = next(iter(figures.values()))["core_ms"]
+    whole = {size: sum(own["core_ms"].values()) for size, own in figures.items()}
+    for step in sorted(first, key=first.__getitem__, reverse=True):
+        shares = (
+            f"{figures[size]['core_ms'][step]:.2f} | {figures[size]['core_ms'][step] / whole[size]:.1%}"
+            for size in figures
+        )
+        yield f"| {step} | " + " | ".join(shares) + " |"
+    yield "| all | " + " | ".join(f"{ms:.2f} |" for ms in whole.values()) + " |"
 
 
 def _scaling(figures: Figures) -> Iterator[str]:
@@ -138,6 +154,28 @@ def _int8(figures: Figures) -> Iterator[str]:
             )
 
 
+def _smaller_detector(figures: Figures) -> Iterator[str]:
+    variants = list(figures["core_ms"])
+    yield "| site | network | AP50, AP50-95 | leukocytes found | false boxes a field |\n|---|---|---|---|---|"
+    for site, told in figures["sites"].items():
+        for name in variants:
+            f = told[name]
+            found = f"{f['recall']['n']} of {f['recall']['of']}"
+            yield f"| {site} | {name} | {f['ap50']:.3f}, {f['ap50_95']:.3f} | {found} | {f['false_per_field']:.2f} |"
+    yield (
+        "\nA core's ms for a field of 128x96 px: "
+        + "; ".join(f"{n} {figures['core_ms'][n]:.2f}" for n in variants)
+        + "."
+    )
+    yield "\n| site | boxes of leukocytes from the grid of 8, 16, 32 px | other boxes |\n|---|---|---|"
+    for site, told in figures["grids"].items():
+        own = (
+            ", ".join(str(told[what].get(px, 0)) for px in ("8", "16", "32"))
+            for what in ("leukocytes", "other")
+        )
+        yield f"| {site} | " + " | ".join(own) + " |"
+
+
 def _interval(values: list[float]) -> str:
     value, *limits = values
     return f"{value:.3f} ({limits[0]:.3f} to {limits[1]:.3f})" if limits else f"{value:.3f}"
@@ -146,6 +184,7 @@ def _interval(values: list[float]) -> str:
 _WAYS: dict[str, Callable[[Figures], Iterator[str]]] = {
     "beside_peer": _beside_peer,
     "limits": _limits,
+    "profile": _profile,
     "scaling": _scaling,
     "start_up": _start_up,
     "whole_command": _whole_command,
@@ -157,4 +196,5 @@ _WAYS: dict[str, Callable[[Figures], Iterator[str]]] = {
     "working_scale": _working_scale,
     "crop_pixels": _crop_pixels,
     "int8": _int8,
+    "smaller_detector": _smaller_detector,
 }

@@ -2,6 +2,8 @@
 
 import os
 from functools import partial
+from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -125,6 +127,22 @@ def bounds(runs: dict[str, Told]) -> dict[str, Any]:
             if scan in runs
         },
     }
+
+
+def profile(quick: bool) -> dict[str, Any]:
+    """Tell where the processor's time goes, each field another picture; Linux only."""
+    if not Path("/proc/self/task").is_dir():
+        return {}
+    return {kind.name: _profile(kind, 1 if quick else ROUNDS) for kind in (SMALL, LARGE)}
+
+
+def _profile(kind: Kind, rounds: int) -> dict[str, Any]:
+    with Worker("profile", slide(kind, kind.distinct)) as worker:
+        worker.ready()
+        _, *runs = [worker.go() for _ in range(rounds + 1)]
+    n = runs[0]["fields"]
+    core_ms = {step: round(1000 * median(r["steps"][step] for r in runs) / n, 3) for step in runs[0]["steps"]}
+    return {"fields": n, "rounds": rounds, "core_ms": core_ms}
 
 
 def scaling(quick: bool) -> dict[str, Any]:

@@ -27,13 +27,17 @@ def job(name: str, folder: Path, options: dict[str, Any]) -> Any:
         return Peer(folder, **options)
     if name == "ours":
         return Ours(folder, **options)
+    if name == "profile":
+        from benchmarks.profile import Profile
+
+        return Profile(folder, **options)
     ways: dict[str, Any] = {"decode": limits.Decode, "network": limits.Network, "both": limits.Both}
     return ways[name](folder, KINDS[options.pop("kind")], **options)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("job", choices=["ours", "peer", "decode", "network", "both"])
+    parser.add_argument("job", choices=["ours", "peer", "decode", "network", "both", "profile"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("options", type=json.loads, nargs="?", default={})
     asked = parser.parse_args()

@@ -2,6 +2,7 @@
 
 import ast
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import commands, fields, performance, sizing, soak, tables, whole
+from benchmarks import commands, fields, limits, performance, profile, sizing, soak, tables, whole
 from benchmarks.limits import Recorder, stacks
 from benchmarks.machine import described, in_words, peak_mb
 from benchmarks.sessions import summary
 from benchmarks.versions import ratios
 from smearscan.io import find_slides, read_image
 from smearscan.results import Detections, FieldResult, Scale
+from tests.unit import fakes
 
 PACKAGE = Path(__file__).resolve().parents[2] / "smearscan"
 A, B, C = [0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]
@@ -76,6 +78,46 @@ def test_what_an_engine_was_given_is_kept_by_shape() -> None:
     for shape in ((1, 32, 64, 3), (1, 64, 32, 3), (2, 32, 64, 3)):
         recorder.run(np.zeros(shape, np.uint8))
     assert [s.shape for s in stacks(recorder.seen)] == [(3, 32, 64, 3), (1, 64, 32, 3)]
+
+
+def spend(seconds: float) -> None:
+    began = time.thread_time()
+    while time.thread_time() - began < seconds:
+        pass
+
+
+def test_a_step_is_not_charged_for_the_steps_it_calls() -> None:
+    meter = profile.Meter()
+    inner = meter.wrapped("inner", lambda: spend(0.02))
+
+    def twice() -> None:
+        spend(0.01)
+        inner()
+        inner()
+
+    meter.wrapped("outer", twice)()
+    inner()
+    assert meter.seconds["inner"] == pytest.approx(0.06, rel=0.2)
+    assert meter.seconds["outer"] == pytest.approx(0.01, rel=0.2)
+
+
+def test_every_profiled_step_is_a_function_of_the_scan() -> None:
+    for places in profile._STEPS.values():
+        for place in places:
+            owner, name = profile._owner(place)
+            assert callable(getattr(owner, name)), place
+
+
+def test_shares_of_a_profile_are_of_its_sum() -> None:
+    figures = {"640x480": {"core_ms": {"decoding": 1.0, "networks": 3.0}}}
+    lines = list(tables._profile(figures))
+    assert lines[2:] == ["| networks | 3.00 | 75.0% |", "| decoding | 1.00 | 25.0% |", "| all | 4.00 | |"]
+
+
+def test_decoding_alone_reads_as_a_scan_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields.write_slides(tmp_path, soak.SPEC, 2, 2, 2)
+    fakes.use_fake_nets(monkeypatch)
+    assert limits.Decode(tmp_path, fields.SMALL)() == {"fields": 2}
 
 
 def test_the_machine_is_told() -> None:

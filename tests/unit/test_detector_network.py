@@ -5,7 +5,9 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from benchmarks.smaller_detector import grid_of_anchors, without_coarsest
 from smearscan.detection import yolo
+from smearscan.runtime.torch_engine import FromPixels
 
 
 def built() -> nn.Module:
@@ -43,3 +45,13 @@ def test_a_picture_leaves_nothing_in_the_network() -> None:
     after = kept(network)
     assert before.keys() == after.keys()
     assert all(value is before[key] or value == before[key] for key, value in after.items())
+
+
+@torch.inference_mode()
+def test_without_its_coarsest_grid_a_network_gives_the_other_anchors_unchanged() -> None:
+    whole, picture = FromPixels(yolo.fused(built())), torch.randint(0, 256, (1, 64, 96, 3), dtype=torch.uint8)
+    answer = whole(picture)
+    cut = without_coarsest(whole)
+    grid = torch.from_numpy(grid_of_anchors(64, 96))
+    assert torch.equal(cut(picture), answer[..., grid < 32])
+    assert sum(p.numel() for p in cut.parameters()) < 0.75 * sum(p.numel() for p in built().parameters())
