@@ -23,9 +23,9 @@ _DATA = Path(os.environ.get("SMEARSCAN_DATA", _ROOT.parent / "shared" / "data"))
 _CELLS = _ROOT / "build" / "grouped.csv"
 
 PARTS = (
-    "beside_peer", "limits", "profile", "scaling", "start_up", "whole_command", "threads", "engines",
-    "batches", "memory_layout", "architectures", "working_scale", "crop_pixels", "int8",
-    "smaller_detector",
+    "beside_peer", "limits", "profile", "scaling", "start_up", "whole_command",
+    "whole_command_real", "threads", "engines", "batches", "memory_layout", "architectures",
+    "working_scale", "crop_pixels", "int8", "smaller_detector",
 )  # fmt: skip
 
 
@@ -35,7 +35,8 @@ def measured(part: str, quick: bool, data: Path | None, cells: Path) -> dict[str
 
     ways: dict[str, Callable[[], dict[str, Any]]] = {
         "start_up": lambda: commands.start_up(quick),
-        "whole_command": lambda: commands.whole_command(quick, data),
+        "whole_command": lambda: commands.whole_command(quick),
+        "whole_command_real": lambda: commands.whole_command_real(quick, data),
         "engines": lambda: networks.engines(quick, data),
         "working_scale": lambda: accuracy.working_scale(quick, data),
         "crop_pixels": lambda: accuracy.crop_pixels(quick, data, cells),

@@ -188,6 +188,7 @@ _WAYS: dict[str, Callable[[Figures], Iterator[str]]] = {
     "scaling": _scaling,
     "start_up": _start_up,
     "whole_command": _whole_command,
+    "whole_command_real": _whole_command,
     "threads": _threads,
     "engines": _engines,
     "batches": _plain("classifier", "ms a crop and net, all cores at work"),
