@@ -101,6 +101,50 @@ def quality(data: Path, most: int, out: Path | None) -> None:
     show(quality_rates(data, most), out)
 
 
+@command.command("quality-limits")
+@click.argument("results", type=PATH)
+def quality_limits(results: Path) -> None:
+    """Write the limits that RESULTS of 'quality' give into the shipped detector's card."""
+    import json
+
+    from references.field_quality import limits_of
+    from smearscan.weights import DetectorCard, load_card, save_card, shipped
+
+    limits, told = limits_of(json.loads(results.read_text(encoding="utf-8")))
+    card = load_card(shipped("detector"), DetectorCard)
+    metrics = {**card.metrics, "quality": told}
+    save_card(shipped("detector"), card.model_copy(update={"quality": limits, "metrics": metrics}))
+    click.echo(limits.model_dump_json(indent=1))
+
+
+@command.command("known-cells")
+@click.argument("cells", type=PATH)
+@click.option("--data", type=PATH, required=True, help="Pictures of CELLS: a folder, or a pack.")
+@click.option("--fields", type=PATH, help="Folder of the published sets: slides of fields are judged, too.")
+@click.option("--write-card", is_flag=True, help="Write what is known into the cards of both shipped nets.")
+@JSON
+def known_cells(cells: Path, data: Path, fields: Path | None, write_card: bool, out: Path | None) -> None:
+    """Measure the stain of CELLS that the shipped nets learned from, and which slides are unlike them.
+
+    CELLS is a manifest of published cells, with sites that the nets never saw.
+    """
+    from references.known_cells import fields_unlike
+    from references.known_cells import known_cells as measure
+    from smearscan.cli.console import progress
+    from smearscan.training.cells import read_cells
+    from smearscan.weights import ClassifierCard, load_card, save_card, shipped
+
+    card = load_card(shipped("differential"), ClassifierCard)
+    with progress("Cutting", None) as advance:
+        known, figures = measure(read_cells(cells, data, None, None, 0), data, card, advance)
+    if fields:
+        figures["fields"] = fields_unlike(fields, card, known)
+    show({"known_cells": known.model_dump(mode="json"), **figures}, out)
+    for net in ("differential", "blast") if write_card else ():
+        own = load_card(shipped(net), ClassifierCard)
+        save_card(shipped(net), own.model_copy(update={"known_cells": known}))
+
+
 @command.command("bad-inputs")
 @click.option(
     "--program", type=PATH, help="Scan what this program makes (FIELD OUT: ok, fail, either) instead."

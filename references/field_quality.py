@@ -21,6 +21,7 @@ from smearscan.rulers.quality import measure_quality
 from smearscan.rulers.quality_doubts import color_shares, doubts_of_quality
 from smearscan.scan.slide_doubts import doubts_of_fields
 from smearscan.taxonomy import RED_CELL
+from smearscan.weights import QualityLimits
 
 Rgb = NDArray[np.uint8]
 
@@ -51,6 +52,7 @@ def quality_rates(data: Path, most: int) -> dict[str, Any]:
         noticed, and of how many. ``no smears``: what each picture of something else is told.
     """
     detector = Detector.load()
+    limits = detector.card.quality
     found: dict[str, Any] = {}
     for site, paths in _slides(data, most):
         images = [read_image(path) for path in paths]
@@ -60,17 +62,44 @@ def quality_rates(data: Path, most: int) -> dict[str, Any]:
         own["slides"] += 1
         own["fields"] += len(fields)
         own["in_doubt"] += [
-            f"{doubt.name}: {_short(doubt.reason, data)}" for doubt in doubts_of_quality(fields)
+            f"{doubt.name}: {_short(doubt.reason, data)}" for doubt in doubts_of_quality(fields, limits)
         ]
         _extremes(own, fields)
         for name, order in _ORDERS.items():
             turned = [_result(detector, np.ascontiguousarray(i[:, :, order]), scale) for i in images]
-            _count(own, name, any(doubt.name == COLORS for doubt in doubts_of_quality(turned)))
+            _count(own, name, any(doubt.name == COLORS for doubt in doubts_of_quality(turned, limits)))
         for image in images:
             for name, worse, doubt in _made_worse(image, scale):
                 _count(own, name, _is_noticed(detector, worse, scale, doubt))
     found["no smears"] = {name: _words(detector, image) for name, image in no_smears()}
     return found
+
+
+_MARGINS = {
+    "least_sharpness": 0.82, "least_evenness": 0.85, "least_light": 0.57, "least_corners": 0.57,
+    "least_in_cells": 0.88, "most_overexposed": 2.0, "most_white": 3.05, "most_greenish": 3.33,
+    "least_nucleus_red": 0.92, "least_nucleus_green": 0.92, "least_red_cell_red": 0.89,
+    "least_red_cell_green": 0.81,
+}  # fmt: skip
+"""How far a limit lies beyond what published fields show, as a factor: as far as spoiled ones leave room."""
+
+
+def limits_of(found: dict[str, Any]) -> tuple[QualityLimits, dict[str, Any]]:
+    """Set the limits beyond what all published sites show, and tell what that was.
+
+    Parameters
+    ----------
+    found : dict
+        Of :func:`quality_rates`.
+    """
+    sites = [own for own in found.values() if "slides" in own]
+    shown = {
+        name: (min if name.startswith("least") else max)(own[name] for own in sites if name in own)
+        for name in _MARGINS
+    }
+    limits = QualityLimits(**{name: float(f"{_MARGINS[name] * shown[name]:.2g}") for name in _MARGINS})
+    told = {kind: sum(own[kind] for own in sites) for kind in ("slides", "fields")}
+    return limits, {**told, "in_doubt": sum(len(own["in_doubt"]) for own in sites), "shown": shown}
 
 
 def _made_worse(image: Rgb, scale: Scale) -> Iterator[tuple[str, Rgb, str]]:
@@ -162,7 +191,9 @@ def _count(own: dict[str, Any], name: str, is_noticed: bool) -> None:
 
 def _is_noticed(detector: Detector, image: Rgb, scale: Scale, name: str) -> bool:
     """Whether a field alone is in doubt for this, or for showing no cell."""
-    names = {doubt.name for doubt in doubts_of_quality([_result(detector, image, scale)])}
+    names = {
+        doubt.name for doubt in doubts_of_quality([_result(detector, image, scale)], detector.card.quality)
+    }
     return bool(names & {name, "empty fields"})
 
 
@@ -173,7 +204,8 @@ def _words(detector: Detector, image: Rgb) -> str:
     except ImageError as error:
         return f"refused: {str(error).split(';')[0].removeprefix('picture: ')}"
     scale = measure_scale(detector, [image])
-    return ", ".join(doubt.name for doubt in doubts_of_fields(scale, [_result(detector, image, scale)]))
+    found = doubts_of_fields(scale, [_result(detector, image, scale)], detector.card.quality)
+    return ", ".join(doubt.name for doubt in found)
 
 
 def _short(reason: str, data: Path) -> str:

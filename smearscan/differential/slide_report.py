@@ -15,7 +15,7 @@ from smearscan.differential.statistics.group_sequential import look_level
 from smearscan.differential.suspects import Suspect
 from smearscan.differential.tally import SlideTally
 from smearscan.results import FilmMap, Scale, five_digits
-from smearscan.results.doubts import Doubt, counted
+from smearscan.results.doubts import Doubt, caution, counted
 from smearscan.results.names import escaped
 from smearscan.results.plots import plot_percentages
 from smearscan.taxonomy import (
@@ -108,6 +108,11 @@ class SlideReport:
         return self.tally.slide_id
 
     @property
+    def flag_reason(self) -> str:
+        """Reason of the flag; where what cells are called is in doubt, that comes first."""
+        return caution(self.doubts) + self.flag.reason
+
+    @property
     def n_leukocytes(self) -> int:
         """Every leukocyte found, with those outside the denominator."""
         return sum(self.tally.types.values())
@@ -180,7 +185,7 @@ class SlideReport:
         return (
             f"SlideReport({self.slide_id}: {counted(self.tally.n_fields, 'field', 'fields')}, "
             f"{counted(self.n_leukocytes, 'leukocyte', 'leukocytes')}, "
-            f"{self.n_unclassified} without a name, {blasts}{self.flag.state}; {self.flag.reason})"
+            f"{self.n_unclassified} without a name, {blasts}{self.flag.state}; {self.flag_reason})"
         )
 
     def _repr_html_(self) -> str:
@@ -250,7 +255,7 @@ def report_row(report: SlideReport) -> dict[str, object]:
         "blast_low": _rounded(low),
         "blast_high": _rounded(high),
         "flag": report.flag.state,
-        "flag_reason": report.flag.reason,
+        "flag_reason": report.flag_reason,
         "um_per_px": float(f"{report.scale.um_per_px:.5g}"),
         "ruler": report.scale.source,
         "weights": " ".join(report.weights),

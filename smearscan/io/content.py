@@ -18,12 +18,13 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def files_sha256(paths: Sequence[Path], threads: int = 2) -> list[str]:
-    """SHA-256 of many files, in their order; empty for one that cannot be read."""
+def files_sha256(paths: Sequence[Path], threads: int = 2, most_bytes: int | None = None) -> list[str]:
+    """SHA-256 of many files, in their order; empty for one that cannot be read, or holds more bytes."""
 
     def digest(path: Path) -> str:
         try:
-            return file_sha256(path)
+            is_unread = most_bytes is not None and path.stat().st_size > most_bytes
+            return "" if is_unread else file_sha256(path)
         except OSError:
             return ""
 

@@ -13,6 +13,11 @@ _BYTES_A_PIXEL, _BYTES_BESIDE = 8, 64 * 2**20
 a film). A larger one is no field, or of a kind that takes too much memory."""
 
 
+def most_bytes(max_pixels: int = MAX_PIXELS) -> int:
+    """Bytes that the file of a picture of so many pixels holds at most; one with more is not read."""
+    return _BYTES_A_PIXEL * max_pixels + _BYTES_BESIDE
+
+
 def check_bytes(n_bytes: int, name: str, max_pixels: int = MAX_PIXELS) -> None:
     """Check the size of a picture's file, which is read at once.
 
@@ -21,7 +26,7 @@ def check_bytes(n_bytes: int, name: str, max_pixels: int = MAX_PIXELS) -> None:
     ImageError
         Naming the picture, its size and the limit.
     """
-    limit = _BYTES_A_PIXEL * max_pixels + _BYTES_BESIDE
+    limit = most_bytes(max_pixels)
     if n_bytes > limit:
         raise ImageError(
             f"{name}: the file holds {n_bytes} bytes, more than a picture of {max_pixels} px takes "

@@ -36,7 +36,7 @@ def _slide(report: SlideReport) -> dict[str, Any]:
         "classes": _classes(report),
         "doubts": [doubt.reason for doubt in report.doubts],
         "failures": [failure.reason for failure in report.tally.failures],
-        "reason": report.flag.reason if report.is_like_labeled else "",
+        "reason": report.flag_reason if report.is_like_labeled else "",
         "scale": f"{scale.um_per_px:.4g} um a pixel ({source.get(scale.source, 'by ' + scale.source)})",
         "weights": " ".join(report.weights),
     }

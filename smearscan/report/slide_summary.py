@@ -7,7 +7,7 @@ import numpy as np
 
 from smearscan.differential import SlideReport
 from smearscan.differential.flag import ANY_EXCESS, POSSIBLE
-from smearscan.results.doubts import counted
+from smearscan.results.doubts import caution, counted
 from smearscan.taxonomy import BLAST
 
 _FEWEST_JUDGED = 10
@@ -79,7 +79,12 @@ def whole_percent(percent: float) -> str:
 
 
 def why(report: SlideReport) -> str:
-    """Reason of the flag in one plain sentence: the number first, the cure last."""
+    """Reason of the flag in one plain sentence: any doubt of the names, the number, last the cure."""
+    doubt = caution(report.doubts)
+    return f"{doubt[:1].upper()}{doubt[1:]}{_why(report)}"
+
+
+def _why(report: SlideReport) -> str:
     count, rule, flag = report.differential, report.rule, report.flag
     n, n_fields = count.total, report.tally.n_fields
     if BLAST not in count.classes:

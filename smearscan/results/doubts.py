@@ -25,6 +25,12 @@ NO_SMEAR: Final = "no smear"
 LIGHT_CIRCLE: Final = "light circle"
 SCALE_BAR: Final = "scale bar"
 BORDER_CELLS: Final = "border cells"
+UNLIKE_TRAINING: Final = "unlike training cells"
+
+ABOUT_NAMES: Final = frozenset(
+    {SCALE, MAGNIFICATION, SMALL_LEUKOCYTES, FOCUS, EXPOSURE, COLORS, NO_SMEAR, UNLIKE_TRAINING}
+)
+"""Doubts in which what cells are called, and so a flag, is not to be believed unlooked."""
 
 MOST_TOLD: Final = 3
 """Of many files or pairs of files, so many are named in a sentence."""
@@ -47,6 +53,17 @@ class Doubt:
     name: str
     reason: str
     paths: tuple[Path, ...] = ()
+
+
+def about_names(doubts: Sequence[Doubt]) -> list[str]:
+    """Names of those doubts in which what cells are called is not to be believed, each once."""
+    return list(dict.fromkeys(doubt.name for doubt in doubts if doubt.name in ABOUT_NAMES))
+
+
+def caution(doubts: Sequence[Doubt]) -> str:
+    """Begin the sentence of a flag whose names are in doubt, and say by what; empty where none are."""
+    names = about_names(doubts)
+    return f"suggested with doubt ({', '.join(names)}): " if names else ""
 
 
 def counted(n: int, one: str, many: str) -> str:

@@ -83,6 +83,9 @@ class FieldResult:
         As of the :class:`Field`; boxes are in pixels of the region, see :attr:`slide_xyxy`.
     quality : FieldQuality or None
         How it was photographed; None of a region, and where it was not measured.
+    unlike_training : tuple of int
+        Leukocytes that are stained like hardly any that the classifiers learned from, and of how many that
+        could be compared; of a region none are.
     """
 
     slide_id: str
@@ -101,6 +104,7 @@ class FieldResult:
     red_cell_xyxy: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 4), np.float32))
     origin: tuple[int, int] | None = None
     quality: FieldQuality | None = None
+    unlike_training: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         n, k = len(self.detections), len(self.classes)

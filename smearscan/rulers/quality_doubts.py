@@ -1,7 +1,7 @@
 """Whether a slide's fields are photographs as the networks know them: in focus, well lit, of a stained smear.
 
-The limits lie outside of what published fields show: docs/results/field_quality.json, by ``python -m
-references quality``.
+The limits are the detector's card's (:class:`smearscan.weights.QualityLimits`) and lie outside of what
+published fields show: docs/results/field_quality.json, by ``python -m references quality``.
 """
 
 import math
@@ -26,39 +26,12 @@ from smearscan.results.doubts import (
     counted,
     first_of,
 )  # fmt: skip
+from smearscan.weights import QualityLimits
 
 Floats = NDArray[np.float64]
 
-LEAST_SHARPNESS = 0.055
-"""Published fields have .065 or more; blurred by a Gaussian of a fifth of a red cell, .05 or less."""
-
-LEAST_EVENNESS = 0.55
-"""Published fields have .65 or more; moved by half a red cell, nearly all have less than the limit."""
-
-DARKEST_LIGHT = 80.0
-"""Level of the background's brightest channel; published fields have 120 or more."""
-
-MOST_OVEREXPOSED, MOST_WHITE = 0.25, 0.6
-"""Share of what is white in a channel, though it is a red cell's, in published fields .15 or less; and share
-of the pixels that are white in all channels, there .2 or less: of a field with hardly a cell left."""
-
-LEAST_IN_CELLS, MOST_GREENISH = 0.3, 0.01
-"""Share of what is dark that lies within boxes of cells, in published fields .34 or more; and share of the
-pixels that are greener than the background, for every stain takes green light away: there .004 or less."""
-
-DARKEST_CORNER = 0.35
-"""Light in the second darkest corner, share of the field's: published fields have .6 or more."""
-
 MOST_AT_BORDER, _FEWEST_AT_BORDER = 0.6, 20
 """Share of a slide's leukocytes that the pictures' borders cut, of so many: most of them."""
-
-LEAST_NUCLEUS_RED, LEAST_RED_CELL_RED = 0.33, 0.28
-"""Least share of red in what nuclei, and red cells, absorb of red and blue, corrected for the light's color.
-Nuclei, whose dye is blue, absorb red light rather than blue in every Romanowsky stain; where red and blue are
-exchanged they seem to absorb blue."""
-
-LEAST_NUCLEUS_GREEN, LEAST_RED_CELL_GREEN = 0.33, 0.28
-"""Least share of green in what nuclei, and red cells, absorb; published slides have .35 and .34 or more."""
 
 _LIGHT_WEIGHT = 0.8
 """By how much the share of red falls short where the light is bluer than red (natural logarithm): exchanged
@@ -68,23 +41,25 @@ _FEWEST = 3
 """Cells of a kind that tell its color."""
 
 
-def doubts_of_quality(fields: Sequence[FieldResult]) -> Iterator[Doubt]:
+def doubts_of_quality(fields: Sequence[FieldResult], limits: QualityLimits) -> Iterator[Doubt]:
     """Doubt a slide's fields that are no photographs as the networks know them.
 
     Parameters
     ----------
     fields : sequence of FieldResult
         Of one slide; those without :attr:`FieldResult.quality` are passed over.
+    limits : QualityLimits
+        Of the detector's card.
     """
     known = [(field, field.quality) for field in fields if field.quality is not None]
     for name, is_in_doubt, what in _OF_A_FIELD:
-        odd = [field for field, quality in known if is_in_doubt(field, quality)]
+        odd = [field for field, quality in known if is_in_doubt(field, quality, limits)]
         if odd:
             paths: tuple[Path, ...] = tuple(field.path for field in odd if field.path is not None)
             names = f" ({first_of([str(path) for path in paths])})" if paths else ""
             yield Doubt(name, f"{len(odd)} of {counted(len(known), 'field', 'fields')} {what}{names}", paths)
     photographs = [field for field, _ in known]
-    yield from _of_colors(photographs)
+    yield from _of_colors(photographs, limits)
     yield from _of_border_cells(photographs)
 
 
@@ -93,34 +68,35 @@ def shows_cells(field: FieldResult) -> bool:
     return bool(len(field) or field.n_red_cells or field.n_platelets)
 
 
-def is_empty(field: FieldResult, _: FieldQuality) -> bool:
+def is_empty(field: FieldResult, _: FieldQuality, __: QualityLimits) -> bool:
     """Whether a field shows nothing that was found."""
     return not shows_cells(field)
 
 
-def is_out_of_focus(field: FieldResult, quality: FieldQuality) -> bool:
+def is_out_of_focus(field: FieldResult, quality: FieldQuality, limits: QualityLimits) -> bool:
     """Whether a field that shows cells has no fine details, or hardly any in one direction."""
-    is_blurred = quality.sharpness < LEAST_SHARPNESS or quality.evenness < LEAST_EVENNESS
+    is_blurred = quality.sharpness < limits.least_sharpness or quality.evenness < limits.least_evenness
     return shows_cells(field) and is_blurred
 
 
-def is_badly_exposed(_: FieldResult, quality: FieldQuality) -> bool:
+def is_badly_exposed(_: FieldResult, quality: FieldQuality, limits: QualityLimits) -> bool:
     """Whether a field has hardly any light, or so much that stained cells are white."""
-    is_bright = quality.overexposed > MOST_OVEREXPOSED or quality.white > MOST_WHITE
-    return is_bright or max(quality.light) < DARKEST_LIGHT
+    is_bright = quality.overexposed > limits.most_overexposed or quality.white > limits.most_white
+    return is_bright or max(quality.light) < limits.least_light
 
 
-def is_no_smear(field: FieldResult, quality: FieldQuality) -> bool:
+def is_no_smear(field: FieldResult, quality: FieldQuality, limits: QualityLimits) -> bool:
     """Whether a field's dark parts are mostly no cells, or parts of it are green."""
-    return shows_cells(field) and (quality.in_cells < LEAST_IN_CELLS or quality.greenish > MOST_GREENISH)
+    is_odd = quality.in_cells < limits.least_in_cells or quality.greenish > limits.most_greenish
+    return shows_cells(field) and is_odd
 
 
-def is_in_a_circle(_: FieldResult, quality: FieldQuality) -> bool:
+def is_in_a_circle(_: FieldResult, quality: FieldQuality, limits: QualityLimits) -> bool:
     """Whether two corners or more lie outside of the light."""
-    return max(quality.light) >= DARKEST_LIGHT and quality.corners < DARKEST_CORNER
+    return max(quality.light) >= limits.least_light and quality.corners < limits.least_corners
 
 
-def has_a_scale_bar(_: FieldResult, quality: FieldQuality) -> bool:
+def has_a_scale_bar(_: FieldResult, quality: FieldQuality, __: QualityLimits) -> bool:
     """Whether a bar is drawn into a field."""
     return quality.bar > 0
 
@@ -189,9 +165,12 @@ def _share(part: float, rest: float) -> float:
     return float(part / (part + rest)) if part + rest > 0 else math.nan
 
 
-def _of_colors(fields: Sequence[FieldResult]) -> Iterator[Doubt]:
-    limits = (LEAST_NUCLEUS_RED, LEAST_NUCLEUS_GREEN, LEAST_RED_CELL_RED, LEAST_RED_CELL_GREEN)
-    if any(share < limit for share, limit in zip(color_shares(fields), limits, strict=True)):
+def _of_colors(fields: Sequence[FieldResult], limits: QualityLimits) -> Iterator[Doubt]:
+    least = (
+        limits.least_nucleus_red, limits.least_nucleus_green, limits.least_red_cell_red,
+        limits.least_red_cell_green,
+    )  # fmt: skip
+    if any(share < limit for share, limit in zip(color_shares(fields), least, strict=True)):
         yield Doubt(
             COLORS,
             "nuclei and red cells have colors that no usual stain gives: are red and blue exchanged (BGR), "

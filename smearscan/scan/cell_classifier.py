@@ -19,6 +19,7 @@ from smearscan.differential.calibration_card import (
 )
 from smearscan.errors import ConfigError, WeightsError
 from smearscan.taxonomy import BLAST, RED_CELL_UM
+from smearscan.weights.known import KnownCells
 from smearscan.weights.pairs import shipped
 
 Probs = NDArray[np.float32]
@@ -87,6 +88,13 @@ class CellClassifier:
         """How crops are cut for the networks, each way once."""
         nets = [net for net in (self.differential, self.blast) if net is not None]
         return tuple(dict.fromkeys(net.geometry for net in nets))
+
+    @property
+    def known_cells(self) -> tuple[Geometry, KnownCells] | None:
+        """How cells are stained that a network learned from, in crops cut so; None where no card tells."""
+        nets = (net for net in (self.differential, self.blast) if net is not None)
+        told = ((net.geometry, net.card.known_cells) for net in nets)
+        return next(((how, known) for how, known in told if known is not None), None)
 
     @property
     def red_cell_px(self) -> float:

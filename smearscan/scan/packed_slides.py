@@ -12,6 +12,7 @@ from typing import Any
 from smearscan.differential import SlideReport
 from smearscan.io import Slide, read_ahead
 from smearscan.io.content import file_stamps, files_sha256
+from smearscan.io.limits import most_bytes
 from smearscan.io.naming import OutputNames
 from smearscan.io.whole_slides import file_of
 from smearscan.results import FieldFailure, FieldResult
@@ -103,7 +104,7 @@ def _before(scanner: SmearScanner, slide: Slide) -> _Before:
         with scanner.timer("scale"):
             found = measure_slide_scale(scanner.detector, slide.paths, scanner.config.ruler_fields)
         measured = found.um_per_px if found.source == "red cells" else measured
-    return _Before(slide, stamps, digests_of(slide), measured)
+    return _Before(slide, stamps, digests_of(slide, scanner.config.max_field_pixels), measured)
 
 
 def _packed(
@@ -170,9 +171,16 @@ def _doubts_of_scale(scanner: SmearScanner, before: _Before, report: SlideReport
     return doubts_of_scale(report.scale.um_per_px, measured, is_given)
 
 
-def digests_of(slide: Slide) -> list[str]:
-    """SHA-256 of each file of a slide; empty for one that cannot be read."""
-    return files_sha256(slide.files, usable_cores())
+def digests_of(slide: Slide, max_pixels: int) -> list[str]:
+    """SHA-256 of each file of a slide; empty for one that cannot be read, or is refused by its size.
+
+    Parameters
+    ----------
+    slide : Slide
+    max_pixels : int
+        As of the settings. A whole slide may be of any size.
+    """
+    return files_sha256(slide.files, usable_cores(), None if slide.is_whole else most_bytes(max_pixels))
 
 
 def key_of(settings: Mapping[str, Any], slide: Slide, names: OutputNames, digests: Sequence[str]) -> str:
@@ -180,4 +188,14 @@ def key_of(settings: Mapping[str, Any], slide: Slide, names: OutputNames, digest
     fields = [names.field(path).as_posix() for path in slide.files]
     beside = [_renamed_doubt(doubt, names).reason for doubt in slide.doubts]
     beside += [names.text(failure.reason, failure.path) for failure in slide.failures]
-    return slide_key(settings, names.slide(slide.slide_id), fields, digests, beside)
+    known = [
+        digest or _unread(slide, path, settings) for path, digest in zip(slide.files, digests, strict=True)
+    ]
+    return slide_key(settings, names.slide(slide.slide_id), fields, known, beside)
+
+
+def _unread(slide: Slide, path: Path, settings: Mapping[str, Any]) -> str:
+    """Size of a picture that is refused by it, whatever it holds; empty of any other."""
+    ((size, _),) = file_stamps([path])
+    is_refused = not slide.is_whole and size > most_bytes(settings["max_field_pixels"])
+    return f"{size} bytes" if is_refused else ""

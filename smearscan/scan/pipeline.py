@@ -18,6 +18,7 @@ from smearscan.io import read_ahead, read_image, windows
 from smearscan.results import Detections, Field, FieldFailure, FieldQuality, FieldResult, Scale
 from smearscan.rulers import measure_scale
 from smearscan.rulers.quality import measure_quality
+from smearscan.rulers.unlike_cells import count_unlike, standing_apart
 from smearscan.scan.cell_classifier import CellClassifier
 from smearscan.scan.film import CLAIM_UM, within_core
 from smearscan.scan.streams import LoadFn, OwnFn, Source, Stream
@@ -55,6 +56,8 @@ class DetectedField:
         Of the field.
     quality : FieldQuality or None
         Of a photograph.
+    unlike_training : tuple of int
+        As of the :class:`smearscan.results.FieldResult`.
     field : Field or None
         With its pixels, where somebody asked to see them.
     """
@@ -67,6 +70,7 @@ class DetectedField:
     crops: dict[Geometry, NDArray[np.uint8]]
     origin: tuple[int, int] | None
     quality: FieldQuality | None
+    unlike_training: tuple[int, int]
     field: Field | None
 
     def owned(self, own: OwnFn | None) -> "DetectedField":
@@ -176,11 +180,23 @@ class Pipeline:
         with self.timer("quality"):  # of a film's regions the parts are judged before they are read
             is_photograph = field.origin is None
             quality = measure_quality(field.image, image_scale, detections) if is_photograph else None
+            unlike = self._unlike(crops, xyxy, image_scale) if is_photograph else (0, 0)
         in_field = detections.rescaled_to(field.reduction, field.shape)
         shown = _full_resolution(field) if self.on_field else None
         return DetectedField(
-            field.slide_id, field.path, field.shape, in_field, scale, crops, field.origin, quality, shown
-        )
+            field.slide_id, field.path, field.shape, in_field, scale, crops, field.origin, quality, unlike,
+            shown,
+        )  # fmt: skip
+
+    def _unlike(
+        self, crops: dict[Geometry, NDArray[np.uint8]], xyxy: NDArray[np.float32], scale: Scale
+    ) -> tuple[int, int]:
+        """Count cells that are stained otherwise than those that the classifiers learned from."""
+        own = self.classifier.known_cells
+        if own is None:
+            return 0, 0
+        how, known = own
+        return count_unlike(crops[how][standing_apart(xyxy, how.um / scale.um_per_px)], how.um, known)
 
     def _named(self, window: list[tuple[StreamT, _Found]]) -> list[tuple[StreamT, _Named]]:
         """Name the cells of a window; empties it, so that pixels that `on_field` has seen go."""
@@ -236,6 +252,7 @@ class Pipeline:
             n_possible_blasts=int(rule.may_be_blast(blast_probs).sum()),
             origin=field.origin,
             quality=field.quality,
+            unlike_training=field.unlike_training,
         )
 
 

@@ -136,7 +136,7 @@ def scan_into(
         If the disk is full or the folder closed.
     """
     keep_facts(state.folder, facts_of(scanner), resumed=state.resumed)
-    kept = {slide.slide_id for slide in slides if _is_kept(state, slide, names)}
+    kept = {slide.slide_id for slide in slides if _is_kept(state, scanner, slide, names)}
     for slide in slides if on_progress else ():
         for _ in slide.paths if slide.slide_id in kept else ():
             on_progress(slide.slide_id)  # type: ignore[misc]
@@ -194,11 +194,12 @@ def _tell_of(report: SlideReport, on_progress: OnProgress) -> None:
         on_progress(report.slide_id)
 
 
-def _is_kept(state: RunFolder, slide: Slide, names: OutputNames) -> bool:
+def _is_kept(state: RunFolder, scanner: SmearScanner, slide: Slide, names: OutputNames) -> bool:
     name = names.slide(slide.slide_id)
     if not state.has_file(name):
         return False
-    return state.holds(name, key_of(state.settings, slide, names, digests_of(slide)))
+    digests = digests_of(slide, scanner.config.max_field_pixels)
+    return state.holds(name, key_of(state.settings, slide, names, digests))
 
 
 def _sha256(text: str) -> str:

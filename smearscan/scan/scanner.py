@@ -274,7 +274,13 @@ class SmearScanner:
     def judge(self) -> SlideJudge:
         """What makes the reports of slides, by the settings and the timer of this moment."""
         return SlideJudge(
-            self.config, self.classifier, self.weights, self.suspect_rule, self.timer, lambda: self._corrector
+            self.config,
+            self.classifier,
+            self.weights,
+            self.suspect_rule,
+            self.timer,
+            lambda: self._corrector,
+            self.detector.card.quality,
         )
 
     @cached_property

@@ -11,6 +11,8 @@ from smearscan.rulers import magnification
 from smearscan.rulers.overlap import doubts_of_overlap
 from smearscan.rulers.quality_doubts import doubts_of_quality
 from smearscan.rulers.small_leukocytes import doubts_of_size
+from smearscan.rulers.unlike_cells import doubts_of_unlike_cells
+from smearscan.weights import KnownCells, QualityLimits
 
 _MOST_APART = 1.25
 """So many times may a scale that was told differ from the measured one: red cells differ by patient."""
@@ -41,11 +43,28 @@ def doubts_of_scale(um_per_px: float, measured: float, is_given: bool) -> tuple[
     return (Doubt(SCALE, told),)
 
 
-def doubts_of_fields(scale: Scale, fields: Iterable[FieldResult | FieldFailure]) -> tuple[Doubt, ...]:
-    """Doubts about a slide's photographs, read at its scale: what they show, and what pictures they are."""
+def doubts_of_fields(
+    scale: Scale,
+    fields: Iterable[FieldResult | FieldFailure],
+    limits: QualityLimits,
+    known: KnownCells | None = None,
+) -> tuple[Doubt, ...]:
+    """Doubts about a slide's photographs, read at its scale: what they show, and what pictures they are.
+
+    Parameters
+    ----------
+    scale : Scale
+    fields : iterable of FieldResult or FieldFailure
+        Of one slide.
+    limits : QualityLimits
+        Of the detector's card.
+    known : KnownCells or None
+        Of the classifiers' cards.
+    """
     read = [field for field in fields if isinstance(field, FieldResult)]
     shown = *magnification.doubts_of_scale(scale, read), *doubts_of_overlap(read), *doubts_of_size(read)
-    return (*shown, *_of_sizes(read), *_of_cut_cells(read), *doubts_of_quality(read))
+    unlike = doubts_of_unlike_cells(read, known) if known else ()
+    return *shown, *_of_sizes(read), *_of_cut_cells(read), *doubts_of_quality(read, limits), *unlike
 
 
 def _of_sizes(fields: list[FieldResult]) -> Iterator[Doubt]:

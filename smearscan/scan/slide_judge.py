@@ -1,6 +1,6 @@
 """What a scanner says of a slide: its report, and whether enough of it was read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from smearscan.config import ScanConfig
@@ -8,10 +8,12 @@ from smearscan.differential import FlagRule, SlideReport, SlideTally, StopInfo, 
 from smearscan.differential.flag import is_settled
 from smearscan.differential.statistics.correction import Corrector
 from smearscan.io import Slide
-from smearscan.results import FieldFailure, FieldResult, Scale
+from smearscan.results import Doubt, FieldFailure, FieldResult, Scale
 from smearscan.scan.cell_classifier import CellClassifier
 from smearscan.scan.reading import Pace, pace_of
+from smearscan.scan.slide_doubts import doubts_of_fields
 from smearscan.scan.timing import StageTimer
+from smearscan.weights import QualityLimits
 
 ScannedSlide = tuple[SlideReport, list[FieldResult | FieldFailure]]
 
@@ -33,6 +35,8 @@ class SlideJudge:
     timer : StageTimer
     corrector : callable
         Gives what corrects reports, at the first need; None where no card tells the networks' errors.
+    limits : QualityLimits
+        How fields may be photographed.
     """
 
     config: ScanConfig
@@ -41,6 +45,7 @@ class SlideJudge:
     suspect_rule: SuspectRule
     timer: StageTimer
     corrector: Callable[[], Corrector | None]
+    limits: QualityLimits
 
     def report(self, tally: SlideTally, scale: Scale, stop: StopInfo) -> SlideReport:
         """Report of what was counted on a slide, read so far."""
@@ -50,6 +55,11 @@ class SlideJudge:
                 tally, self.config.task, scale, rule, self.weights, classes, self.corrector(), stop,
                 self.suspect_rule,
             )  # fmt: skip
+
+    def doubts(self, scale: Scale, fields: Iterable[FieldResult | FieldFailure]) -> tuple[Doubt, ...]:
+        """Doubts about the photographs of a slide."""
+        own = self.classifier.known_cells
+        return doubts_of_fields(scale, fields, self.limits, own[1] if own else None)
 
     def report_unread(self, slide: Slide, reason: str) -> ScannedSlide:
         """Report of a slide that could not be scanned: each of its fields failed, for the reason given."""

@@ -12,7 +12,6 @@ from smearscan.results import FieldResult, Scale
 from smearscan.scan.film import Film, Seams
 from smearscan.scan.pipeline import Pipeline
 from smearscan.scan.reading import EveryField, Reading, order_of
-from smearscan.scan.slide_doubts import doubts_of_fields
 from smearscan.scan.slide_judge import UNKNOWN, ScannedSlide, SlideJudge
 from smearscan.scan.slide_opening import SlideOpener
 from smearscan.scan.streams import LoadFn, Stream
@@ -104,7 +103,7 @@ def _outcome(stream: _SlideStream, judge: SlideJudge) -> ScannedSlide | Exceptio
         results += stream.slide.failures
         report = judge.report(SlideTally.of(stream.slide.slide_id, results), stream.scale, stop)
         with judge.timer("report"):  # a film's scale is judged by its run, and its fields share their seams
-            doubts = () if stream.film else doubts_of_fields(stream.scale, results)
+            doubts = () if stream.film else judge.doubts(stream.scale, results)
     except Exception as error:
         return error
     return replace(report, doubts=(*stream.slide.doubts, *doubts), film=film_map), results

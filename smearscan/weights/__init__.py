@@ -1,5 +1,6 @@
 """Weights files and their cards: NAME.safetensors + NAME.yaml, verified together; nothing is unpickled."""
 
+from smearscan.weights.known import KnownCells, QualityLimits
 from smearscan.weights.pairs import (
     Card,
     ClassifierCard,
@@ -19,6 +20,8 @@ __all__ = [
     "Card",
     "ClassifierCard",
     "DetectorCard",
+    "KnownCells",
+    "QualityLimits",
     "load_any_card",
     "load_card",
     "load_weights",

@@ -14,12 +14,12 @@ from smearscan.config import FileStem, Word, checked, read_yaml
 from smearscan.errors import WeightsError
 from smearscan.io.atomic import write_bytes, write_text
 from smearscan.taxonomy import BLAST, DETECTOR_CLASSES, NOTICE, SUMS
+from smearscan.weights.known import KnownCells, QualityLimits, Share
 from smearscan.weights.tensors import pair_file, tensors_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -58,7 +58,7 @@ class Card(BaseModel):
 
 
 class DetectorCard(Card):
-    """A detector: at which scale it works and where it cuts."""
+    """A detector: at which scale it works, where it cuts, and which photographs it may be given."""
 
     stage: Literal["detector"] = "detector"
     working_red_cell_px: Positive
@@ -66,6 +66,7 @@ class DetectorCard(Card):
     thresholds: tuple[Share, Share, Share]
     lowest_threshold: Share = 0.01
     nms_iou: Share = 0.5
+    quality: QualityLimits = QualityLimits()
 
     @field_validator("classes")
     @classmethod
@@ -80,7 +81,8 @@ class ClassifierCard(Card):
 
     `head` and `norm` complete the architecture (see :func:`smearscan.classification.backbones.build`); with
     `background` ``remove`` the net sees crops without what surrounds the cell. `trunk` names the layers that
-    were held in training: nets that started from the same weights have them in common.
+    were held in training: nets that started from the same weights have them in common. `known_cells` tells
+    how the cells are stained that it learned from; where it is not told, no slide is compared with them.
 
     A net of the task ``cells`` names the finest types there are; what it says of blasts, and of the
     differential's classes, are sums over them (:meth:`answering`). On a card made so, `sums` holds the
@@ -101,6 +103,7 @@ class ClassifierCard(Card):
     threshold: Share = 0.5
     unclassified_below: Share = 0.0
     confusion: list[list[int]] = []
+    known_cells: KnownCells | None = None
     sums: dict[str, tuple[int, ...]] = {}
 
     @model_validator(mode="after")

@@ -28,7 +28,7 @@ from smearscan.differential.tally import SlideTally
 from smearscan.report.review import write_review
 from smearscan.report.review.page import built, dictionaries
 from smearscan.results import Scale
-from smearscan.results.doubts import Doubt
+from smearscan.results.doubts import ABOUT_NAMES, Doubt
 from smearscan.training.corrections import apply_corrections
 from smearscan.training.corrections_file import read_corrections
 
@@ -207,7 +207,9 @@ def drawn_counts(n: int, seed: int = 1) -> list[dict[str, Any]]:
         unnamed = int(rng.integers(0, cells // 2 + 2))
         possible = int(rng.integers(0, max(1, (cells + unnamed) // 3)))
         types = dict(zip(names, map(int, counts), strict=True)) | {"unclassified": unnamed}
-        cases.append({"types": types, "possible": possible, "share": float(rng.choice([1, 1, 0.5, 0.25]))})
+        share = float(rng.choice([1, 1, 0.5, 0.25]))
+        doubts = [name for name in sorted(ABOUT_NAMES) if rng.random() < 0.1]
+        cases.append({"types": types, "possible": possible, "share": share, "names_in_doubt": doubts})
     return cases
 
 
@@ -242,7 +244,8 @@ def test_counts_intervals_and_flag_are_python_s(browser: Any, tmp_path: Path, ru
         )  # fmt: skip
         count = here.differential
         assert intervals[-2:] == pytest.approx(here.blast_interval, abs=1e-9)
-        assert (state, tier, reason) == (here.flag.state, here.flag.tier, here.flag.reason)
+        here = replace(here, doubts=tuple(Doubt(name, "") for name in case["names_in_doubt"]))
+        assert (state, tier, reason) == (here.flag.state, here.flag.tier, here.flag_reason)
         np.testing.assert_allclose(
             np.float64(np.nan if p_value is None else p_value), here.flag.p_value, atol=1e-9
         )

@@ -26,6 +26,7 @@ from smearscan.rulers.quality_doubts import color_shares, doubts_of_quality
 from smearscan.synthetic import SmearSpec, draw_field
 from smearscan.synthetic.spec import HEALTHY, LEUKEMIC, DrawnField
 from smearscan.taxonomy import RED_CELL
+from smearscan.weights import QualityLimits
 
 Rgb = NDArray[np.uint8]
 EMPTY = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64))
@@ -57,7 +58,26 @@ def result(found: Detections, scale: Scale, quality: FieldQuality | None, name: 
 
 
 def names(fields: list[FieldResult]) -> list[str]:
-    return [doubt.name for doubt in doubts_of_quality(fields)]
+    return [doubt.name for doubt in doubts_of_quality(fields, QualityLimits())]
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "doubt"),
+    [
+        ("least_sharpness", 0.9, FOCUS),
+        ("least_evenness", 1.0, FOCUS),
+        ("least_light", 255.0, EXPOSURE),
+        ("least_corners", 1.0, LIGHT_CIRCLE),
+        ("least_nucleus_red", 1.0, COLORS),
+        ("least_nucleus_green", 1.0, COLORS),
+        ("least_red_cell_red", 1.0, COLORS),
+        ("least_red_cell_green", 1.0, COLORS),
+    ],
+)
+def test_limits_are_the_card_s(drawn: list[DrawnField], limit: str, value: float, doubt: str) -> None:
+    fields = [field(d.image, d) for d in drawn]
+    moved = QualityLimits(**{limit: value})
+    assert [d.name for d in doubts_of_quality(fields, moved)] == [doubt]
 
 
 def test_drawn_smears_are_in_no_doubt(drawn: list[DrawnField]) -> None:
@@ -80,7 +100,8 @@ def test_a_limit_means_the_same_at_every_magnification(factor: float) -> None:
 def test_a_blurred_field_is_named_and_a_sharp_one_is_not(drawn: list[DrawnField], cells: float) -> None:
     red_cell_px = Scale(drawn[0].um_per_px, "given").red_cell_px
     blurred = np.asarray(cv2.GaussianBlur(drawn[1].image, (0, 0), cells * red_cell_px), np.uint8)
-    (doubt,) = doubts_of_quality([field(drawn[0].image, drawn[0], "a"), field(blurred, drawn[1], "b")])
+    fields = [field(drawn[0].image, drawn[0], "a"), field(blurred, drawn[1], "b")]
+    (doubt,) = doubts_of_quality(fields, QualityLimits())
     assert doubt.name == FOCUS
     assert doubt.reason.startswith("1 of 2 fields are out of focus")
     assert doubt.reason.endswith("(b)")

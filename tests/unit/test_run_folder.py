@@ -25,7 +25,7 @@ from hypothesis.extra import numpy as hnp
 
 from smearscan.differential import SlideReport, SlideTally, StopInfo
 from smearscan.errors import ConfigError, OutputError, RunError
-from smearscan.io import Slide, find_slides, write_image
+from smearscan.io import Slide, content, find_slides, write_image
 from smearscan.io.naming import OutputNames, Pseudonyms
 from smearscan.results import Detections, FieldFailure, FieldResult, Scale
 from smearscan.scan import packed_slides, slide_file
@@ -277,6 +277,24 @@ def test_a_changed_setting_reads_all_again_and_says_which(
     with open_run(scan, find_slides(slides), names, tmp_path / "r.run", True) as state:
         assert set(change) <= set(state.changed)
         assert scan_into(state, scan, find_slides(slides), names).n_kept == 0
+
+
+def test_a_picture_refused_by_its_size_is_not_read_for_its_hash(
+    slides: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (slides / "one/film.png").open("wb") as file:
+        file.truncate(40_000_000_000)  # zeros that take no room on the disk
+    read: list[str] = []
+    monkeypatch.setattr(content, "file_sha256", lambda path: read.append(path.name) or "0" * 64)
+    folder = tmp_path / "r.run"
+    assert kept(slides, folder) == 0
+    assert "film.png" not in read
+    assert "broken.png" in read
+    (told,) = (f.reason for r in read_reports(folder) for f in r.tally.failures if "film.png" in f.reason)
+    assert "40000000000 bytes" in told
+    assert kept(slides, folder) == 3
+    write_image(slides / "one/film.png", fakes.field(7))
+    assert kept(slides, folder) == 2
 
 
 def test_changed_weights_read_all_again(

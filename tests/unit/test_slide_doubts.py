@@ -8,6 +8,7 @@ import pytest
 from smearscan.results import Detections, FieldFailure, FieldResult, Scale
 from smearscan.results.doubts import CUT_CELLS, FIELD_SIZES
 from smearscan.scan.slide_doubts import doubts_of_fields
+from smearscan.weights import QualityLimits
 
 SCALE = Scale(0.1, "given")
 
@@ -25,7 +26,7 @@ def field(
 
 
 def names(fields: list[FieldResult | FieldFailure]) -> list[str]:
-    return [doubt.name for doubt in doubts_of_fields(SCALE, fields)]
+    return [doubt.name for doubt in doubts_of_fields(SCALE, fields, QualityLimits())]
 
 
 def test_fields_of_one_camera_are_not_doubted() -> None:
@@ -36,7 +37,7 @@ def test_fields_of_one_camera_are_not_doubted() -> None:
 
 @pytest.mark.parametrize("shape", [(120, 160), (1920, 2560)])
 def test_a_picture_made_smaller_or_larger_is_named(shape: tuple[int, int]) -> None:
-    (doubt,) = doubts_of_fields(SCALE, [*(field(i) for i in range(3)), field(9, shape)])
+    (doubt,) = doubts_of_fields(SCALE, [*(field(i) for i in range(3)), field(9, shape)], QualityLimits())
     assert doubt.name == FIELD_SIZES
     assert doubt.reason.startswith("1 field is of another size than most, which have 480 x 640 px (9.png)")
     assert doubt.paths == (Path("9.png"),)
@@ -44,7 +45,7 @@ def test_a_picture_made_smaller_or_larger_is_named(shape: tuple[int, int]) -> No
 
 def test_cut_cells_are_no_slide() -> None:
     cut = [field(i, (80, 80), ((40, 42),)) for i in range(10)]
-    (doubt,) = doubts_of_fields(SCALE, cut)
+    (doubt,) = doubts_of_fields(SCALE, cut, QualityLimits())
     assert doubt.name == CUT_CELLS
     assert "smearscan classify" in doubt.reason
     assert names(cut[:9]) == []  # few fields may look so by chance

@@ -64,7 +64,7 @@ def bundle(report: SlideReport, facts: RunFacts) -> Resource:
         "code": _code(*PANEL),
         "issued": facts.made,
         "result": [{"reference": url(name), "display": name} for name in observations],
-        "conclusion": f"{NOTICE} Flag: {report.flag.state}. {report.flag.reason}",
+        "conclusion": f"{NOTICE} Flag: {report.flag.state}. {report.flag_reason}",
         "identifier": [{"system": "urn:ietf:rfc:3986", "value": url("report")}],
     }
     told: list[tuple[str, Resource]] = [

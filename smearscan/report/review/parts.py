@@ -16,7 +16,7 @@ from smearscan.report.review import pictures
 from smearscan.report.run_facts import field_name, without_paths
 from smearscan.report.scanned_picture import read_scanned
 from smearscan.results import FieldFailure, FieldResult
-from smearscan.results.doubts import Doubt
+from smearscan.results.doubts import Doubt, about_names
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
 
 Floats = NDArray[np.float32]
@@ -134,9 +134,10 @@ def _entry(
         "stopped": report.reading.reason,
         "types": {str(k): int(v) for k, v in tally.types.items()},
         "possible": tally.n_possible_blasts,
-        "flag": {"state": report.flag.state, "tier": report.flag.tier, "reason": report.flag.reason},
+        "flag": {"state": report.flag.state, "tier": report.flag.tier, "reason": report.flag_reason},
         "suspects": [s.reason for s in report.suspects if s.name not in TOLD_BY_THE_FLAG],
         "doubts": [_told(doubt, root) for doubt in report.doubts],
+        "names_in_doubt": about_names(report.doubts),
         "page": "",
         "teach": 0,
     }

@@ -35,6 +35,8 @@ export interface SlideEntry {
   suspects: string[];
   /** What was read and should not be believed unlooked, in sentences. */
   doubts: string[];
+  /** Kinds of those doubts in which what cells are called is not to be believed. */
+  names_in_doubt: string[];
   /** File that holds this slide, where it is not this one. */
   page: string;
   /** Cells of this slide among those that teach most. */

@@ -21,6 +21,8 @@ export interface Tally {
   types: Record<string, number>;
   possible: number;
   share: number;
+  /** Kinds of doubts in which what cells are called is not to be believed: the flag's sentence begins with them. */
+  names_in_doubt: string[];
 }
 
 export interface SlideReport {
@@ -61,6 +63,7 @@ export function reportSlide(tally: Tally, by: Judgement, say: Say): SlideReport 
   }
   const asked: [number, number] = usable ? [tally.possible, askedOf(tally)] : [0, 0];
   const flag = decide({ knows_blasts: knowsBlasts, blasts, total }, by.rule, test, own, tally.share, asked, say);
+  flag.reason = caution(tally.names_in_doubt, say) + flag.reason;
   const unnamed = (100 * (asked[1] - total)) / Math.max(asked[1], 1);
   if (own !== null && unnamed > by.rule.most_unclassified_percent) own = withheld(own);
   const unclassified = of("unclassified");
@@ -106,6 +109,10 @@ function likeness(total: number, unclassified: number, rule: FlagRule): Pick<Sli
 function withheld(own: Corrected): Corrected {
   const nothing = (values: ArrayLike<number>): number[] => Array.from(values, () => NaN);
   return { ...own, percent: nothing(own.percent), low: nothing(own.low), high: nothing(own.high), above: nothing(own.above) };
+}
+
+function caution(names: string[], say: Say): string {
+  return names.length ? say("flag.doubted", { names: names.map((name) => say(`doubt.${name}`)).join(", ") }) : "";
 }
 
 const OUTSIDE = ["erythroblast", "smudge_cell", "platelet", "other"];
