@@ -16,7 +16,16 @@ import simplejpeg
 import tifffile
 from numpy.typing import NDArray
 
-from smearscan.synthetic import BEIGE, HEALTHY, HEALTHY_COMPOSITION, SmearSpec, draw_field
+from smearscan.synthetic import (
+    BEIGE,
+    HEALTHY,
+    HEALTHY_COMPOSITION,
+    DrawnField,
+    SmearSpec,
+    draw_field,
+    stacked,
+)
+from smearscan.synthetic.smear import seed_sequence
 from smearscan.taxonomy import BLAST, LEUKOCYTE
 
 PIECE_PX, TILE_PX, LEVEL = 1024, 512, 4
@@ -33,14 +42,17 @@ _BLAST_PIECES = 0.05
 """Share of the layer's pieces that hold blasts, a tenth of their leukocytes: .5 % of all, expected."""
 
 _GLASS = {"red_cell_density": 0.0, "platelet_density": 0.0, "leukocytes": 0.0, "min_leukocytes": 0}
-_SPECS = {
-    "thick": replace(_ONE_LAYER, red_cell_density=45.0, leukocytes=8.0),
+_THICK = "thick"
+_LAYERS = 5
+"""Of red cells, that lie on each other in the thick part."""
+SPECS = {
+    _THICK: replace(_ONE_LAYER, leukocytes=8.0),
     _LAYER: _ONE_LAYER,
     _BLASTS: replace(_ONE_LAYER, composition={**HEALTHY_COMPOSITION, BLAST: 11.0}),
     "thin": replace(_ONE_LAYER, red_cell_density=1.0, leukocytes=1.0),
     "empty": replace(_ONE_LAYER, **_GLASS),
 }
-_PARTS = {"thick": 0.15, _LAYER: 0.65, "thin": 0.1, "empty": 0.1}
+_PARTS = {_THICK: 0.15, _LAYER: 0.65, "thin": 0.1, "empty": 0.1}
 """Of the film's width."""
 _SEED = 17
 
@@ -121,20 +133,28 @@ class Film:
 
 def drawn_pieces(of_layer: int, workers: int) -> dict[str, list[Piece]]:
     """Draw pieces of each kind, `of_layer` of the one layer and one of each other, in four mirrorings."""
-    wanted = [(name, k) for name in _SPECS for k in range(of_layer if name == _LAYER else 1)]
+    wanted = [(name, k) for name in SPECS for k in range(of_layer if name == _LAYER else 1)]
     with ProcessPoolExecutor(workers) as pool:
-        drawn = list(pool.map(_drawn, [_SPECS[name] for name, _ in wanted], range(len(wanted))))
-    pieces: dict[str, list[Piece]] = {name: [] for name in _SPECS}
+        drawn = list(pool.map(_drawn, [name for name, _ in wanted], range(len(wanted))))
+    pieces: dict[str, list[Piece]] = {name: [] for name in SPECS}
     for (name, _), piece in zip(wanted, drawn, strict=True):
         pieces[name] += [piece.mirrored(down, across) for down in (False, True) for across in (False, True)]
     return pieces
 
 
-def _drawn(spec: SmearSpec, number: int) -> Piece:
-    field = draw_field(spec, _SEED + number)
+def _drawn(name: str, number: int) -> Piece:
+    field = (draw_thick if name == _THICK else draw_field)(SPECS[name], _SEED + number)
     own = field.labels == LEUKOCYTE
     types = tuple(kind for kind, is_own in zip(field.types, own, strict=True) if is_own)
     return Piece(field.image, field.xyxy[own], types)
+
+
+def draw_thick(spec: SmearSpec, seed: int) -> DrawnField:
+    """Draw a field of a film's thick part: red cells lie on its cells in several layers."""
+    field = draw_field(spec, seed)
+    red_cells = replace(spec, leukocytes=0.0, min_leukocytes=0, platelet_density=0.0)
+    more = [draw_field(red_cells, seed_sequence(seed, 2, k)).image for k in range(_LAYERS - 1)]
+    return replace(field, image=stacked([field.image, *more], BEIGE.light))
 
 
 def write_film(path: Path, pieces: dict[str, list[Piece]], side: int, seed: int = 0) -> Film:

@@ -81,15 +81,27 @@ def slide(kind: Kind, n_fields: int) -> Path:
 
 
 def write_slides(root: Path, spec: SmearSpec, n_fields: int, fields_a_slide: int, n_drawn: int) -> None:
-    """Write slides of so many fields, ``slide_00000`` and on; the fields repeat `n_drawn` drawn ones."""
-    drawn = [
-        cv2.imencode(".jpg", cv2.cvtColor(field.image, cv2.COLOR_RGB2BGR))[1].tobytes()
-        for field in draw_slide(spec, n_drawn, seed=1)
-    ]
+    """Write slides of so many fields, ``slide_00000`` and on, each one of `n_drawn` drawn squares, turned.
+
+    A field that came again as it is would be found to overlap with each of its like, which takes long.
+    """
+    diagonal = int(np.ceil(np.hypot(spec.height, spec.width)))
+    more = diagonal**2 / (spec.height * spec.width)
+    square = replace(spec, height=diagonal, width=diagonal, leukocytes=spec.leukocytes * more)
+    drawn = [cv2.cvtColor(field.image, cv2.COLOR_RGB2BGR) for field in draw_slide(square, n_drawn, seed=1)]
+    rng = np.random.default_rng(_SEED)
     for i in range(n_fields):
         folder = root / f"slide_{i // fields_a_slide:05d}"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{i:06d}.jpg").write_bytes(numbered(drawn[i % len(drawn)], i))
+        field = _turned(drawn[i % len(drawn)], rng.uniform(0, 360), spec)
+        (folder / f"{i:06d}.jpg").write_bytes(cv2.imencode(".jpg", field)[1].tobytes())
+
+
+def _turned(square: NDArray[np.uint8], degrees: float, spec: SmearSpec) -> NDArray[np.uint8]:
+    """Turn a square about its middle, and cut a field out of there."""
+    turn = cv2.getRotationMatrix2D((len(square) / 2, len(square) / 2), degrees, 1)
+    turn[:, 2] += (spec.width - len(square)) / 2, (spec.height - len(square)) / 2
+    return np.asarray(cv2.warpAffine(square, turn, (spec.width, spec.height)), np.uint8)
 
 
 def numbered(picture: bytes, number: int) -> bytes:

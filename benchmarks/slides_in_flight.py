@@ -74,7 +74,7 @@ def table(figures: dict[str, Any]) -> str:
 def main() -> None:
     """Measure, write, fill the page."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--slides", type=int, default=4)
+    parser.add_argument("--slides", type=int, default=20)
     parser.add_argument("--fields", type=int, default=100)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULTS)

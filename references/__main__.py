@@ -145,6 +145,17 @@ def known_cells(cells: Path, data: Path, fields: Path | None, write_card: bool, 
         save_card(shipped(net), own.model_copy(update={"known_cells": known}))
 
 
+@command.command("film-parts")
+@click.argument("data", type=PATH)
+@click.option("--most", default=40, show_default=True, help="Fields of a slide, at most.")
+@JSON
+def film_parts(data: Path, most: int, out: Path | None) -> None:
+    """Tell what parts of a film the published fields in DATA are taken for, alone and laid on each other."""
+    from references.film_parts import parts_of_published_fields
+
+    show(parts_of_published_fields(data, most), out)
+
+
 @command.command("bad-inputs")
 @click.option(
     "--program", type=PATH, help="Scan what this program makes (FIELD OUT: ok, fail, either) instead."

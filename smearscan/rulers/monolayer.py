@@ -1,12 +1,13 @@
 """Which parts of a film can be read: where red cells lie in one layer, side by side, and in focus.
 
 Judged from a coarse picture of each part (about 1 to 2 um a pixel) and a small patch of its middle in full
-resolution. In the thick part red cells lie on each other, so that hardly any light comes through undimmed or
-much of it comes through two cells; towards the feathered edge they lie far apart.
+resolution. A film is read where red cells lie singly or just touch; towards its thick end they lie on each
+other, until hardly any glass is seen between them, and towards the feathered edge they lie far apart (Bain,
+Blood Cells, 5th ed., ch. 1). So the glass that is seen tells the parts. How dark the cells are does not: a
+field of many nuclei is as dark as one of red cells in several layers, and is what is looked for.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -15,63 +16,50 @@ from numpy.typing import NDArray
 from smearscan.results.film_map import BLURRED, EMPTY, LAYER, THICK, THIN
 
 Rgb = NDArray[np.uint8]
+Light = NDArray[np.float64]
+"""RGB of the glass beside the cells, (3,)."""
 
-_LEAST_DENSITY = 0.03
-"""Optical density (log10) below which a pixel is background, whatever the stain."""
+_GLASS_DENSITY = 0.06
+"""Optical density (log10) below which a pixel is glass, whatever the stain: 13 % less light than most. Noise
+and uneven light take less, the palest red cells take more."""
 
 _EMPTY, _THIN, _THICK = 0.02, 0.08, 0.85
-"""Shares of a part that cells cover, between which it is empty, thin, of one layer, thick."""
-
-_TWO_LAYERS, _OVERLAP = 1.7, 0.5
-"""A pixel so many times as dense as the film's usual cell is covered twice, or is a nucleus; a part where
-these are such a share of what is covered is thick."""
+"""Shares of a part that cells cover, between which it is empty, thin, of one layer, thick: docs/results/
+film_parts.json, by ``python -m references film-parts``."""
 
 _BLURRED = 0.35
 """Share of the film's median sharpness below which a part is out of focus."""
 
-_BACKGROUND_PERCENTILE = 97
+_GLASS_PERCENTILE = 97
 
 
-@dataclass(frozen=True, slots=True)
-class FilmLight:
-    """What light comes through a film.
+def light_of_glass(samples: Sequence[Rgb]) -> Light:
+    """Measure it on coarse pictures of several parts of a film, (H, W, 3) uint8 RGB each."""
+    pixels = np.concatenate([image.reshape(-1, 3) for image in samples])
+    return np.asarray(np.maximum(np.percentile(pixels, _GLASS_PERCENTILE, axis=0), 1), np.float64)
 
-    Attributes
+
+def coverage(coarse: Rgb, glass: Light) -> float:
+    """Share of a part's coarse picture that cells cover, 0 to 1.
+
+    Parameters
     ----------
-    background : ndarray, (3,) float64
-        RGB of the glass beside the cells.
-    cell_density : float
-        Median optical density of what is no background: that of a red cell.
+    coarse : ndarray, (H, W, 3) uint8 RGB
+    glass : ndarray, (3,) float64
+        See :func:`light_of_glass`.
     """
-
-    background: NDArray[np.float64]
-    cell_density: float
-
-    @classmethod
-    def of(cls, samples: Sequence[Rgb]) -> "FilmLight":
-        """Measure it on coarse pictures of several parts, (H, W, 3) uint8 RGB each."""
-        pixels = np.concatenate([image.reshape(-1, 3) for image in samples])
-        background = np.maximum(np.percentile(pixels, _BACKGROUND_PERCENTILE, axis=0), 1)
-        density = _density(pixels, background)
-        stained = density[density > _LEAST_DENSITY]
-        return cls(background, float(np.median(stained)) if len(stained) else 2 * _LEAST_DENSITY)
-
-    def covered(self, coarse: Rgb) -> tuple[float, float]:
-        """Share of a part's coarse picture that cells cover, and share of that which is dense as two."""
-        density = _density(coarse, self.background)
-        is_cell = density > max(_LEAST_DENSITY, self.cell_density / 2)
-        n = int(is_cell.sum())
-        twice = float((density > _TWO_LAYERS * self.cell_density).sum()) / max(n, 1)
-        return n / density.size, twice
+    # whatever the stain, a cell takes much out of one channel
+    least = (coarse / glass).min(axis=-1)
+    return float((least < 10**-_GLASS_DENSITY).mean())
 
 
-def part_of(coverage: float, overlap: float) -> int:
-    """Part of the film by what cells cover, see :meth:`FilmLight.covered`: an index into ``FILM_PARTS``."""
-    if coverage < _EMPTY:
+def part_of(covered: float) -> int:
+    """Part of the film by the share that cells cover, see :func:`coverage`: an index into ``FILM_PARTS``."""
+    if covered < _EMPTY:
         return EMPTY
-    if coverage < _THIN:
+    if covered < _THIN:
         return THIN
-    return THICK if coverage > _THICK or overlap > _OVERLAP else LAYER
+    return THICK if covered > _THICK else LAYER
 
 
 def sharpness(patch: Rgb) -> float:
@@ -108,9 +96,3 @@ def without_blurred(parts: NDArray[np.uint8], sharp: NDArray[np.float64]) -> NDA
         return parts
     limit = _BLURRED * float(np.median(sharp[layer]))
     return np.where(layer & (sharp < limit), np.uint8(BLURRED), parts)
-
-
-def _density(pixels: NDArray[np.uint8], background: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Largest optical density of the three channels: whatever the stain, cells take most out of one."""
-    share = np.clip((pixels / background).min(axis=-1), 0.01, 1.0)
-    return np.asarray(-np.log10(share), np.float64)

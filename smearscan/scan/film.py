@@ -19,7 +19,7 @@ from smearscan.errors import ImageError
 from smearscan.io import REDUCTIONS, read_ahead
 from smearscan.io.whole_slides import Region, WholeSlide, open_whole_slide, region_of
 from smearscan.results import LAYER, Field, FieldFailure, FilmMap, Scale
-from smearscan.rulers.monolayer import FilmLight, part_of, sharpness, without_blurred
+from smearscan.rulers.monolayer import coverage, light_of_glass, part_of, sharpness, without_blurred
 from smearscan.runtime import usable_cores
 
 Load = Callable[[Path], Field | FieldFailure]
@@ -181,11 +181,11 @@ def survey(slide: WholeSlide, grid: FilmGrid, um_per_px: float) -> NDArray[np.ui
     threads = usable_cores()
     spread = np.unique(np.linspace(0, len(every) - 1, min(len(every), _SAMPLED)).round().astype(int))
     samples = read_ahead([every[i] for i in spread], coarse, threads, threads)
-    light = FilmLight.of([image for image in samples if image is not None] or [_BLANK])
+    glass = light_of_glass([image for image in samples if image is not None] or [_BLANK])
 
     def look(at: Cell) -> tuple[int, float]:
         picture = coarse(at)
-        part = part_of(*light.covered(picture)) if picture is not None else LAYER
+        part = part_of(coverage(picture, glass)) if picture is not None else LAYER
         return part, _sharpness(slide, grid.square(at), um_per_px) if part == LAYER else 0.0
 
     seen = list(read_ahead(every, look, threads, 2 * threads))

@@ -1,5 +1,6 @@
 """Drawn blood smears with exact ground truth, for tests, benchmarks and the demo: no real pixels."""
 
+from smearscan.synthetic.canvas import stacked
 from smearscan.synthetic.leukocytes import LEUKOCYTE_TYPES
 from smearscan.synthetic.slides import write_slides
 from smearscan.synthetic.smear import draw_clump, draw_field, draw_slide
@@ -29,5 +30,6 @@ __all__ = [
     "draw_field",
     "draw_slide",
     "random_stain",
+    "stacked",
     "write_slides",
 ]

@@ -1,5 +1,6 @@
 """The glass and the camera: cells are laid on a field as optical density, then photographed."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import cv2
@@ -137,6 +138,26 @@ def photograph(
         grain = cv2.GaussianBlur(grain, (3, 3), 0.6) * np.float32(1.6 * noise)
         picture += grain
     return np.asarray(np.clip(picture + 0.5, 0.0, 255.0), dtype=np.uint8)
+
+
+def stacked(layers: Sequence[NDArray[np.uint8]], light: Sequence[float]) -> NDArray[np.uint8]:
+    """Lay fields on each other, as cells lie in the thick part of a film: each takes its share of the light.
+
+    Parameters
+    ----------
+    layers : sequence of ndarray, (H, W, 3) uint8
+        RGB, of one size; drawn or photographed.
+    light : sequence of float
+        RGB of the glass beside their cells.
+
+    Returns
+    -------
+    ndarray, (H, W, 3) uint8
+        RGB.
+    """
+    glass = np.asarray(light, np.float32)
+    shares = [np.minimum(layer / glass, np.float32(1)) for layer in layers]
+    return np.asarray(np.prod(shares, axis=0) * glass + 0.5, np.uint8)
 
 
 def _illumination(rng: np.random.Generator, height: int, width: int, vignette: float) -> FloatImage:

@@ -1,14 +1,18 @@
 """Measuring whole slides: the written film is what is told of it, and each found box has one owner."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from benchmarks.drawn_film import PIECE_PX, UM_PER_PX, Film, Piece, write_film
+from benchmarks.drawn_film import PIECE_PX, SPECS, UM_PER_PX, Film, Piece, draw_thick, write_film
 from benchmarks.whole_film import compared, owners, parts_told
 from smearscan.io.whole_slides import Region, WholeSlide
-from smearscan.results import LAYER, FilmMap
+from smearscan.results import FILM_PARTS, LAYER, FilmMap
+from smearscan.rulers.monolayer import coverage, light_of_glass, part_of
+from smearscan.synthetic import draw_field
 from smearscan.taxonomy import BLAST
 
 KINDS = ("thick", "one layer", "one layer, with blasts", "thin", "empty")
@@ -50,6 +54,20 @@ def test_mirrored_cells_stay_on_their_pixels() -> None:
         x0, y0, x1, y1 = turned.xyxy[0].astype(int)
         assert (turned.image[y0:y1, x0:x1] == 10).all()
         assert (turned.image == 10).sum() == 3 * 60 * 60
+
+
+def test_the_drawn_parts_are_told_from_each_other() -> None:
+    """As a film shows them: in one light, each by how much of the glass is seen."""
+    coarse = {}
+    for name, side in (("thick", 120), ("one layer", 160), ("thin", 320), ("empty", 160)):
+        spec = replace(SPECS[name], height=side, width=side, leukocytes=0.0, min_leukocytes=0)
+        image = (draw_thick if name == "thick" else draw_field)(spec, 3).image
+        coarse[name] = cv2.resize(image, (side // 8,) * 2, interpolation=cv2.INTER_AREA)
+    glass = light_of_glass(list(coarse.values()))
+    told = {name: FILM_PARTS[part_of(coverage(image, glass))] for name, image in coarse.items()}
+    assert told == {name: name for name in coarse}
+    alone = coverage(coarse["thick"], light_of_glass([coarse["one layer"]]))
+    assert alone > 0.9  # hardly any glass is seen between cells that lie on each other
 
 
 def test_each_found_box_is_of_the_nearest_drawn_cell() -> None:

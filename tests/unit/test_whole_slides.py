@@ -1,5 +1,6 @@
 """Whole slides: which files are some, their regions read one by one, each cell in one field alone."""
 
+import itertools
 import json
 import re
 import sys
@@ -27,7 +28,7 @@ from smearscan.io.whole_slides import Region, WholeSlide, open_whole_slide, regi
 from smearscan.report.exports import write_exports
 from smearscan.report.review import write_review
 from smearscan.results import FILM_PARTS, LAYER, FieldFailure, FieldResult
-from smearscan.rulers.monolayer import FilmLight, part_of, sharpness, without_blurred
+from smearscan.rulers.monolayer import coverage, light_of_glass, part_of, sharpness, without_blurred
 from smearscan.scan import film as film_module
 from smearscan.scan.film import FilmGrid, Seams
 from smearscan.scan.reading import stratified_order
@@ -326,8 +327,8 @@ def test_an_empty_slide_has_a_report(tmp_path: Path) -> None:
 
 
 def test_parts_by_coverage_and_blur() -> None:
-    assert [FILM_PARTS[part_of(c, o)] for c, o in ((0.01, 0), (0.05, 0), (0.4, 0), (0.4, 0.7), (0.9, 0))] == [
-        "empty", "thin", "one layer", "thick", "thick",
+    assert [FILM_PARTS[part_of(covered)] for covered in (0.01, 0.05, 0.4, 0.8, 0.9)] == [
+        "empty", "thin", "one layer", "one layer", "thick",
     ]  # fmt: skip
     image, _ = drawn_films.draw_film(300, 300, white=2)
     blurred = np.asarray(cv2.GaussianBlur(image, (0, 0), 6))
@@ -335,8 +336,17 @@ def test_parts_by_coverage_and_blur() -> None:
     assert sharpness(np.full_like(image, 200)) == 0
     parts = without_blurred(np.full((1, 3), LAYER, np.uint8), np.array([[1.0, 1.1, 0.2]]))
     assert [FILM_PARTS[k] for k in parts[0]] == ["one layer", "one layer", "blurred"]
-    light = FilmLight.of([image])
-    assert 0.1 < light.covered(image)[0] < 0.6
+    assert 0.1 < coverage(image, light_of_glass([image])) < 0.6
+
+
+def test_a_field_of_many_nuclei_is_not_thick_for_being_dark() -> None:
+    """Leukemic fields: nuclei that are far denser than red cells, and most of what covers the glass."""
+    image, _ = drawn_films.draw_film(640, 640, white=0, seed=4)
+    glass = light_of_glass([image])
+    for x, y in itertools.product(range(64, 640, 128), repeat=2):
+        cv2.circle(image, (x, y), 46, (60, 20, 90), -1)
+    assert 0.4 < coverage(image, glass) < 0.85
+    assert FILM_PARTS[part_of(coverage(image, glass))] == "one layer"
 
 
 @given(st.integers(0, 400), st.integers(1, 400), st.integers(0, 5))
