@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: cluster-test film openslide-test in-flight bad-inputs fuzz sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
+.PHONY: cloud-test cluster-test film openslide-test in-flight bad-inputs fuzz sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -234,13 +234,18 @@ openslide-test: $(VENV)/.installed
 film: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.whole_film
 
-# Slides of 100 fields beside one of them all, in turn: its table in docs/many_slides.md. Some minutes.
+# Twenty slides of 100 fields beside one of 2,000, in turn: its table in docs/many_slides.md. Some minutes.
 in-flight: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.slides_in_flight
 
 # Ray on two local nodes, a worker killed in the middle: the same tables to the byte. Needs the extra ray; two minutes.
 cluster-test: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/cluster -s
+
+# Slides from a server that speaks S3, on this machine alone. Seconds; installs the extra cloud and moto.
+cloud-test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[cloud]' 'moto[server]'
+	$(BIN)/python -m pytest tests/cloud
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds

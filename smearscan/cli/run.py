@@ -1,7 +1,7 @@
 """``smearscan run``."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,11 @@ _LAST_SEEN = 8
 @click.option(
     "--worker-cores", type=click.IntRange(1), help="Of each worker. Default: all of the smallest machine."
 )
+@click.option(
+    "--pictures",
+    type=_PATH,
+    help="Folder for what is fetched from a URL. Default: beside --out, NAME.pictures.",
+)
 @click.option("--one-slide", is_flag=True, help="All pictures of SLIDES are fields of one slide.")
 @click.option(
     "--pseudonymize",
@@ -93,7 +98,7 @@ _LAST_SEEN = 8
 def command(
     places: tuple[Path, ...], out: str, cells: Path | None, summary: Path | None, page: Path | None,
     overlays: Path | None, overlay_format: str, review: Path | None, run: Path | None, resume: bool | None,
-    one_slide: bool,
+    one_slide: bool, pictures: Path | None,
     kinds: str | None, exports: Path | None, keyfile: Path | None, excel: bool, pairs: tuple[Path, ...],
     timing: bool, config_file: Path | None, quiet: bool, verbose: bool, read: str | None,
     until_resolved: bool, shard: str | None, cluster: str | None, address: str | None,
@@ -101,7 +106,8 @@ def command(
 ) -> None:  # fmt: skip
     """Scan SLIDES: every sub-folder is a slide, its pictures are fields; a loose picture is a slide.
 
-    So is a whole-slide file (SVS, NDPI, MRXS, SCN, BIF, tiled TIFF, DICOM), wherever it lies.
+    So is a whole-slide file (SVS, NDPI, MRXS, SCN, BIF, tiled TIFF, DICOM), wherever it lies. SLIDES may be a
+    URL (s3://, gs://, az://): its files are fetched first.
 
     Each slide is kept in the run folder as soon as it is read: after an interruption the same command with
     --resume goes on. The report suggests; it is never a diagnosis. Exit code 0: done; 1: some fields or
@@ -113,7 +119,8 @@ def command(
     from smearscan.io.folders import survey
     from smearscan.io.naming import OutputNames, Pseudonyms
 
-    slides = only_place(places, "run")
+    place = only_place(places, "run")
+    slides = _fetched_to(place, pictures, out)
     if cluster is None and (address or worker_cores):
         raise ConfigError("--address and --worker-cores are of a cluster; add --engine-cluster ray")
     if cluster and overlays:
@@ -133,8 +140,11 @@ def command(
         raise ConfigError("--review and --export name the pictures as they are; leave out --pseudonymize")
     if resume and targets.run is None:
         raise ConfigError("--resume: with the report on a pipe, give the run folder with --run")
+    missing = None
+    if slides != place:
+        slides, missing = _fetch(place, slides, quiet)
     names = OutputNames(slides, Pseudonyms.read(keyfile) if keyfile else None)
-    found = survey(slides, one_slide)
+    found = survey(slides, one_slide, missing=missing)
     own = _part(shard, found.slides) if shard else found.slides
     if until_resolved and read not in (None, "resolved"):
         raise ConfigError(f"--until-resolved means --read resolved, but --read is {read}; give one of them")
@@ -175,6 +185,37 @@ def command(
     if timing:
         account(watch.stop(scanner.timer, outcome.n_fields, outcome.n_cells, usable_cores()))
     sys.exit(outcome.exit_code)
+
+
+def _fetched_to(place: Path, pictures: Path | None, out: str) -> Path:
+    """Folder to scan: that which was given, or where the files of a URL are to lie."""
+    from smearscan.io.remote import is_url
+
+    if not is_url(place):
+        if pictures:
+            raise ConfigError(
+                f"--pictures is for what is fetched from a URL, and {place} is none; leave it out"
+            )
+        return place
+    if pictures is None and out == "-":
+        raise ConfigError(
+            f"{place}: with the report on a pipe, give the folder for its files with --pictures"
+        )
+    return pictures or (
+        Path(out) / "slides.pictures" if Path(out).is_dir() else Path(out).with_suffix(".pictures")
+    )
+
+
+def _fetch(url: Path, folder: Path, quiet: bool) -> tuple[Path, Mapping[Path, str]]:
+    """Fetch what lies at a URL; returns what is to be scanned, and why files are missing."""
+    from smearscan.cli.console import voice
+    from smearscan.io.remote import fetch
+
+    done = fetch(url, folder)
+    voice(quiet)(
+        f"{done.n_fetched} files fetched to {folder}, {done.n_kept} lay there, {len(done.failures)} failed"
+    )
+    return done.root, done.failures
 
 
 def _part(shard: str, slides: Sequence["Slide"]) -> Sequence["Slide"]:

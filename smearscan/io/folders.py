@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -79,7 +79,12 @@ def find_slides(root: Path, one_slide: bool = False) -> list[Slide]:
     return list(survey(root, one_slide).slides)
 
 
-def survey(root: Path, one_slide: bool = False, with_copies: bool = False) -> FoundSlides:
+def survey(
+    root: Path,
+    one_slide: bool = False,
+    with_copies: bool = False,
+    missing: Mapping[Path, str] | None = None,
+) -> FoundSlides:
     """Find the slides of a folder, and all that is none.
 
     Every folder below `root` that holds pictures is a slide; a picture lying in `root` itself, or given as
@@ -95,17 +100,22 @@ def survey(root: Path, one_slide: bool = False, with_copies: bool = False) -> Fo
         Whether all photographs are fields of one slide, named as `root`.
     with_copies : bool
         Whether a content that lies in a slide several times is a field each time.
+    missing : mapping of Path to str, optional
+        Why a file that should lie below `root` does not: a failure of the slide that it is of.
 
     Raises
     ------
     ImageError
         If `root` is not there or holds nothing that could be a slide.
     """
+    if missing and root in missing:
+        raise ImageError(missing[root])
     if root.is_file():
         return FoundSlides((Slide(root.name, (root,), is_whole=is_whole_slide(root)),))
     if not root.is_dir():
         raise ImageError(f"{root}: there is no such folder or picture")
     folders, passed_over = _walk(root)
+    folders = _with_missing(folders, missing or {}, root)
     if root in (closed := {path: why for path, why in folders[0].failures}):
         raise ImageError(closed[root])
     slides = [slide for folder in folders for slide in _slides_of(folder, root)]
@@ -163,9 +173,19 @@ def _walk(root: Path) -> tuple[list[_Folder], list[str]]:
         found.append(folder)
         links += sorted((p for p in folder.folders if p.is_symlink()), key=_order)
         waiting += [p for p in folder.folders if not p.is_symlink()]
-    return sorted(
-        found, key=lambda one: [_order(Path(p)) for p in one.path.relative_to(root).parts]
-    ), passed_over
+    return _sorted(found, root), passed_over
+
+
+def _sorted(folders: Iterable[_Folder], root: Path) -> list[_Folder]:
+    return sorted(folders, key=lambda one: [_order(Path(p)) for p in one.path.relative_to(root).parts])
+
+
+def _with_missing(folders: list[_Folder], missing: Mapping[Path, str], root: Path) -> list[_Folder]:
+    """Add to each folder the files that should lie there, and the folders that held no other."""
+    by_path = {folder.path: folder for folder in folders}
+    for path, why in missing.items():
+        by_path.setdefault(path.parent, _Folder(path.parent)).failures.append((path, why))
+    return _sorted(by_path.values(), root)
 
 
 def _below(path: Path, root: Path) -> str:

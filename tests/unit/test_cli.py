@@ -84,6 +84,38 @@ def classifier_card(task: str, classes: tuple[str, ...]) -> ClassifierCard:
     )  # fmt: skip
 
 
+# ---------------------------------------------------------------- a URL
+
+
+@pytest.mark.usefixtures("_fake_nets")
+def test_slides_at_a_url_give_the_tables_of_their_folder(slides: Path, tmp_path: Path) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    store = MemoryFileSystem()
+    for path in slides.rglob("*.png"):
+        store.pipe(f"/lab/{path.relative_to(slides)}", path.read_bytes())
+    try:
+        here = ask("run", slides, "--out", tmp_path / "here.csv", "--cells", tmp_path / "here_cells.csv")
+        there = ask(
+            "run", "memory://lab", "--out", tmp_path / "there.csv", "--cells", tmp_path / "there_cells.csv"
+        )
+    finally:
+        store.rm("/lab", recursive=True)
+    assert here.exit_code == there.exit_code == 0, there.output
+    assert "2 files fetched" in there.output
+    for name in ("", "_cells"):
+        assert (tmp_path / f"there{name}.csv").read_bytes() == (tmp_path / f"here{name}.csv").read_bytes()
+    assert sorted(p.name for p in (tmp_path / "there.pictures" / "s").iterdir()) == ["0.png", "1.png"]
+
+
+def test_a_folder_for_pictures_is_of_a_url_alone(slides: Path, tmp_path: Path) -> None:
+    told = ask("run", slides, "--out", tmp_path / "r.csv", "--pictures", tmp_path / "p")
+    assert told.exit_code == 2
+    assert "--pictures is for what is fetched from a URL" in told.output
+    piped = ask("run", "memory://lab", "--out", "-")
+    assert "give the folder for its files with --pictures" in piped.output
+
+
 # ---------------------------------------------------------------- help
 
 
