@@ -184,7 +184,8 @@ def table(known: dict[str, Any]) -> str:
         "\n| drawn part | its squares were taken for |\n|---|---|",
     ]
     for part, counts in f["parts"].items():
-        lines.append(f"| {part} | {', '.join(f'{n} {name}' for name, n in counts.items())} |")
+        told = ", ".join(f"{n} {name}" for name, n in counts.items())
+        lines.append(f"| {part} | {told or 'no square lies in it whole'} |")
     lines.append("\n| " + " | ".join(_COLUMNS) + " |\n|" + "---|" * len(_COLUMNS))
     for read, w in f["ways"].items():
         own = {**w, "read": read}
@@ -204,7 +205,8 @@ _COLUMNS = {
     "drawn whole there": "{drawn:,}", "found once": "{found_once:,}", "twice": "{found_twice}",
     "lost": "{lost}", "of these in photographs, too": "{lost_in_photographs_too}",
     "blasts drawn": "{blasts_drawn}", "of these called blast": "{blasts_called_blast}",
-    "others called blast": "{others_called_blast}", "flag": "{flag}", "core s": "{core_seconds:.0f}",
+    "others called blast": "{others_called_blast}",
+    "boxes of no leukocyte": "{found_elsewhere}", "flag": "{flag}", "core s": "{core_seconds:.0f}",
     "memory, MB": "{peak_mb:.0f}",
 }  # fmt: skip
 

@@ -147,13 +147,17 @@ def known_cells(cells: Path, data: Path, fields: Path | None, write_card: bool, 
 
 @command.command("film-parts")
 @click.argument("data", type=PATH)
-@click.option("--most", default=40, show_default=True, help="Fields of a slide, at most.")
+@click.option("--most", default=30, show_default=True, help="Fields of a slide, at most.")
+@click.option("--into", type=PATH, help="Markdown file in which the table follows <!-- parts -->.")
 @JSON
-def film_parts(data: Path, most: int, out: Path | None) -> None:
+def film_parts(data: Path, most: int, into: Path | None, out: Path | None) -> None:
     """Tell what parts of a film the published fields in DATA are taken for, alone and laid on each other."""
-    from references.film_parts import parts_of_published_fields
+    from references.film_parts import parts_of_published_fields, table
 
-    show(parts_of_published_fields(data, most), out)
+    figures = parts_of_published_fields(data, most)
+    show(figures, out)
+    if into:
+        replace_section(into, "<!-- parts -->", table(figures))
 
 
 @command.command("bad-inputs")

@@ -16,7 +16,7 @@ from smearscan.detection import Detector
 from smearscan.io import read_image
 from smearscan.results import FILM_PARTS
 from smearscan.rulers import measure_scale
-from smearscan.rulers.monolayer import coverage, light_of_glass, part_of
+from smearscan.rulers.monolayer import Coverage, light_of_glass, part_of
 from smearscan.synthetic import stacked
 
 Rgb = NDArray[np.uint8]
@@ -50,7 +50,7 @@ def parts_of_published_fields(data: Path, most: int) -> dict[str, Any]:
         taken for which part; the same of so many fields of one slide laid on each other.
     """
     detector = Detector.load()
-    covered: dict[str, dict[str, list[float]]] = {}
+    covered: dict[str, dict[str, list[Coverage]]] = {}
     slides: Counter[str] = Counter()
     for site, paths in published_slides(data):
         images = [read_image(path) for path in spread(paths, most)]
@@ -58,7 +58,7 @@ def parts_of_published_fields(data: Path, most: int) -> dict[str, Any]:
         coarse = [_coarse(image, um_per_px) for image in images]
         slides[site] += 1
         own = covered.setdefault(site, {"as they are": []})
-        own["as they are"] += [coverage(image, light_of_glass([image])) for image in coarse]
+        own["as they are"] += [Coverage.of(image, light_of_glass([image]), _COARSE_UM) for image in coarse]
         rng = np.random.default_rng(_SEED)
         for n in _LAYERS:
             own.setdefault(f"{n} on each other", []).extend(_of_stacks(coarse, n, rng))
@@ -68,7 +68,21 @@ def parts_of_published_fields(data: Path, most: int) -> dict[str, Any]:
     }
 
 
-def _of_stacks(coarse: list[Rgb], n: int, rng: np.random.Generator) -> list[float]:
+def table(figures: dict[str, Any]) -> str:
+    """Tell the figures as Markdown."""
+    ways = [way for way in next(iter(figures.values())) if way != "slides"]
+    lines = ["| fields of | " + " | ".join(ways) + " |", "|---|" + "---|" * len(ways)]
+    for site, own in figures.items():
+        told = [
+            f"{', '.join(f'{n} {part}' for part, n in own[way]['taken for'].items())} "
+            f"({' / '.join(f'{100 * share:.0f}' for share in own[way]['covered'])} %)"
+            for way in ways
+        ]
+        lines.append(f"| `{site}` | {' | '.join(told)} |")
+    return "\n".join([*lines, "\nIn brackets what cells cover: least, median, most."])
+
+
+def _of_stacks(coarse: list[Rgb], n: int, rng: np.random.Generator) -> list[Coverage]:
     """Share that cells cover in stacks of n fields of one slide; none where it has not so many."""
     if len(coarse) < n:
         return []
@@ -76,7 +90,9 @@ def _of_stacks(coarse: list[Rgb], n: int, rng: np.random.Generator) -> list[floa
     glass = (255.0, 255.0, 255.0)
     bright = [_at_full_light(image[:height, :width]) for image in coarse]
     chosen = [rng.choice(len(bright), n, replace=False) for _ in range(_STACKS)]
-    return [coverage(stacked([bright[i] for i in own], glass), np.array(glass)) for own in chosen]
+    return [
+        Coverage.of(stacked([bright[i] for i in own], glass), np.array(glass), _COARSE_UM) for own in chosen
+    ]
 
 
 def _coarse(image: Rgb, um_per_px: float) -> Rgb:
@@ -89,7 +105,7 @@ def _at_full_light(image: Rgb) -> Rgb:
     return np.asarray(np.clip(image / light_of_glass([image]) * 255, 0, 255), np.uint8)
 
 
-def _told(covered: list[float]) -> dict[str, Any]:
-    parts = Counter(FILM_PARTS[part_of(share)] for share in covered)
-    low, middle, high = np.percentile(covered, (0, 50, 100)).round(3).tolist()
+def _told(covered: list[Coverage]) -> dict[str, Any]:
+    parts = Counter(FILM_PARTS[part_of(one)] for one in covered)
+    low, middle, high = np.percentile([one.whole for one in covered], (0, 50, 100)).round(3).tolist()
     return {"fields": len(covered), "covered": [low, middle, high], "taken for": dict(sorted(parts.items()))}

@@ -8,6 +8,7 @@ field of many nuclei is as dark as one of red cells in several layers, and is wh
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -24,8 +25,11 @@ _GLASS_DENSITY = 0.06
 and uneven light take less, the palest red cells take more."""
 
 _EMPTY, _THIN, _THICK = 0.02, 0.08, 0.85
-"""Shares of a part that cells cover, between which it is empty, thin, of one layer, thick: docs/results/
-film_parts.json, by ``python -m references film-parts``."""
+"""Shares that cells cover: of a part, below which it is empty, thin; of a block of it, above which this is
+thick (docs/results/film_parts.json, by ``python -m references film-parts``)."""
+
+_BLOCK_UM, _THICK_BLOCKS = 60.0, 0.1
+"""Width of a block; share of thick ones above which a part is thick."""
 
 _BLURRED = 0.35
 """Share of the film's median sharpness below which a part is out of focus."""
@@ -39,27 +43,43 @@ def light_of_glass(samples: Sequence[Rgb]) -> Light:
     return np.asarray(np.maximum(np.percentile(pixels, _GLASS_PERCENTILE, axis=0), 1), np.float64)
 
 
-def coverage(coarse: Rgb, glass: Light) -> float:
-    """Share of a part's coarse picture that cells cover, 0 to 1.
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of the glass cells cover.
 
-    Parameters
+    Attributes
     ----------
-    coarse : ndarray, (H, W, 3) uint8 RGB
-    glass : ndarray, (3,) float64
-        See :func:`light_of_glass`.
+    whole : float
+        Share of a part, 0 to 1.
+    thick : float
+        Share of its blocks (60 um wide, about a field through a 100x lens) of which hardly any glass is seen:
+        where the thick part begins within a square, much of this may be readable, and the rest is not.
     """
-    # whatever the stain, a cell takes much out of one channel
-    least = (coarse / glass).min(axis=-1)
-    return float((least < 10**-_GLASS_DENSITY).mean())
+
+    whole: float
+    thick: float
+
+    @classmethod
+    def of(cls, coarse: Rgb, glass: Light, um_per_px: float) -> "Coverage":
+        """Measure it on a coarse picture, (H, W, 3) uint8 RGB; of the glass: :func:`light_of_glass`."""
+        # whatever the stain, a cell takes much out of one channel
+        covered = (coarse / glass).min(axis=-1) < 10**-_GLASS_DENSITY
+        rows, columns = (max(1, round(side * um_per_px / _BLOCK_UM)) for side in covered.shape)
+        blocks = [
+            float(block.mean())
+            for row in np.array_split(covered, rows)
+            for block in np.array_split(row, columns, axis=1)
+        ]
+        return cls(float(covered.mean()), float(np.mean(np.array(blocks) > _THICK)))
 
 
-def part_of(covered: float) -> int:
-    """Part of the film by the share that cells cover, see :func:`coverage`: an index into ``FILM_PARTS``."""
-    if covered < _EMPTY:
+def part_of(covered: Coverage) -> int:
+    """Part of the film by what cells cover: an index into ``FILM_PARTS``."""
+    if covered.whole < _EMPTY:
         return EMPTY
-    if covered < _THIN:
+    if covered.whole < _THIN:
         return THIN
-    return THICK if covered > _THICK else LAYER
+    return THICK if covered.thick > _THICK_BLOCKS else LAYER
 
 
 def sharpness(patch: Rgb) -> float:

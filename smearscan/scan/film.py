@@ -19,7 +19,7 @@ from smearscan.errors import ImageError
 from smearscan.io import REDUCTIONS, read_ahead
 from smearscan.io.whole_slides import Region, WholeSlide, open_whole_slide, region_of
 from smearscan.results import LAYER, Field, FieldFailure, FilmMap, Scale
-from smearscan.rulers.monolayer import coverage, light_of_glass, part_of, sharpness, without_blurred
+from smearscan.rulers.monolayer import Coverage, light_of_glass, part_of, sharpness, without_blurred
 from smearscan.runtime import usable_cores
 
 Load = Callable[[Path], Field | FieldFailure]
@@ -185,7 +185,9 @@ def survey(slide: WholeSlide, grid: FilmGrid, um_per_px: float) -> NDArray[np.ui
 
     def look(at: Cell) -> tuple[int, float]:
         picture = coarse(at)
-        part = part_of(coverage(picture, glass)) if picture is not None else LAYER
+        part = LAYER
+        if picture is not None:
+            part = part_of(Coverage.of(picture, glass, coarsest * um_per_px))
         return part, _sharpness(slide, grid.square(at), um_per_px) if part == LAYER else 0.0
 
     seen = list(read_ahead(every, look, threads, 2 * threads))

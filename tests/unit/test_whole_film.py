@@ -11,7 +11,7 @@ from benchmarks.drawn_film import PIECE_PX, SPECS, UM_PER_PX, Film, Piece, draw_
 from benchmarks.whole_film import compared, owners, parts_told
 from smearscan.io.whole_slides import Region, WholeSlide
 from smearscan.results import FILM_PARTS, LAYER, FilmMap
-from smearscan.rulers.monolayer import coverage, light_of_glass, part_of
+from smearscan.rulers.monolayer import Coverage, light_of_glass, part_of
 from smearscan.synthetic import draw_field
 from smearscan.taxonomy import BLAST
 
@@ -64,10 +64,12 @@ def test_the_drawn_parts_are_told_from_each_other() -> None:
         image = (draw_thick if name == "thick" else draw_field)(spec, 3).image
         coarse[name] = cv2.resize(image, (side // 8,) * 2, interpolation=cv2.INTER_AREA)
     glass = light_of_glass(list(coarse.values()))
-    told = {name: FILM_PARTS[part_of(coverage(image, glass))] for name, image in coarse.items()}
+    told = {
+        name: FILM_PARTS[part_of(Coverage.of(image, glass, 8 * UM_PER_PX))] for name, image in coarse.items()
+    }
     assert told == {name: name for name in coarse}
-    alone = coverage(coarse["thick"], light_of_glass([coarse["one layer"]]))
-    assert alone > 0.9  # hardly any glass is seen between cells that lie on each other
+    alone = Coverage.of(coarse["thick"], light_of_glass([coarse["one layer"]]), 8 * UM_PER_PX)
+    assert alone.whole > 0.9  # hardly any glass is seen between cells that lie on each other
 
 
 def test_each_found_box_is_of_the_nearest_drawn_cell() -> None:

@@ -28,7 +28,7 @@ from smearscan.io.whole_slides import Region, WholeSlide, open_whole_slide, regi
 from smearscan.report.exports import write_exports
 from smearscan.report.review import write_review
 from smearscan.results import FILM_PARTS, LAYER, FieldFailure, FieldResult
-from smearscan.rulers.monolayer import coverage, light_of_glass, part_of, sharpness, without_blurred
+from smearscan.rulers.monolayer import Coverage, light_of_glass, part_of, sharpness, without_blurred
 from smearscan.scan import film as film_module
 from smearscan.scan.film import FilmGrid, Seams
 from smearscan.scan.reading import stratified_order
@@ -327,16 +327,15 @@ def test_an_empty_slide_has_a_report(tmp_path: Path) -> None:
 
 
 def test_parts_by_coverage_and_blur() -> None:
-    assert [FILM_PARTS[part_of(covered)] for covered in (0.01, 0.05, 0.4, 0.8, 0.9)] == [
-        "empty", "thin", "one layer", "one layer", "thick",
-    ]  # fmt: skip
+    seen = [Coverage(0.01, 0), Coverage(0.05, 0), Coverage(0.4, 0), Coverage(0.7, 0.3)]
+    assert [FILM_PARTS[part_of(one)] for one in seen] == ["empty", "thin", "one layer", "thick"]
     image, _ = drawn_films.draw_film(300, 300, white=2)
     blurred = np.asarray(cv2.GaussianBlur(image, (0, 0), 6))
     assert sharpness(blurred) < 0.35 * sharpness(image)
     assert sharpness(np.full_like(image, 200)) == 0
     parts = without_blurred(np.full((1, 3), LAYER, np.uint8), np.array([[1.0, 1.1, 0.2]]))
     assert [FILM_PARTS[k] for k in parts[0]] == ["one layer", "one layer", "blurred"]
-    assert 0.1 < coverage(image, light_of_glass([image])) < 0.6
+    assert 0.1 < Coverage.of(image, light_of_glass([image]), fakes.UM_PER_PX).whole < 0.6
 
 
 def test_a_field_of_many_nuclei_is_not_thick_for_being_dark() -> None:
@@ -345,8 +344,23 @@ def test_a_field_of_many_nuclei_is_not_thick_for_being_dark() -> None:
     glass = light_of_glass([image])
     for x, y in itertools.product(range(64, 640, 128), repeat=2):
         cv2.circle(image, (x, y), 46, (60, 20, 90), -1)
-    assert 0.4 < coverage(image, glass) < 0.85
-    assert FILM_PARTS[part_of(coverage(image, glass))] == "one layer"
+    covered = Coverage.of(image, glass, fakes.UM_PER_PX)
+    assert 0.4 < covered.whole < 0.85
+    assert FILM_PARTS[part_of(covered)] == "one layer"
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(("share", "told"), [(0.0, "one layer"), (0.05, "one layer"), (0.4, "thick")])
+def test_a_square_that_the_thick_part_reaches_into_is_left_out(turned: bool, share: float, told: str) -> None:
+    """Half of it would be read well, and in the other half stacks of red cells be taken for leukocytes."""
+    um_per_px = 2.0
+    square = np.full((185, 185, 3), fakes.WHITE, np.uint8)
+    square[::2] = 150  # one layer: half of the glass is seen
+    square[:, : round(185 * share)] = 100
+    square = square.swapaxes(0, 1) if turned else square
+    covered = Coverage.of(square, np.full(3, float(fakes.WHITE)), um_per_px)
+    assert covered.whole < 0.85
+    assert FILM_PARTS[part_of(covered)] == told
 
 
 @given(st.integers(0, 400), st.integers(1, 400), st.integers(0, 5))
