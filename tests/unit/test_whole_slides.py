@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -451,7 +452,10 @@ def test_exports_are_of_the_slide_as_one_picture(tmp_path: Path, written: Path, 
     write_exports(tmp_path, ["geojson", "coco"], drawn_run.facts(), [(report, results)], written)
     own = boxes_of(results)
     features = json.loads((tmp_path / "geojson" / "film.tif.geojson").read_text())["features"]
+    assert {f["properties"]["objectType"] for f in features} == {"detection"}  # as QuPath's importer asks
+    assert {str(uuid.UUID(f["id"])) for f in features} == {f["id"] for f in features}
     corners = [np.array(f["geometry"]["coordinates"][0]) for f in features]
+    assert all((c[0] == c[-1]).all() and len(c) == 5 for c in corners)
     np.testing.assert_allclose([[*c.min(axis=0), *c.max(axis=0)] for c in corners], own)
     assert len({f["id"] for f in features}) == len(own)
     coco = json.loads((tmp_path / "coco.json").read_text())
