@@ -7,6 +7,7 @@ darkest part of a leukocyte's middle) and red cells (what lies around it). The m
 taken, so neither one cell nor a rare type decides.
 """
 
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -49,17 +50,40 @@ def measure_cells(windows: NDArray[np.uint8], side_um: float = WINDOW_UM) -> Flo
 
 
 def _measure(window: NDArray[np.uint8], side_um: float) -> Floats:
-    side = window.shape[0]
-    at = (np.arange(side) - (side - 1) / 2) * side_um / side
-    radius = np.hypot(at[:, None], at)
-    density = MEASURED_DENSITY[window]
-    depth = density.mean(axis=2)
-    middle = radius < _NUCLEUS_UM
-    dark = depth[middle] >= np.quantile(depth[middle], 1 - _NUCLEUS_SHARE)
-    nucleus, limit = density[middle][dark].mean(axis=0), depth[middle][dark].mean()
-    around = (radius > _AROUND_UM[0]) & (radius < _AROUND_UM[1]) & (depth > 0.1) & (depth < 0.75 * limit)
-    red_cells = np.median(density[around], axis=0) if around.sum() > _FEWEST_PIXELS else np.full(3, np.nan)
+    middle, ring = _zones(window.shape[0], side_um)
+    pixels = window.reshape(-1, 3)
+    inner = MEASURED_DENSITY[pixels[middle]]
+    depth = inner.mean(axis=1)
+    dark = depth >= _quantile(depth, 1 - _NUCLEUS_SHARE)
+    nucleus, limit = inner[dark].mean(axis=0), depth[dark].mean()
+    outer = MEASURED_DENSITY[pixels[ring]]
+    depth = outer.mean(axis=1)
+    around = (depth > 0.1) & (depth < 0.75 * limit)
+    red_cells = _medians(outer[around]) if around.sum() > _FEWEST_PIXELS else np.full(3, np.nan)
     return np.stack([nucleus, red_cells])
+
+
+def _quantile(values: Floats, share: float) -> float:
+    """As numpy's, in a twentieth of its time for a few hundred values."""
+    at = (len(values) - 1) * share
+    low = int(at)
+    below, above = np.partition(values, (low, low + 1))[low : low + 2].tolist()
+    return float(below + (above - below) * (at - low))
+
+
+def _medians(values: Floats) -> Floats:
+    """Median of each column, as numpy's, in less than half of its time for a few hundred rows."""
+    ordered, middle = np.sort(values, axis=0), len(values) // 2
+    return np.asarray((ordered[middle] + ordered[-1 - middle]) / 2, np.float64)
+
+
+@cache
+def _zones(side: int, side_um: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Places, in a window laid out row by row, of the nucleus and of what lies around the cell."""
+    at = (np.arange(side) - (side - 1) / 2) * side_um / side
+    radius = np.hypot(at[:, None], at).ravel()
+    is_around = (radius > _AROUND_UM[0]) & (radius < _AROUND_UM[1])
+    return np.flatnonzero(radius < _NUCLEUS_UM), np.flatnonzero(is_around)
 
 
 def slide_gain(cells: Floats, site: Floats | None = None) -> Floats:
