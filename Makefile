@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: cloud-test cluster-test film openslide-test in-flight bad-inputs fuzz sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
+.PHONY: cloud-test cluster-cost cluster-test film openslide-test in-flight bad-inputs fuzz sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights calibration measure tables measure-unseen measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -241,6 +241,10 @@ in-flight: $(VENV)/.installed
 # Ray on two local nodes, a worker killed in the middle: the same tables to the byte. Needs the extra ray; two minutes.
 cluster-test: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/cluster -s
+
+# A scan by one worker of Ray against the plain one, on the same cores, in turn: its table in docs/many_slides.md. Some minutes.
+cluster-cost: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.cluster
 
 # Slides from a server that speaks S3, on this machine alone. Seconds; installs the extra cloud and moto.
 cloud-test: $(VENV)/.installed

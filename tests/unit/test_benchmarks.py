@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import commands, fields, limits, performance, profile, sizing, soak, tables, whole
+from benchmarks import cluster, commands, fields, limits, performance, profile, sizing, soak, tables, whole
 from benchmarks.limits import Recorder, stacks
 from benchmarks.machine import described, in_words, peak_mb
 from benchmarks.sessions import summary
@@ -233,3 +233,14 @@ def test_a_slide_of_a_camera_has_no_copies_of_which_a_scan_reads_one(
     kind = fields.Kind("small", replace(fields.SMALL.spec, height=64, width=64), 1, 2)
     (slide,) = find_slides(fields.slide(kind, 5))
     assert len(slide.paths) == 5
+
+
+def test_what_a_cluster_costs_is_parted_into_its_start_and_its_slides() -> None:
+    def took(start: float, a_slide: float) -> dict[int, list[dict[str, float]]]:
+        return {n: [{"seconds": s, "core_seconds": 2 * s}] for n in (4, 20) for s in [start + n * a_slide]}
+
+    cost = cluster.costs({"plain": took(1, 2), "ray": took(30, 2.2)}, 4, 20)
+    assert cost["ray"]["seconds"] == pytest.approx({"all": 74, "a_slide": 2.2, "start": 30})
+    assert cost["plain"]["core_seconds"] == pytest.approx({"all": 82, "a_slide": 4, "start": 2})
+    told = cluster.table({"many": 20, "fields": 25, "cost": cost, "machine": described()})
+    assert "| Ray takes | +80 % | +10 % | | +80 % | +10 % |" in told
