@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.detection import boxes, tiles
+from smearscan.detection.nuclei import one_name_each
 from smearscan.results import Detections, Scale
 from smearscan.runtime import Engine, NetworkSpec, make_engine
 from smearscan.runtime.graph import Graph
 from smearscan.runtime.graph import read as read_graph
-from smearscan.taxonomy import LEUKOCYTE, RED_CELL, RED_CELL_UM
+from smearscan.taxonomy import LEUKOCYTE, RED_CELL_UM
 from smearscan.weights.pairs import DetectorCard, read_pair, shipped
 from smearscan.weights.tensors import arrays_of, fill, graph_file, tensors_of
 
@@ -95,7 +96,7 @@ class Detector:
             shift = np.array([tile.x0, tile.y0, tile.x0, tile.y0], np.float32)
             parts.append(Raw(raw.xyxy[keep] + shift, raw.probs[keep]))
         xyxy = np.concatenate([p.xyxy for p in parts])
-        found = self.select(Raw(xyxy, np.concatenate([p.probs for p in parts])))
+        found = self.select(Raw(xyxy, np.concatenate([p.probs for p in parts])), working)
         factor = np.array([image.shape[1] / width, image.shape[0] / height] * 2, np.float32)
         return Detections(boxes.clip(found.xyxy * factor, *image.shape[:2]), found.scores, found.labels)
 
@@ -116,8 +117,14 @@ class Detector:
         xyxy = np.concatenate([out[:, :2] - half, out[:, :2] + half], axis=1)
         return Raw(boxes.clip(xyxy, height, width), np.ascontiguousarray(out[:, 4:]))
 
-    def select(self, raw: Raw, thresholds: Sequence[float] | None = None) -> Detections:
-        """Apply the score threshold of each class, then non-maximum suppression within each class."""
+    def select(
+        self, raw: Raw, picture: NDArray[np.uint8], thresholds: Sequence[float] | None = None
+    ) -> Detections:
+        """Apply the score threshold of each class, then non-maximum suppression within each class.
+
+        What is boxed both as leukocyte and as red cell of `picture` gets one name:
+        :func:`smearscan.detection.nuclei.one_name_each`.
+        """
         limit = np.array(thresholds if thresholds is not None else self.card.thresholds, np.float32)
         anchor, label = np.nonzero(raw.probs >= limit)
         keep = boxes.areas(raw.xyxy[anchor]) > 1
@@ -128,7 +135,7 @@ class Detector:
         kept = cv2.dnn.NMSBoxesBatched(xywh.tolist(), scores.tolist(), label.tolist(), 0.0, self.card.nms_iou)
         order = np.asarray(kept, np.int64).reshape(-1)
         found = Detections(xyxy[order], scores[order], label[order].astype(np.int64))
-        return _one_name_each(_without_nested(found))
+        return one_name_each(_without_nested(found), picture)
 
 
 def _without_nested(found: Detections, share: float = 0.85) -> Detections:
@@ -140,22 +147,6 @@ def _without_nested(found: Detections, share: float = 0.85) -> Detections:
     nested = np.tril(inside >= share, k=-1).any(axis=1)
     keep = np.ones(len(found), bool)
     keep[cells[nested]] = False
-    return found.where(keep)
-
-
-def _one_name_each(found: Detections, overlap: float = 0.5, advantage: float = 2.0) -> Detections:
-    """Settle what is boxed both as leukocyte and as red cell.
-
-    A leukocyte, with its nucleus, is hardly ever taken for a red cell, but a dark red cell without pallor may
-    be taken for a leukocyte: a leukocyte stands only with `advantage` times the red cell's score. On the
-    validation fields of four sites this costs no leukocyte.
-    """
-    cells, red = np.flatnonzero(found.labels == LEUKOCYTE), np.flatnonzero(found.labels == RED_CELL)
-    same = boxes.iou(found.xyxy[cells], found.xyxy[red]) > overlap
-    loses = found.scores[cells][:, None] < advantage * found.scores[red][None, :]
-    keep = np.ones(len(found), bool)
-    keep[cells[(same & loses).any(axis=1)]] = False
-    keep[red[(same & ~loses).any(axis=0)]] = False
     return found.where(keep)
 
 

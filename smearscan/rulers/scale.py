@@ -133,7 +133,8 @@ def _seen(detector: Detector, image: Picture, factor: float) -> tuple[Detections
     side = round(_WINDOW_ACROSS * detector.card.working_red_cell_px)
     y, x = max(0, height - side) // 2, max(0, width - side) // 2
     middle = small[y : y + side, x : x + side]
-    return detector.select(detector.raw(middle), (_SCORE, _SCORE, 1.0)), (middle.shape[0], middle.shape[1])
+    found = detector.select(detector.raw(middle), middle, (_SCORE, _SCORE, 1.0))
+    return found, (middle.shape[0], middle.shape[1])
 
 
 def _sizes(found: Detections, label: int, shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from smearscan.taxonomy import LEUKOCYTE, PLATELET, RED_CELL, RED_CELL_UM
 from smearscan.weights.pairs import DetectorCard
 
 SAME = Scale(RED_CELL_UM / 32, "given")
+BLANK = np.full((200, 300, 3), WHITE, np.uint8)
 
 
 def raw(*rows: tuple[list[float], list[float]]) -> Raw:
@@ -24,7 +25,7 @@ def raw(*rows: tuple[list[float], list[float]]) -> Raw:
 
 
 def select(*rows: tuple[list[float], list[float]], **card: object) -> Detections:
-    return detector(**card).select(raw(*rows))
+    return detector(**card).select(raw(*rows), BLANK)
 
 
 class RecordingEngine(DiscEngine):
@@ -53,10 +54,10 @@ def test_each_class_has_its_threshold() -> None:
     rows += [
         ([40 * i, 50, 40 * i + 30, 80], list(np.eye(3)[i % 3] * p)) for i, p in enumerate([0.7, 0.35, 0.25])
     ]
-    found = Detector(DiscEngine(), card).select(raw(*rows))
+    found = Detector(DiscEngine(), card).select(raw(*rows), BLANK)
     assert found.labels.tolist() == [LEUKOCYTE, RED_CELL, PLATELET]
     assert found.scores == pytest.approx([0.7, 0.45, 0.25])
-    lower = Detector(DiscEngine(), card).select(raw(*rows), (0.1, 0.1, 0.1))
+    lower = Detector(DiscEngine(), card).select(raw(*rows), BLANK, (0.1, 0.1, 0.1))
     assert len(lower) == 6
 
 
@@ -93,7 +94,7 @@ def test_what_is_boxed_twice_gets_one_name() -> None:
         (places[2], [0.8, 0, 0]),
         ([200, 0, 212, 12], [0, 0, 0.7]),  # a platelet on a leukocyte is another thing
     )
-    found = detector().select(rows, (0.4, 0.4, 0.4))
+    found = detector().select(rows, BLANK, (0.4, 0.4, 0.4))
     at = {(int(x), int(label)) for x, label in zip(found.xyxy[:, 0], found.labels, strict=True)}
     assert at == {(0, LEUKOCYTE), (100, RED_CELL), (200, LEUKOCYTE), (200, 2)}
 

@@ -1,0 +1,99 @@
+"""A leukocyte is darker than the red cells of its field, whatever the scores say."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from smearscan.detection.nuclei import densities, one_name_each
+from smearscan.results import Detections
+from smearscan.taxonomy import LEUKOCYTE, PLATELET, RED_CELL
+
+WHITE = 220
+SIDE = 30
+Color = tuple[int, int, int]
+BLUE_RED_CELL: Color = (70, 110, 150)
+PURPLE_NUCLEUS: Color = (80, 60, 120)
+
+
+def field(*cells: tuple[int, float, Color]) -> tuple[Detections, NDArray[np.uint8]]:
+    """A row of discs (label, score, color), each with its box."""
+    picture = np.full((50, 50 * len(cells) + 200, 3), WHITE, np.uint8)
+    y, x = np.mgrid[:50, : picture.shape[1]]
+    for i, (_, _, color) in enumerate(cells):
+        picture[(x - 50 * i - 25) ** 2 + (y - 25) ** 2 < (SIDE / 2) ** 2] = color
+    xyxy = np.array([[50 * i + 10, 10, 50 * i + 40, 40] for i in range(len(cells))], np.float32)
+    scores, labels = np.array([c[1] for c in cells], np.float32), np.array([c[0] for c in cells], np.int64)
+    return Detections(xyxy.reshape(-1, 4), scores, labels), picture
+
+
+RED_CELLS = [(RED_CELL, 0.8, BLUE_RED_CELL)] * 6
+
+
+def labels_at(found: Detections) -> list[tuple[int, int]]:
+    return [(int(x) // 50, int(label)) for x, label in zip(found.xyxy[:, 0], found.labels, strict=True)]
+
+
+def with_red_box(found: Detections, cell: int, score: float) -> Detections:
+    """The same with a red cell's box at a cell's place."""
+    xyxy = np.concatenate([found.xyxy, found.xyxy[cell : cell + 1] + 1])
+    return Detections(xyxy, np.append(found.scores, np.float32(score)), np.append(found.labels, RED_CELL))
+
+
+def test_a_red_cell_taken_for_a_leukocyte_is_dropped() -> None:
+    found, picture = field(*RED_CELLS, (LEUKOCYTE, 0.95, BLUE_RED_CELL), (LEUKOCYTE, 0.55, PURPLE_NUCLEUS))
+    assert labels_at(one_name_each(found, picture)) == [*((i, RED_CELL) for i in range(6)), (7, LEUKOCYTE)]
+
+
+def test_a_nucleus_stands_against_a_red_cell_of_any_score() -> None:
+    found, picture = field(*RED_CELLS, (LEUKOCYTE, 0.6, PURPLE_NUCLEUS), (LEUKOCYTE, 0.6, BLUE_RED_CELL))
+    both = with_red_box(with_red_box(found, 6, 0.9), 7, 0.9)
+    told = labels_at(one_name_each(both, picture))
+    assert (6, LEUKOCYTE) in told
+    assert (6, RED_CELL) not in told
+    assert (7, RED_CELL) in told
+    assert (7, LEUKOCYTE) not in told
+
+
+def test_a_nucleus_that_takes_the_red_light_alone_stands() -> None:
+    """Vivid blue nuclei among dark pink red cells let green light through as these do."""
+    pink: list[tuple[int, float, Color]] = [(RED_CELL, 0.8, (190, 150, 150))] * 5
+    found, picture = field(*pink, (LEUKOCYTE, 0.9, (130, 150, 240)))
+    assert (5, LEUKOCYTE) in labels_at(one_name_each(found, picture))
+
+
+def test_red_cells_with_a_likelier_leukocyte_are_no_measure() -> None:
+    """Else a field of blasts, each boxed as a red cell too, would be its own measure."""
+    found, picture = field(*RED_CELLS, *[(LEUKOCYTE, 0.9, PURPLE_NUCLEUS)] * 9)
+    for cell in range(6, 15):
+        found = with_red_box(found, cell, 0.8)
+    assert sum(label == LEUKOCYTE for _, label in labels_at(one_name_each(found, picture))) == 9
+
+
+@pytest.mark.parametrize("n_red", [0, 4])
+def test_without_enough_red_cells_the_score_decides(n_red: int) -> None:
+    found, picture = field(
+        *RED_CELLS[:n_red], (LEUKOCYTE, 0.9, BLUE_RED_CELL), (LEUKOCYTE, 0.8, PURPLE_NUCLEUS)
+    )
+    told = labels_at(one_name_each(with_red_box(found, n_red + 1, 0.5), picture))
+    assert (n_red, LEUKOCYTE) in told
+    assert (n_red + 1, RED_CELL) in told
+
+
+def test_platelets_and_fields_without_leukocytes_are_left_alone() -> None:
+    found, picture = field(*RED_CELLS, (PLATELET, 0.6, BLUE_RED_CELL))
+    assert labels_at(one_name_each(found, picture)) == labels_at(found)
+    empty, blank = field()
+    assert len(one_name_each(empty, blank)) == 0
+
+
+def test_density_is_the_logarithm_of_light() -> None:
+    found, picture = field((LEUKOCYTE, 0.9, PURPLE_NUCLEUS), (RED_CELL, 0.9, (WHITE, WHITE, WHITE)))
+    dark, bright = densities(picture, found.xyxy)
+    assert dark == pytest.approx(np.log(WHITE / np.array(PURPLE_NUCLEUS[:2])))
+    assert bright.tolist() == [0, 0]
+
+
+def test_boxes_at_the_border_and_black_pictures_are_measured() -> None:
+    black = np.zeros((40, 40, 3), np.uint8)
+    corners = np.array([[0, 0, 40, 40], [38, 38, 40, 40]], np.float32)
+    assert np.isfinite(densities(black, corners)).all()
