@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from smearscan.results import Cell, Detections, Field, FieldFailure, FieldResult
     from smearscan.scan.scanner import SmearScanner
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # who uses the package decides what is shown
 
