@@ -39,7 +39,7 @@ _STEPS = {
     ),
     "the ruler, but for what is told above": ("smearscan.scan.slide_opening:SlideOpener.measure_scale",),
     "report of the slide": (
-        "smearscan.scan.slide_judge:SlideJudge.report", "smearscan.scan.slides_in_flight:doubts_of_fields",
+        "smearscan.scan.slide_judge:SlideJudge.report", "smearscan.scan.slide_judge:doubts_of_fields",
     ),
     "tables": (
         "benchmarks.ours:report_frame", "benchmarks.ours:cells_frame", "benchmarks.ours:write_csv",
