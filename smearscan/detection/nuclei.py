@@ -25,6 +25,11 @@ _ADVANTAGE = 2.0
 _ACROSS, _DARKEST = 12, 0.4
 _WHITE_PERCENTILE = 90
 
+_STEPS = (np.arange(_ACROSS) + 0.5) / _ACROSS
+_GRID = np.stack(np.meshgrid(_STEPS, _STEPS), axis=-1).reshape(-1, 2)
+_INSIDE = _GRID[((_GRID - 0.5) ** 2).sum(axis=1) < 0.25]
+"""Points of a box's ellipse: x and y as shares of its sides, (P, 2)."""
+
 
 def one_name_each(found: Detections, picture: NDArray[np.uint8]) -> Detections:
     """Drop leukocytes that are no darker than red cells, and red cells where a leukocyte stands.
@@ -79,11 +84,8 @@ def densities(picture: NDArray[np.uint8], xyxy: NDArray[np.float32]) -> NDArray[
         For red and for green light: natural logarithm of background over light, mean over points; 0 where
         these are as bright as the background.
     """
-    steps = (np.arange(_ACROSS) + 0.5) / _ACROSS
-    x, y = (each.ravel() for each in np.meshgrid(steps, steps))
-    inside = (x - 0.5) ** 2 + (y - 0.5) ** 2 < 0.25
     low, sides = xyxy[:, None, :2], xyxy[:, None, 2:] - xyxy[:, None, :2]
-    at = (low + sides * np.stack([x[inside], y[inside]], axis=1)).astype(np.int64)
+    at = (low + sides * _INSIDE).astype(np.int64)
     columns, rows = at[..., 0].clip(0, picture.shape[1] - 1), at[..., 1].clip(0, picture.shape[0] - 1)
     points = picture[rows, columns, :2]
     light = np.sort(points, axis=1)[:, : round(_DARKEST * points.shape[1])]
