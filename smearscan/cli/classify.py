@@ -86,19 +86,42 @@ def _named(
 
     from smearscan.cli.console import progress
     from smearscan.cli.rich_console import err
+    from smearscan.results.doubts import first_of
 
-    tables, failures = [], []
+    tables, failures, counts = [], [], []
     with progress("Naming", total) as advance:
         for one in sets:
             named = scanner.classify(one.paths, on_progress=advance)
             table = named.to_frame(root)
             places = table.index.to_numpy()
             table["slide"] = [one.slides[i] for i in places]
-            tables.append(table.assign(truth=[one.truths[i] for i in places]))
+            tables.append(table.assign(truth=[one.truths[i] for i in places], doubt=""))
             failures += [failure.reason for failure in named.failures]
-            for doubt in _doubts(table):
-                err.print(f"{one.name}: {doubt}", style="yellow", markup=False)
+            counts.append(named.unlike_training)
+            for told in _doubts(table):
+                err.print(f"{one.name}: {told}", style="yellow", markup=False)
+    for members in _judged_together(counts):
+        for doubt in scanner.judge.doubts_of_cells([counts[i] for i in members]):
+            names = first_of([sets[i].name for i in members])
+            err.print(f"{names}: doubt: {doubt.reason}", style="yellow", markup=False)
+            for i in members:
+                tables[i]["doubt"] = doubt.name
     return pd.concat(tables, ignore_index=True), failures
+
+
+def _judged_together(counts: list[tuple[int, int]]) -> list[list[int]]:
+    """Part sets so that each part has cells enough to compare: those of few cells are one part.
+
+    Parameters
+    ----------
+    counts : list of tuple of int
+        Of each set, cells unlike those that the nets learned from, and cells compared.
+    """
+    from smearscan.rulers.unlike_cells import FEWEST_COMPARED
+
+    few = [i for i, (_, compared) in enumerate(counts) if compared < FEWEST_COMPARED]
+    alone = [[i] for i, (_, compared) in enumerate(counts) if compared >= FEWEST_COMPARED]
+    return [*alone, few] if few else alone
 
 
 def _doubts(table: "pd.DataFrame") -> list[str]:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from smearscan.results import FieldResult
 from smearscan.results.doubts import UNLIKE_TRAINING, Doubt
 from smearscan.rulers.stain import measure_cells
 from smearscan.weights import KnownCells
@@ -76,10 +75,16 @@ def count_unlike(crops: NDArray[np.uint8], side_um: float, known: KnownCells) ->
     return int((distances > known.most_distance).sum()), int((~np.isnan(distances)).sum())
 
 
-def doubts_of_unlike_cells(fields: Iterable[FieldResult], known: KnownCells) -> Iterator[Doubt]:
-    """Doubt a slide of which too many cells are stained otherwise."""
-    counts = np.array([field.unlike_training for field in fields], np.int64).reshape(-1, 2)
-    unlike, compared = counts.sum(axis=0).tolist()
+def doubts_of_unlike_cells(counts: Iterable[tuple[int, int]], known: KnownCells) -> Iterator[Doubt]:
+    """Doubt cells of which too many are stained otherwise.
+
+    Parameters
+    ----------
+    counts : iterable of tuple of int
+        Of each field of a slide, or each picture of a cell, what :func:`count_unlike` gives.
+    known : KnownCells
+    """
+    unlike, compared = (sum(numbers) for numbers in zip((0, 0), *counts, strict=True))
     if compared >= FEWEST_COMPARED and unlike > known.most_unlike * compared:
         yield Doubt(
             UNLIKE_TRAINING,

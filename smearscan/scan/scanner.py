@@ -1,6 +1,7 @@
 """The scanner: detect, crop, classify, hand back."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -196,7 +197,8 @@ class SmearScanner:
             results.append(item)
             if on_progress:
                 on_progress(item.path.name if item.path else "")
-        return NamedCells(tuple(results), self.calibration_name)
+        named = NamedCells(tuple(results), self.calibration_name)
+        return replace(named, doubts=self.judge.doubts_of_cells([named.unlike_training]))
 
     def scan_slides(
         self, root: str | Path, on_field: OnField | None = None, on_progress: OnProgress | None = None

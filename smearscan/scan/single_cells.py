@@ -16,7 +16,7 @@ from smearscan.detection import boxes
 from smearscan.detection.detector import Detector
 from smearscan.errors import ImageError
 from smearscan.io.decode import longest_side, some_images
-from smearscan.results import Cell, Detections, FieldFailure, FieldResult, Scale, cells_frame
+from smearscan.results import Cell, Detections, Doubt, FieldFailure, FieldResult, Scale, cells_frame
 from smearscan.rulers.scale import measure_scale
 from smearscan.taxonomy import LEUKOCYTE
 
@@ -152,10 +152,13 @@ class NamedCells:
         leukocyte was found in the middle.
     calibration : str
         Name of the calibration card that changed the probabilities; empty where none did.
+    doubts : tuple of Doubt
+        Why the names should not be believed unlooked, of all cells together.
     """
 
     results: tuple[FieldResult | FieldFailure, ...]
     calibration: str = ""
+    doubts: tuple[Doubt, ...] = ()
 
     def __len__(self) -> int:
         return len(self.results)
@@ -168,6 +171,12 @@ class NamedCells:
     def failures(self) -> tuple[FieldFailure, ...]:
         """The pictures that could not be read."""
         return tuple(r for r in self.results if isinstance(r, FieldFailure))
+
+    @property
+    def unlike_training(self) -> tuple[int, int]:
+        """Cells stained like hardly any that the classifiers learned from, and how many were compared."""
+        counts = [r.unlike_training for r in self.results if isinstance(r, FieldResult)]
+        return sum(unlike for unlike, _ in counts), sum(compared for _, compared in counts)
 
     def to_frame(self, root: Path | None = None) -> "pd.DataFrame":
         """Return one row a picture that could be read, indexed by its place in the sequence.

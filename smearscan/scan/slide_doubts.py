@@ -63,7 +63,7 @@ def doubts_of_fields(
     """
     read = [field for field in fields if isinstance(field, FieldResult)]
     shown = *magnification.doubts_of_scale(scale, read), *doubts_of_overlap(read), *doubts_of_size(read)
-    unlike = doubts_of_unlike_cells(read, known) if known else ()
+    unlike = doubts_of_unlike_cells([field.unlike_training for field in read], known) if known else ()
     return *shown, *_of_sizes(read), *_of_cut_cells(read), *doubts_of_quality(read, limits), *unlike
 
 

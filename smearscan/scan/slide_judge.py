@@ -9,6 +9,7 @@ from smearscan.differential.flag import is_settled
 from smearscan.differential.statistics.correction import Corrector
 from smearscan.io import Slide
 from smearscan.results import Doubt, FieldFailure, FieldResult, Scale
+from smearscan.rulers.unlike_cells import doubts_of_unlike_cells
 from smearscan.scan.cell_classifier import CellClassifier
 from smearscan.scan.reading import Pace, pace_of
 from smearscan.scan.slide_doubts import doubts_of_fields
@@ -60,6 +61,11 @@ class SlideJudge:
         """Doubts about the photographs of a slide."""
         own = self.classifier.known_cells
         return doubts_of_fields(scale, fields, self.limits, own[1] if own else None)
+
+    def doubts_of_cells(self, unlike_training: Iterable[tuple[int, int]]) -> tuple[Doubt, ...]:
+        """Doubts about the names of single cells, of how many of them are unlike those that are known."""
+        own = self.classifier.known_cells
+        return tuple(doubts_of_unlike_cells(unlike_training, own[1])) if own else ()
 
     def report_unread(self, slide: Slide, reason: str) -> ScannedSlide:
         """Report of a slide that could not be scanned: each of its fields failed, for the reason given."""

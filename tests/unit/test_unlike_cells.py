@@ -7,12 +7,15 @@ from pathlib import Path
 import drawn_run
 import fakes
 import numpy as np
+import pandas as pd
 import pytest
+from click.testing import CliRunner
 from fakes import use_fake_nets
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from smearscan.classification.crops import BACKGROUND
+from smearscan.cli import main
 from smearscan.differential import FlagRule, SlideReport, SlideTally, report_slide
 from smearscan.io import write_image
 from smearscan.report.exports.fhir import bundle
@@ -29,6 +32,7 @@ from smearscan.rulers.unlike_cells import (
     stain_densities,
     standing_apart,
 )
+from smearscan.scan.pipeline import Pipeline
 from smearscan.weights import KnownCells
 
 MEAN = tuple(np.ravel(stain.REFERENCE).tolist())
@@ -43,14 +47,6 @@ def crop(depth: tuple[float, float, float] = (1, 1, 1), px: int = 80) -> NDArray
     density = np.zeros((px, px, 3))
     density[radius < 5], density[radius > 8.2] = stain.REFERENCE
     return np.asarray((BACKGROUND * np.exp(-density * depth)).clip(0, 255).round(), np.uint8)
-
-
-def field(unlike: int, compared: int) -> FieldResult:
-    none = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64))
-    return FieldResult(
-        "s", Path("f.png"), (48, 64), none, np.empty((0, 0), np.float32), (), np.empty(0, np.float32), (),
-        Scale(0.1, "given"), unlike_training=(unlike, compared),
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("px", [40, 80, 160])
@@ -85,13 +81,13 @@ def test_a_leukocyte_beside_another_is_not_measured_as_if_that_were_red_cells() 
 
 
 def test_a_slide_is_doubted_from_the_card_s_share_on_and_never_by_few_cells() -> None:
-    def doubts(*fields: FieldResult) -> list[str]:
-        return [doubt.name for doubt in doubts_of_unlike_cells(fields, KNOWN)]
+    def doubts(*counts: tuple[int, int]) -> list[str]:
+        return [doubt.name for doubt in doubts_of_unlike_cells(counts, KNOWN)]
 
-    assert doubts() == doubts(field(0, 100)) == doubts(field(5, 50), field(5, 50)) == []
-    assert doubts(field(5, 50), field(6, 50)) == [UNLIKE_TRAINING]
-    assert doubts(field(FEWEST_COMPARED - 1, FEWEST_COMPARED - 1)) == []
-    assert doubts(field(FEWEST_COMPARED, FEWEST_COMPARED)) == [UNLIKE_TRAINING]
+    assert doubts() == doubts((0, 100)) == doubts((5, 50), (5, 50)) == []
+    assert doubts((5, 50), (6, 50)) == [UNLIKE_TRAINING]
+    assert doubts((FEWEST_COMPARED - 1, FEWEST_COMPARED - 1)) == []
+    assert doubts((FEWEST_COMPARED, FEWEST_COMPARED)) == [UNLIKE_TRAINING]
 
 
 @pytest.mark.parametrize(
@@ -131,6 +127,44 @@ def test_a_scan_compares_its_crops_with_the_card_s_cells(
     assert asked == [((1, 32, 32, 3), 20)]
     assert result.unlike_training == (FEWEST_COMPARED, FEWEST_COMPARED)
     assert UNLIKE_TRAINING in [doubt.name for doubt in report.doubts]
+
+
+def test_cells_already_cut_are_doubted_by_the_same_rule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a set; sets of few cells together; on the screen, in the table's last column, and from Python."""
+    half = FEWEST_COMPARED // 2
+    sites = {"near": (2, 0), "far": (2, half), "few": (1, half), "fewer": (1, half)}  # pictures; unlike ones
+    counts = {}
+    for height, (site, (n, unlike)) in enumerate(sites.items(), 100):
+        (tmp_path / "cells" / site).mkdir(parents=True)
+        counts[height] = (unlike, half)
+        for i in range(n):
+            image = np.full((height, 100, 3), 240 - i, np.uint8)
+            write_image(tmp_path / "cells" / site / f"{i}.png", image)
+    monkeypatch.setattr(Pipeline, "_unlike", lambda _, crops, xyxy, scale: counts[_height_of(xyxy)])
+    use_fake_nets(monkeypatch, known_cells=KNOWN)
+    done = CliRunner().invoke(
+        main,
+        ["classify", str(tmp_path / "cells"), "--out", str(tmp_path / "c.csv"), "--um-per-px", "0.2"],
+    )
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(tmp_path / "c.csv", keep_default_na=False)
+    assert table.columns[-1] == "doubt"
+    told = {(row.slide, row.doubt) for row in table.itertuples()}
+    assert told == {("near", ""), *((site, UNLIKE_TRAINING) for site in ("far", "few", "fewer"))}
+    screen = " ".join(done.stderr.split())
+    assert f"far: doubt: {FEWEST_COMPARED} of {FEWEST_COMPARED} leukocytes" in screen
+    assert f"few, fewer: doubt: {FEWEST_COMPARED} of {FEWEST_COMPARED} leukocytes" in screen
+    assert screen.count("doubt:") == 2
+    named = fakes.scanner().classify(sorted((tmp_path / "cells" / "far").glob("*.png")))
+    assert [doubt.name for doubt in named.doubts] == [UNLIKE_TRAINING]
+    assert fakes.scanner().classify(sorted((tmp_path / "cells" / "few").glob("*.png"))).doubts == ()
+
+
+def _height_of(xyxy: NDArray[np.float32]) -> int:
+    """Height of a picture without a cell, whose middle is taken."""
+    return round(float(xyxy[0, 1] + xyxy[0, 3]))
 
 
 def slide(*names: str) -> SlideReport:
