@@ -56,6 +56,9 @@ class ScanConfig(BaseModel):
         See :func:`smearscan.runtime.engine.make`.
     detector, blast, differential : Path or None
         Weights pairs; None takes the shipped ones.
+    cells : Path or None
+        Weights pair of a net of fine types, run where the task is ``both``; None takes that which answers
+        beside the differential at no cost, if there is one.
     um_per_px : float or None
         Micrometers a field pixel where known; None measures the red cells.
     window : int
@@ -97,6 +100,7 @@ class ScanConfig(BaseModel):
     detector: Path | None = None
     blast: Path | None = None
     differential: Path | None = None
+    cells: Path | None = None
     um_per_px: Annotated[float, Field(gt=0.005, lt=5)] | None = None
     window: Annotated[int, Field(ge=1, le=1024)] = 64
     workers: Annotated[int, Field(ge=1, le=64)] | None = None

@@ -2,6 +2,6 @@
 
 from smearscan.classification.classifier import Classifier
 from smearscan.classification.crops import BACKGROUND, Geometry, cut_crops
-from smearscan.classification.naming import NamingRule, Recalibration
+from smearscan.classification.naming import NamingRule, Recalibration, fine_names
 
-__all__ = ["BACKGROUND", "Classifier", "Geometry", "NamingRule", "Recalibration", "cut_crops"]
+__all__ = ["BACKGROUND", "Classifier", "Geometry", "NamingRule", "Recalibration", "cut_crops", "fine_names"]

@@ -1,11 +1,12 @@
 """From probabilities to names: the one rule, used in scanning and wherever names are judged."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smearscan.taxonomy import BLAST, HEALTHY, UNCLASSIFIED
+from smearscan.taxonomy import BLAST, FINE_TYPES_OF, HEALTHY, UNCLASSIFIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,60 @@ class NamingRule:
         if self.blast_threshold is not None:
             named[np.asarray(blast_probs, np.float32) >= np.float32(self.blast_threshold)] = BLAST
         return tuple(named.tolist())
+
+
+def probs_given_type(
+    types: Sequence[str], probs: NDArray[np.floating], classes: tuple[str, ...]
+) -> NDArray[np.float64]:
+    """Probabilities of fine types, given what cells are called: 0 outside a cell's type, rows of sum 1.
+
+    Parameters
+    ----------
+    types : sequence of str, (N,)
+        What the cells are called.
+    probs : ndarray, (N, F)
+        Calibrated, of the net of fine types.
+    classes : tuple of str, (F,)
+        Of that net.
+
+    Returns
+    -------
+    ndarray, (N, F) float64
+        Rows of 0 for cells whose type has no fine types that the net knows (``unclassified``). Where the net
+        rules out every fine type of a cell's type, each of them is as likely.
+    """
+    kinds = dict.fromkeys(types)
+    masks = {kind: np.isin(classes, FINE_TYPES_OF.get(kind, ())) for kind in kinds}
+    allowed = np.array([masks[kind] for kind in types], bool).reshape(len(types), len(classes))
+    within = np.where(allowed, np.asarray(probs, np.float64), 0.0)
+    within = np.where(within.sum(axis=1, keepdims=True) > 0, within, allowed)
+    return np.asarray(within / np.maximum(within.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny))
+
+
+def fine_names(
+    types: Sequence[str], probs: NDArray[np.floating], classes: tuple[str, ...]
+) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    """Name cells finer, never in contradiction to what they are called: the likeliest within their type.
+
+    Parameters
+    ----------
+    types, probs, classes
+        As of :func:`probs_given_type`.
+
+    Returns
+    -------
+    names : tuple of str, (N,)
+        Empty where a cell's type has no fine types.
+    given_type : ndarray, (N,) float32
+        Probability of that name, given the type; NaN where there is none.
+    """
+    if not classes:
+        return (), np.empty(0, np.float32)
+    within = probs_given_type(types, probs, classes)
+    surest = within.max(axis=1)
+    named = np.array(classes, dtype=object)[within.argmax(axis=1)]
+    named[surest == 0] = ""
+    return tuple(named.tolist()), np.where(surest > 0, surest, np.nan).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

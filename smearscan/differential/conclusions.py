@@ -10,7 +10,15 @@ from smearscan.differential.statistics.blast_excess import blast_excess
 from smearscan.differential.statistics.correction import Corrector
 from smearscan.differential.statistics.group_sequential import look_level
 from smearscan.differential.statistics.misclassification import MisclassificationModel
-from smearscan.differential.suspects import BLASTS, UNKNOWN, Suspect, SuspectRule, find_suspects
+from smearscan.differential.suspects import (
+    BLASTS,
+    PROMYELOCYTES,
+    UNKNOWN,
+    Suspect,
+    SuspectRule,
+    as_emergency,
+    find_suspects,
+)
 from smearscan.differential.tally import SlideTally
 from smearscan.results import Scale
 from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, HEALTHY, UNCLASSIFIED
@@ -20,6 +28,7 @@ def report_slide(
     tally: SlideTally, task: str, scale: Scale, rule: FlagRule, weights: tuple[str, ...],
     names: tuple[str, ...] = DIFFERENTIAL_CLASSES, corrector: Corrector | None = None,
     reading: StopInfo | None = None, suspect_rule: SuspectRule | None = None,
+    fine_classes: tuple[str, ...] = (),
 ) -> SlideReport:  # fmt: skip
     """Make a slide's report from its tally.
 
@@ -38,6 +47,8 @@ def report_slide(
     reading : StopInfo, optional
     suspect_rule : SuspectRule, optional
         By default the ranges of adults.
+    fine_classes : tuple of str
+        Fine types that the cells were asked for; empty where no net names them.
     """
     counted = tuple(name for name in names if name not in (*EXCLUDED_FROM_DIFFERENTIAL, BLAST))
     classes = {"both": (*counted, BLAST), "blast": (HEALTHY, BLAST), "differential": counted}[task]
@@ -49,29 +60,34 @@ def report_slide(
     )
     if corrector is None or task != "both":
         flag = decide(count, rule, share=reading.alpha_share)
-        found = _suspects(tally, count, flag, suspects, None, reading)
-        return SlideReport(tally, count, flag, rule, scale, weights, known, reading, suspects=found)
+        found = _suspects(tally, count, flag, suspects, None, reading, fine_classes)
+        return SlideReport(
+            tally, count, flag, rule, scale, weights, known, reading, suspects=found,
+            fine_classes=fine_classes,
+        )  # fmt: skip
     errors = corrector.errors
     seen = np.array([[tally.types[name] for name in errors.classes]], np.int64)
     test = blast_excess(seen, errors, classes, rule.level, rule.look_power(reading.alpha_share))[0]
     corrected = corrector.correct(seen, classes, look_level(reading.alpha_share), rule.tiers)[0]
     asked = tally.n_counted + tally.types[UNCLASSIFIED]
     flag = decide(count, rule, test, corrected, reading.alpha_share, (tally.n_possible_blasts, asked))
-    found = _suspects(tally, count, flag, suspects, errors, reading)
+    found = _suspects(tally, count, flag, suspects, errors, reading, fine_classes)
     why = unlike_labeled(rule, count.total, asked)
     corrected = corrected.withheld(why) if why else corrected
     return SlideReport(
-        tally, count, flag, rule, scale, weights, known, reading, corrected, test, suspects=found
-    )
+        tally, count, flag, rule, scale, weights, known, reading, corrected, test, suspects=found,
+        fine_classes=fine_classes,
+    )  # fmt: skip
 
 
 def _suspects(
     tally: SlideTally, count: DifferentialCount, flag: Flag, rule: SuspectRule,
-    errors: MisclassificationModel | None, reading: StopInfo,
+    errors: MisclassificationModel | None, reading: StopInfo, fine_classes: tuple[str, ...],
 ) -> tuple[Suspect, ...]:  # fmt: skip
-    """Suspicions of the counts, and of blasts where the flag is raised; unknown cells are said first."""
+    """Suspicions of the counts, and of blasts where the flag is raised; the most urgent are said first."""
     level = look_level(reading.alpha_share)
-    found = find_suspects(count, tally.types, rule, errors, reading.alpha_share, level)
+    fine = {name: tally.fine_types[name] for name in fine_classes}
+    found = find_suspects(count, tally.types, rule, errors, reading.alpha_share, level, fine)
     if flag.state != "flagged":
         return found
     n = count.count(BLAST)
@@ -79,5 +95,7 @@ def _suspects(
     interval = f"{100 * level:.5g} % interval {low:.1f} to {high:.1f}"
     told = f"{100 * n / count.total:.1f} % blasts ({n} cells, {interval}): the leukemia flag is raised"
     blasts = Suspect(BLASTS, f"{told} ({flag.tier})", flag.p_value)
-    first = [suspect for suspect in found if suspect.name == UNKNOWN]
-    return (*first, blasts, *(suspect for suspect in found if suspect.name != UNKNOWN))
+    unknown = [suspect for suspect in found if suspect.name == UNKNOWN]
+    urgent = [as_emergency(suspect) for suspect in found if suspect.name == PROMYELOCYTES]
+    others = [suspect for suspect in found if suspect.name not in (UNKNOWN, PROMYELOCYTES)]
+    return (*unknown, blasts, *urgent, *others)

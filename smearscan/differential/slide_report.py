@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL, DifferentialCount
+from smearscan.differential.fine_types import FineShare, fine_shares
 from smearscan.differential.flag import Flag, FlagRule
 from smearscan.differential.statistics.blast_excess import BlastExcessTest
 from smearscan.differential.statistics.correction import CorrectedDifferential
@@ -85,6 +86,8 @@ class SlideReport:
     film : FilmMap or None
         Of a whole slide: its parts, and which of them were read.
     notice : str
+    fine_classes : tuple of str
+        Fine types that the cells were asked for; empty where no net names them.
     """
 
     tally: SlideTally
@@ -101,6 +104,7 @@ class SlideReport:
     doubts: tuple[Doubt, ...] = ()
     film: FilmMap | None = None
     notice: str = NOTICE
+    fine_classes: tuple[str, ...] = ()
 
     @property
     def slide_id(self) -> str:
@@ -172,6 +176,11 @@ class SlideReport:
         most = self.differential.not_excluded(BLAST, self.level)
         who = "no blast" if not seen else "1 blast" if seen == 1 else f"{seen} blasts"
         return f"{who} in {n} cells: up to {most:.1f} % cannot be excluded"
+
+    @property
+    def fine_shares(self) -> tuple[FineShare, ...]:
+        """Share of each fine type that is a part of a type; empty where no net names them."""
+        return fine_shares(self.tally.fine_types, self.fine_classes, self.differential.total, self.level)
 
     def per_100(self, name: str) -> float:
         """Cells of a class outside the denominator per 100 leukocytes; NaN where none is counted."""
@@ -274,7 +283,17 @@ def report_row(report: SlideReport) -> dict[str, object]:
         "doubt": ";".join(doubt.name for doubt in report.doubts),
         "doubt_reasons": "; ".join(doubt.reason for doubt in report.doubts),
     }
-    return row | _film(report)
+    return row | _film(report) | _fine(report)
+
+
+def _fine(report: SlideReport) -> dict[str, object]:
+    """Tell the counts of fine types; nothing where no net names them."""
+    row: dict[str, object] = {}
+    for share in report.fine_shares:
+        named = f"fine_{share.name}"
+        row |= {f"{named}_count": share.count, f"{named}_percent": _rounded(share.percent)}
+        row |= {f"{named}_low": _rounded(share.low), f"{named}_high": _rounded(share.high)}
+    return row
 
 
 def _film(report: SlideReport) -> dict[str, object]:

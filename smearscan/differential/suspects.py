@@ -10,14 +10,14 @@ a rule rather than a test.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from smearscan.config import ScanConfig
 from smearscan.differential.count import DifferentialCount
 from smearscan.differential.reference_ranges import SHIPPED, ReferenceRanges, load_ranges
-from smearscan.differential.statistics.intervals import clopper_pearson
+from smearscan.differential.statistics.intervals import clopper_pearson, exact_interval
 from smearscan.differential.statistics.misclassification import MisclassificationModel
 from smearscan.differential.statistics.range_tests import (
     Side,
@@ -55,6 +55,8 @@ _MEMBERS = {
     "lymphocyte": ("lymphocyte", "abnormal_lymphocyte"),
 }
 """Classes of a finer net that belong to a range; those that the net does not have are left out."""
+_BY_FINE_TYPE = ("promyelocyte", "abnormal_lymphocyte")
+"""Ranges of what only a net of fine types tells, where it counts whatever type the cells have."""
 CAUTION = 5
 """The tests are made at the level over this. A few slides in a thousand misname a type far more often than
 others, beyond what the distribution of the tests holds: at the level itself, simulated healthy slides were
@@ -119,9 +121,23 @@ class _RangeTest:
     p_value: float
 
 
+def as_emergency(promyelocytes: Suspect) -> Suspect:
+    """Return the suspicion of promyelocytes as it is told where the leukemia flag is raised, too.
+
+    Acute promyelocytic leukemia can kill by bleeding within days; treatment is to begin as soon as it is
+    suspected (Sanz et al., Blood 2019;133:1630).
+    """
+    told = (
+        "many promyelocytes and a raised flag are what acute promyelocytic leukemia looks like, which is an "
+        "emergency: show the slide to a hematologist now (a suggestion, no diagnosis)"
+    )
+    return replace(promyelocytes, reason=f"{promyelocytes.reason}: {told}")
+
+
 def find_suspects(
     count: DifferentialCount, types: Mapping[str, int], rule: SuspectRule,
     errors: MisclassificationModel | None = None, share: float = 1.0, level: float = 0.95,
+    fine: Mapping[str, int] | None = None,
 ) -> tuple[Suspect, ...]:  # fmt: skip
     """Test a slide's counts against reference ranges.
 
@@ -137,6 +153,10 @@ def find_suspects(
         Of the error that this look at the slide may spend.
     level : float
         Of the intervals that are told.
+    fine : mapping, optional
+        Leukocytes by fine type, with a 0 for each that was asked for and not found. Promyelocytes and
+        abnormal lymphocytes are then tested by these, for counting alone: how often fine types are wrong is
+        not modeled, so the level of all tests together does not hold for these two.
 
     Returns
     -------
@@ -145,7 +165,7 @@ def find_suspects(
     """
     found = list(_unknown(types, rule))
     if set(count.classes) - {BLAST, HEALTHY} and count.total:
-        tests = [*_range_tests(count, types, rule, errors, level)]
+        tests = [*_range_tests(count, types, rule, errors, level, fine or {})]
         rejected = holm([test.p_value for test in tests], rule.level / CAUTION * share)
         outside = [test for test, out in zip(tests, rejected, strict=True) if out]
         found += [
@@ -167,13 +187,17 @@ def _unknown(types: Mapping[str, int], rule: SuspectRule) -> Iterator[Suspect]:
 
 def _range_tests(
     count: DifferentialCount, types: Mapping[str, int], rule: SuspectRule,
-    errors: MisclassificationModel | None, level: float,
+    errors: MisclassificationModel | None, level: float, fine: Mapping[str, int],
 ) -> Iterator[_RangeTest]:  # fmt: skip
     for name, word in _BELOW.items():
         if (range_ := rule.ranges.get(name)) and range_.low is not None:
             yield from _test(word, name, range_.low, "below", count, types, errors, level)
     for name, word in _ABOVE.items():
-        if (range_ := rule.ranges.get(name)) and range_.high is not None:
+        if not (range_ := rule.ranges.get(name)) or range_.high is None:
+            continue
+        if name in _BY_FINE_TYPE and name in fine:
+            yield _fine_test(word, name, range_.high, fine[name], count.total, level)
+        else:
             yield from _test(word, name, range_.high, "above", count, types, errors, level)
     if (range_ := rule.ranges.get(NO_NEUTROPHILS)) and range_.low is not None:
         yield from _test(NO_NEUTROPHILS, "neutrophil", range_.low, "below", count, types, errors, level)
@@ -210,6 +234,13 @@ def _test(
         low, high = low / (1 - low), high / max(1 - high, 1e-9)
     percent = 100 * n / count.total
     yield _RangeTest(word, members, limit, side, n, of, percent, (100 * low, 100 * high), p_value)
+
+
+def _fine_test(word: str, name: str, limit: float, n: int, total: int, level: float) -> _RangeTest:
+    """Test `n` cells of a fine type among `total` counted leukocytes, for counting alone."""
+    p_value = range_p_value(n, total, limit / 100, "above")
+    interval = exact_interval(n, total, level)
+    return _RangeTest(word, (name,), limit, "above", n, total, 100 * n / total, interval, p_value)
 
 
 _SUBJECT = {

@@ -21,6 +21,8 @@ class SlideTally:
         Leukocytes by what they were called.
     n_red_cells, n_possible_blasts : int
     failures : tuple of FieldFailure
+    fine_types : Counter
+        Leukocytes by their fine type; without those that have none.
     """
 
     slide_id: str
@@ -30,6 +32,7 @@ class SlideTally:
     n_red_cells: int = 0
     n_possible_blasts: int = 0
     failures: tuple[FieldFailure, ...] = ()
+    fine_types: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, slide_id: str, fields: Iterable[FieldResult | FieldFailure]) -> "SlideTally":
@@ -49,6 +52,7 @@ class SlideTally:
             types=self.types + Counter(item.types),
             n_red_cells=self.n_red_cells + item.n_red_cells,
             n_possible_blasts=self.n_possible_blasts + item.n_possible_blasts,
+            fine_types=self.fine_types + Counter(filter(None, item.fine_types)),
         )
 
     @property
@@ -65,4 +69,5 @@ class SlideTally:
             self.n_red_cells + more.n_red_cells,
             self.n_possible_blasts + more.n_possible_blasts,
             self.failures + more.failures,
+            self.fine_types + more.fine_types,
         )

@@ -171,10 +171,7 @@ class _Table(TextTable):
     def percent_columns(self) -> list[str]:
         """Classes given in percent, without those that are no part of a differential."""
         names = [name.removesuffix(_PERCENT) for name in self.header if name.endswith(_PERCENT)]
-        # a report may stand in for the count by hand; what it says besides its counts is no class
-        return [
-            n for n in names if n not in _OUTSIDE and not n.endswith("_corrected") and "detectable" not in n
-        ]
+        return [name for name in names if name not in _OUTSIDE and not _is_said_beside(name)]
 
     def refusal(self, row: int, why: str) -> DatasetError:
         slide = f"slide {self.column('slide')[row]}"
@@ -240,18 +237,18 @@ def _columns_of_classes(table: _Table, classes: Sequence[str]) -> tuple[_Columns
         base, in_percent = _percent_base(column)
         kind = base if base in classes else known_as(base, classes) or standard_name(base)
         kind = LYMPHOCYTE if kind == PLASMA_CELL and kind not in classes else kind
-        if (
-            in_percent
-            and kind not in _OUTSIDE
-            and not base.endswith("_corrected")
-            and "detectable" not in base
-        ):
+        if in_percent and kind not in _OUTSIDE and not _is_said_beside(base):
             known = kind in classes or kind in (*COUNTED, BLAST)
             given.setdefault(str(kind) if known else base, []).append(column)
         elif not in_percent and kind in classes:
             counted.setdefault(str(kind), []).append(column)
     # a report may stand in for a table by hand: it has counts beside its percentages
     return given, {name: own for name, own in counted.items() if name not in given}
+
+
+def _is_said_beside(name: str) -> bool:
+    """Tell what a report says besides its counts, and is no class: it may stand in for a count by hand."""
+    return name.startswith("fine_") or name.endswith("_corrected") or "detectable" in name
 
 
 def _percent_base(column: str) -> tuple[str, bool]:

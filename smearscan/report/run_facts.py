@@ -78,6 +78,11 @@ class RunFacts:
     ranges_file: str = ""
 
     @property
+    def has_fine_types(self) -> bool:
+        """Whether a net names fine types."""
+        return any(network.stage == "cells" for network in self.networks)
+
+    @property
     def ranges_source(self) -> str:
         """Where the reference ranges are from, in words."""
         return f"the laboratory's own ranges, {self.ranges_file}" if self.ranges_file else SHIPPED_SOURCE

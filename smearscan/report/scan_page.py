@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from smearscan.differential import SlideReport
+from smearscan.differential.suspects import TOLD_BY_THE_FLAG
 from smearscan.io.atomic import write_text
 from smearscan.report.page import plain_name, render
 from smearscan.report.slide_summary import printable, summarize
@@ -34,6 +35,8 @@ def _slide(report: SlideReport) -> dict[str, Any]:
         "n_unclassified": report.n_unclassified,
         "level": f"{100 * report.level:.4g} %",
         "classes": _classes(report),
+        "fine": _fine_types(report),
+        "suspects": [s.reason for s in report.suspects if s.name not in TOLD_BY_THE_FLAG],
         "doubts": [doubt.reason for doubt in report.doubts],
         "failures": [failure.reason for failure in report.tally.failures],
         "reason": report.flag_reason if report.is_like_labeled else "",
@@ -60,6 +63,20 @@ def _classes(report: SlideReport) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _fine_types(report: SlideReport) -> list[dict[str, Any]]:
+    """Rows of the fine types that were found; none of a slide that the networks do not know."""
+    return [
+        {
+            "name": plain_name(share.name),
+            "cells": share.count,
+            "percent": round(share.percent, 1),
+            "interval": f"{share.low:.1f} to {share.high:.1f}",
+        }
+        for share in report.fine_shares
+        if share.count and report.is_like_labeled
+    ]
 
 
 def _percent(value: float | None) -> str:

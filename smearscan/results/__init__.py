@@ -4,6 +4,7 @@ from smearscan.results.doubts import Doubt
 from smearscan.results.field_quality import FieldQuality
 from smearscan.results.field_results import (
     CELL_COLUMNS,
+    FINE_COLUMNS,
     Cell,
     FieldFailure,
     FieldResult,
@@ -16,6 +17,7 @@ from smearscan.results.film_map import FILM_PARTS, LAYER, FilmMap
 __all__ = [
     "CELL_COLUMNS",
     "FILM_PARTS",
+    "FINE_COLUMNS",
     "LAYER",
     "Cell",
     "Detections",

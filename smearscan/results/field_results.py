@@ -39,6 +39,10 @@ class Cell:
         NaN where the blast net did not run.
     probabilities : dict
         Probability of each class of the differential; empty where it did not run.
+    fine_type : str
+        A finer guess within the type; empty where there is none.
+    fine_probability : float
+        Of the fine type, given the type; NaN where there is none.
     """
 
     xyxy: tuple[float, float, float, float]
@@ -47,6 +51,8 @@ class Cell:
     type_probability: float
     blast_probability: float
     probabilities: dict[str, float]
+    fine_type: str = ""
+    fine_probability: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,13 @@ class FieldResult:
     unlike_training : tuple of int
         Leukocytes that are stained like hardly any that the classifiers learned from, and of how many that
         could be compared; of a region none are.
+    fine_classes : tuple of str
+        Fine types that were asked for; empty where no net names them.
+    fine_types : tuple of str, (N,)
+        The likeliest fine type of each cell within what it is called, empty where there is none; an empty
+        tuple where no net names them.
+    fine_probs : ndarray, (N,) float32
+        Probability of the fine type, given the type; NaN where there is none. Of as many as `fine_types`.
     """
 
     slide_id: str
@@ -105,6 +118,9 @@ class FieldResult:
     origin: tuple[int, int] | None = None
     quality: FieldQuality | None = None
     unlike_training: tuple[int, int] = (0, 0)
+    fine_classes: tuple[str, ...] = ()
+    fine_types: tuple[str, ...] = ()
+    fine_probs: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
 
     def __post_init__(self) -> None:
         n, k = len(self.detections), len(self.classes)
@@ -112,6 +128,12 @@ class FieldResult:
             raise ValueError(
                 f"{n} cells and {k} classes do not fit probs {self.probs.shape}, "
                 f"blast_probs {self.blast_probs.shape}, {len(self.types)} types"
+            )
+        n_fine = n if self.fine_classes else 0
+        if len(self.fine_types) != n_fine or self.fine_probs.shape != (n_fine,):
+            raise ValueError(
+                f"{n_fine} cells with fine types do not fit {len(self.fine_types)} fine_types, "
+                f"fine_probs {self.fine_probs.shape}"
             )
 
     def __len__(self) -> int:
@@ -142,7 +164,13 @@ class FieldResult:
                 type_probability=self._type_probability(i),
                 blast_probability=float(self.blast_probs[i]),
                 probabilities=dict(zip(self.classes, map(float, self.probs[i]), strict=True)),
+                **self._finer(i),
             )
+
+    def _finer(self, i: int) -> dict[str, Any]:
+        if not self.fine_classes:
+            return {}
+        return {"fine_type": self.fine_types[i], "fine_probability": float(self.fine_probs[i])}
 
     @property
     def slide_xyxy(self) -> NDArray[np.float64]:
@@ -212,6 +240,9 @@ CELL_COLUMNS = (
 )
 """Columns of ``cells.csv`` that are always there; their names are stable, other programs read them."""
 
+FINE_COLUMNS = ("fine_type", "fine_probability")
+"""Columns at the end of ``cells.csv``, where a net names fine types."""
+
 
 def cells_frame(
     results: Iterable[FieldResult | FieldFailure], root: Path | None = None, calibration: str = ""
@@ -231,7 +262,8 @@ def cells_frame(
     -------
     DataFrame
         :data:`CELL_COLUMNS`, ``p_CLASS`` for each class of the differential, ``um_per_px``, ``calibration``,
-        ``id`` (the cell's number within its field, from 1 on, as on overlays).
+        ``id`` (the cell's number within its field, from 1 on, as on overlays); :data:`FINE_COLUMNS` where
+        fine types were asked for.
         Boxes in pixels of the field as displayed, those of a whole slide in pixels of the slide.
     """
     import pandas as pd
@@ -267,6 +299,10 @@ def cells_frame(
         [number for size in sizes for number in range(1, size + 1)],
     ]
     names = [*CELL_COLUMNS, *(f"p_{name}" for name in classes), "um_per_px", "calibration", "id"]
+    if any(result.fine_classes for result in read):
+        names += FINE_COLUMNS
+        columns.append([name for result in read for name in result.fine_types])
+        columns.append([five_digits(value) for result in read for value in result.fine_probs.tolist()])
     return pd.DataFrame(dict(zip(names, columns, strict=True)))
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from smearscan.classification.classifier import Classifier
 from smearscan.classification.crops import Geometry
 from smearscan.classification.naming import NamingRule, Recalibration
-from smearscan.classification.shared_trunk import load_classifiers, predict_probs
+from smearscan.classification.shared_trunk import load_classifiers, plan, predict_probs
 from smearscan.config import ScanConfig
 from smearscan.differential.calibration_card import (
     Calibration,
@@ -20,9 +22,27 @@ from smearscan.differential.calibration_card import (
 from smearscan.errors import ConfigError, WeightsError
 from smearscan.taxonomy import BLAST, RED_CELL_UM
 from smearscan.weights.known import KnownCells
-from smearscan.weights.pairs import shipped
+from smearscan.weights.pairs import ClassifierCard, load_card, shipped
 
 Probs = NDArray[np.float32]
+
+
+class CellProbs(NamedTuple):
+    """Calibrated probabilities of the N cells of a field, float32.
+
+    Attributes
+    ----------
+    types : ndarray, (N, K)
+        Of the differential's classes; K is 0 where it does not run.
+    blast : ndarray, (N,)
+        Of being a blast; NaN where the blast net does not run.
+    fine : ndarray, (N, F)
+        Of the fine types; F is 0 where no net names them.
+    """
+
+    types: Probs
+    blast: Probs
+    fine: Probs
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +57,15 @@ class CellClassifier:
         When a cell gets which name.
     calibration : Calibration or None
         How these networks misname cells; None where that is not known.
+    fine : Classifier or None
+        Names fine types within what a cell is called; None where there is none.
     """
 
     differential: Classifier | None
     blast: Classifier | None
     rule: NamingRule
     calibration: Calibration | None = None
+    fine: Classifier | None = None
 
     @classmethod
     def load(cls, config: ScanConfig) -> "CellClassifier":
@@ -64,12 +87,18 @@ class CellClassifier:
         rule = naming_rule(
             differential.card if differential else None, blast.card if blast else None, calibration
         )
-        return cls(differential, blast, rule, calibration)
+        return cls(differential, blast, rule, calibration, loaded.get("cells"))
+
+    @property
+    def nets(self) -> dict[str, Classifier]:
+        """The networks that run, by their task."""
+        every = {"differential": self.differential, "blast": self.blast, "cells": self.fine}
+        return {task: net for task, net in every.items() if net is not None}
 
     @property
     def weights(self) -> tuple[str, ...]:
         """``name:hash`` of every network, and the calibration."""
-        cards = [net.card for net in (self.differential, self.blast) if net is not None]
+        cards = [net.card for net in self.nets.values()]
         named = list(dict.fromkeys(f"{card.name}:{card.short_hash}" for card in cards))
         return (*named, f"calibration:{self.calibration.name}") if self.calibration else tuple(named)
 
@@ -84,16 +113,19 @@ class CellClassifier:
         return self.differential.card.classes if self.differential else ()
 
     @property
+    def fine_classes(self) -> tuple[str, ...]:
+        """Fine types, (F,); empty where no net names them."""
+        return self.fine.card.classes if self.fine else ()
+
+    @property
     def geometries(self) -> tuple[Geometry, ...]:
         """How crops are cut for the networks, each way once."""
-        nets = [net for net in (self.differential, self.blast) if net is not None]
-        return tuple(dict.fromkeys(net.geometry for net in nets))
+        return tuple(dict.fromkeys(net.geometry for net in self.nets.values()))
 
     @property
     def known_cells(self) -> tuple[Geometry, KnownCells] | None:
         """How cells are stained that a network learned from, in crops cut so; None where no card tells."""
-        nets = (net for net in (self.differential, self.blast) if net is not None)
-        told = ((net.geometry, net.card.known_cells) for net in nets)
+        told = ((net.geometry, net.card.known_cells) for net in self.nets.values())
         return next(((how, known) for how, known in told if known is not None), None)
 
     @property
@@ -101,8 +133,8 @@ class CellClassifier:
         """Diameter of a red cell in the finest crops, pixels: what a field should keep of its own."""
         return max((how.px / how.um * RED_CELL_UM for how in self.geometries), default=0.0)
 
-    def predict_probs(self, crops: Sequence[dict[Geometry, NDArray[np.uint8]]]) -> list[tuple[Probs, Probs]]:
-        """Probabilities of the N cells of each field: of the differential's classes, and of being a blast.
+    def predict_probs(self, crops: Sequence[dict[Geometry, NDArray[np.uint8]]]) -> list[CellProbs]:
+        """Probabilities of the cells of each field.
 
         All fields' crops are run at once, so that they fill the networks' batches.
 
@@ -113,25 +145,22 @@ class CellClassifier:
 
         Returns
         -------
-        list of (ndarray (N, K), ndarray (N,)), float32
-            K is 0 without a differential network, the second NaN without a blast network.
+        list of CellProbs
         """
         if not crops:
             return []
         cut = {how: np.concatenate([own[how] for own in crops]) for how in self.geometries}
         counts = [len(next(iter(own.values()))) for own in crops]
-        type_probs = np.empty((sum(counts), 0), np.float32)
-        blast_probs = np.full(sum(counts), np.nan, np.float32)
-        nets = {"differential": self.differential, "blast": self.blast}
-        asked = {task: net for task, net in nets.items() if net is not None}
-        for (task, net), probs in zip(asked.items(), predict_probs(list(asked.values()), cut), strict=True):
-            calibrated = self._recalibration(task, net)(probs)
-            if task == "blast":
-                blast_probs = np.ascontiguousarray(calibrated[:, net.card.classes.index(BLAST)])
-            else:
-                type_probs = calibrated
+        nets, n = self.nets, sum(counts)
+        said = dict(zip(nets, predict_probs(list(nets.values()), cut), strict=True))
+        calibrated = {task: self._recalibration(task, nets[task])(probs) for task, probs in said.items()}
+        blast = np.full(n, np.nan, np.float32)
+        if self.blast is not None:
+            blast = np.ascontiguousarray(calibrated["blast"][:, self.blast.card.classes.index(BLAST)])
+        none = np.empty((n, 0), np.float32)
+        every = (calibrated.get("differential", none), blast, calibrated.get("cells", none))
         ends = np.cumsum(counts)[:-1]
-        return list(zip(np.split(type_probs, ends), np.split(blast_probs, ends), strict=True))
+        return [CellProbs(*own) for own in zip(*(np.split(probs, ends) for probs in every), strict=True)]
 
     def _recalibration(self, task: str, net: Classifier) -> Recalibration:
         params = self.calibration.scaling.get(task) if self.calibration else None
@@ -142,12 +171,36 @@ def _classifiers(config: ScanConfig) -> dict[str, Classifier]:
     """Load the classifiers that a configuration asks for."""
     given = {"differential": config.differential, "blast": config.blast}
     weights = {task: path or shipped(task) for task, path in given.items() if config.task in (task, "both")}
+    if config.task == "both" and (fine := fine_pair(config)):
+        weights["cells"] = fine
     nets = load_classifiers(list(weights.values()), config.device, config.engine, config.precision)
     loaded = {task: net.answering(task) for task, net in zip(weights, nets, strict=True)}
     if "blast" in loaded and BLAST not in loaded["blast"].card.classes:
         name = loaded["blast"].card.name
         raise ConfigError(f"{name}: has no class 'blast' and cannot serve as the blast net")
+    if "cells" in loaded and loaded["cells"].card.task != "cells":
+        own = loaded["cells"].card
+        raise ConfigError(
+            f"{weights['cells']}: the net {own.name} is of the task {own.task!r} and names no fine types; "
+            "give one of the task 'cells'"
+        )
     return loaded
+
+
+def fine_pair(config: ScanConfig) -> Path | None:
+    """Find the net that names fine types: the one given, else one that costs no network of its own.
+
+    That is a differential which is itself a net of fine types, or the shipped net of them where it has one
+    body with the differential in use, as the shipped differential is made to.
+    """
+    if config.cells:
+        return config.cells
+    own, differential = shipped("cells"), config.differential
+    if differential and load_card(differential, ClassifierCard).task == "cells":
+        return differential
+    if not own.is_file() or (differential and len(plan([differential, own])) > 1):
+        return None
+    return own
 
 
 def _calibration(

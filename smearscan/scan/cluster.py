@@ -26,7 +26,7 @@ _MOST_AT_ONCE = 16
 _BATCHES = 4
 """A worker is given its share of the slides in so many batches at least: a lost one costs one of them."""
 
-_PATHS = ("detector", "blast", "differential", "calibration", "reference_ranges")
+_PATHS = ("detector", "blast", "differential", "cells", "calibration", "reference_ranges")
 
 
 class SlideWorker:

@@ -24,8 +24,7 @@ _NAME = "facts.json"
 
 def facts_of(scanner: SmearScanner) -> RunFacts:
     """Gather what pages and exports tell of the scanner that makes a run."""
-    stages = (scanner.classifier.differential, scanner.classifier.blast)
-    cards = [scanner.detector.card, *(net.card for net in stages if net is not None)]
+    cards = [scanner.detector.card, *(net.card for net in scanner.classifier.nets.values())]
     return RunFacts.of(scanner.config, cards, scanner.classifier.calibration)
 
 

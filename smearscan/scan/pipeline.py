@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from smearscan.classification import Geometry, cut_crops
+from smearscan.classification import Geometry, cut_crops, fine_names
 from smearscan.detection import Detector
 from smearscan.errors import OutputError
 from smearscan.io import read_ahead, read_image, windows
@@ -19,7 +19,7 @@ from smearscan.results import Detections, Field, FieldFailure, FieldQuality, Fie
 from smearscan.rulers import measure_scale
 from smearscan.rulers.quality import measure_quality
 from smearscan.rulers.unlike_cells import count_unlike, standing_apart
-from smearscan.scan.cell_classifier import CellClassifier
+from smearscan.scan.cell_classifier import CellClassifier, CellProbs
 from smearscan.scan.film import CLAIM_UM, within_core
 from smearscan.scan.streams import LoadFn, OwnFn, Source, Stream
 from smearscan.scan.timing import StageTimer
@@ -217,7 +217,7 @@ class Pipeline:
                 return [error] * len(fields)
             apart = [list(own) for _, own in groupby(fields, itemgetter(0))]
             return [result for own in apart for result in self._results(own)]
-        results = [self._result(field, *own) for (_, field), own in zip(fields, probs, strict=True)]
+        results = [self._result(field, own) for (_, field), own in zip(fields, probs, strict=True)]
         return [self._shown(field, result) for (_, field), result in zip(fields, results, strict=True)]
 
     def _shown(self, field: DetectedField, result: FieldResult) -> FieldResult | Exception:
@@ -232,27 +232,30 @@ class Pipeline:
             return error
         return result
 
-    def _result(
-        self, field: DetectedField, probs: NDArray[np.float32], blast_probs: NDArray[np.float32]
-    ) -> FieldResult:
-        rule = self.classifier.rule
+    def _result(self, field: DetectedField, probs: CellProbs) -> FieldResult:
+        rule, fine_classes = self.classifier.rule, self.classifier.fine_classes
+        types = rule.names(probs.types, probs.blast)
+        fine_types, fine_probs = fine_names(types, probs.fine, fine_classes)
         return FieldResult(
             slide_id=field.slide_id,
             path=field.path,
             shape=field.shape,
             detections=field.detections.leukocytes,
-            probs=probs,
+            probs=probs.types,
             classes=self.classifier.classes,
-            blast_probs=blast_probs,
-            types=rule.names(probs, blast_probs),
+            blast_probs=probs.blast,
+            types=types,
             scale=field.scale,
             red_cell_xyxy=_red_cells(field),
             n_red_cells=field.detections.count("red_cell"),
             n_platelets=field.detections.count("platelet"),
-            n_possible_blasts=int(rule.may_be_blast(blast_probs).sum()),
+            n_possible_blasts=int(rule.may_be_blast(probs.blast).sum()),
             origin=field.origin,
             quality=field.quality,
             unlike_training=field.unlike_training,
+            fine_classes=fine_classes,
+            fine_types=fine_types,
+            fine_probs=fine_probs,
         )
 
 

@@ -26,7 +26,7 @@ ScanAll = Callable[[Sequence[Slide]], Generator[PackedSlide, None, None]]
 _LOG = logging.getLogger(__name__)
 
 _CHANGE_NO_ANSWER = {"window", "workers", "read_ahead"}
-_KNOWN_BY_CONTENT = {"detector", "blast", "differential", "calibration", "reference_ranges"}
+_KNOWN_BY_CONTENT = {"detector", "blast", "differential", "cells", "calibration", "reference_ranges"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +168,7 @@ def answer_settings(scanner: SmearScanner, names: OutputNames | None = None) -> 
         "detector": scanner.detector,
         "differential": scanner.classifier.differential,
         "blast": scanner.classifier.blast,
+        "cells": scanner.classifier.fine,
     }
     settings = scanner.config.model_dump(mode="json", exclude=_CHANGE_NO_ANSWER | _KNOWN_BY_CONTENT)
     hashes = {

@@ -54,7 +54,7 @@ class SlideJudge:
         with self.timer("report"):
             return report_slide(
                 tally, self.config.task, scale, rule, self.weights, classes, self.corrector(), stop,
-                self.suspect_rule,
+                self.suspect_rule, self.classifier.fine_classes,
             )  # fmt: skip
 
     def doubts(self, scale: Scale, fields: Iterable[FieldResult | FieldFailure]) -> tuple[Doubt, ...]:

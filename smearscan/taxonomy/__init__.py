@@ -90,3 +90,15 @@ DIFFERENTIAL_SUMS: Final[dict[str, tuple[str, ...]]] = {
 
 SUMS: Final = {"blast": BLAST_SUMS, "differential": DIFFERENTIAL_SUMS}
 """Both answers that one net of fine types gives, by task."""
+
+FINE_TYPES_OF: Final[dict[str, tuple[str, ...]]] = {
+    **{name: (name,) for name in FINE_CLASSES},  # what a finer differential of one's own names
+    **DIFFERENTIAL_SUMS,
+    BLAST: BLAST_TYPES,
+}
+"""Fine types that a cell of each type may be; one that is called anything else has none."""
+
+FINE_PARTS: Final = tuple(
+    name for name in FINE_CLASSES if any(name in own and len(own) > 1 for own in FINE_TYPES_OF.values())
+)
+"""Fine types that are a part of a type: they say more than it does."""

@@ -145,11 +145,16 @@ UM_PER_PX = RED_CELL_UM / 32.0
 
 
 def use_fake_nets(
-    monkeypatch: pytest.MonkeyPatch, classes: tuple[str, ...] = DIFFERENTIAL_CLASSES, **blast_card: Any
-) -> None:
+    monkeypatch: pytest.MonkeyPatch, classes: tuple[str, ...] = DIFFERENTIAL_CLASSES,
+    fine_classes: tuple[str, ...] = (), **blast_card: Any,
+) -> None:  # fmt: skip
     """Give every scanner networks of this file in place of the shipped ones, and no shipped calibration."""
     nets = {"differential": classifier("differential", classes)}
     nets["blast"] = classifier("blast", ("healthy", "blast"), **blast_card)
+    if fine_classes:
+        nets["cells"] = classifier("cells", fine_classes, sha256="ce" * 32)
+    fine = Path("cells.safetensors") if fine_classes else None
+    monkeypatch.setattr(cell_classifier, "fine_pair", lambda _: fine)
     monkeypatch.setattr(Detector, "load", lambda *_: detector())
     monkeypatch.setattr(cell_classifier, "load_classifiers", lambda paths, *_: [nets[p.stem] for p in paths])
     monkeypatch.setattr(cell_classifier, "shipped_calibration", lambda: Path("no calibration here"))
@@ -177,7 +182,8 @@ def assert_same(a: list[FieldResult | FieldFailure], b: list[FieldResult | Field
             other.n_red_cells,
             other.n_platelets,
         )
-        for name in ("probs", "blast_probs"):
+        assert (one.fine_classes, one.fine_types) == (other.fine_classes, other.fine_types)
+        for name in ("probs", "blast_probs", "fine_probs"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
         np.testing.assert_array_equal(one.detections.xyxy, other.detections.xyxy)
         pd.testing.assert_frame_equal(one.to_frame(), other.to_frame())

@@ -19,11 +19,12 @@ from smearscan.scan.cluster import SlideWorker, share_of
 from smearscan.scan.packed_slides import PackedSlide
 from smearscan.scan.run import answer_settings, open_run, scan_into
 from smearscan.scan.run_reports import write_run_reports
+from smearscan.taxonomy import FINE_CLASSES
 
 
 @pytest.fixture(autouse=True)
 def _fake_nets(monkeypatch: pytest.MonkeyPatch) -> None:
-    fakes.use_fake_nets(monkeypatch)
+    fakes.use_fake_nets(monkeypatch, fine_classes=FINE_CLASSES)
 
 
 @pytest.fixture
@@ -69,6 +70,7 @@ def test_slides_of_workers_in_any_order_give_the_bytes_and_the_progress_of_one_r
         with open_run(scanner, found, names, folder, True) as state:  # nothing is left to be scanned
             assert scan_into(state, scanner, found, names, scan_all=nothing).n_kept == 3
     assert tables[0] == tables[1]
+    assert b"fine_type,fine_probability" in tables[0][1]
     assert progress[0] == progress[1]
 
 

@@ -15,13 +15,14 @@ from smearscan.scan.merge import merge_runs
 from smearscan.scan.run import open_run, scan_into
 from smearscan.scan.run_folder import run_record
 from smearscan.scan.run_reports import write_run_reports
+from smearscan.taxonomy import FINE_CLASSES
 
 N = 5
 
 
 @pytest.fixture(autouse=True)
 def _fake_nets(monkeypatch: pytest.MonkeyPatch) -> None:
-    fakes.use_fake_nets(monkeypatch)
+    fakes.use_fake_nets(monkeypatch, fine_classes=FINE_CLASSES)
 
 
 @pytest.fixture
@@ -53,6 +54,7 @@ def test_parts_merged_give_the_bytes_of_one_run(tmp_path: Path, slides: Path, n:
     parts = [scan(slides, tmp_path / f"{i}.run", f"{i}/{n}") for i in range(n, 0, -1)]
     merge_runs(parts, tmp_path / "merged.run")
     assert tables(tmp_path / "merged.run") == tables(whole)
+    assert b"fine_promyelocyte_count" in tables(whole)[0]
     assert run_record(tmp_path / "merged.run") == run_record(whole)
 
 

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from smearscan.classification.naming import NamingRule, Recalibration
+from smearscan.classification.naming import NamingRule, Recalibration, fine_names, probs_given_type
+from smearscan.taxonomy import (
+    BLAST_TYPES,
+    DIFFERENTIAL_CLASSES,
+    DIFFERENTIAL_SUMS,
+    FINE_CLASSES,
+    FINE_TYPES_OF,
+    UNCLASSIFIED,
+)
 
 CLASSES = ("neutrophil", "monocyte", "other")
 BOTH = NamingRule(CLASSES, 0.75, 0.5)
@@ -82,6 +90,76 @@ def test_names_are_given_cell_by_cell(table: Floats, blast: float, limit: float,
     for i, name in enumerate(found):
         assert rule.names(probs[i : i + 1], blasts[i : i + 1]) == (name,)
         assert (name == "blast") == (blasts[i] >= np.float32(threshold))
+
+
+# ---------------------------------------------------------------- fine types
+
+
+@st.composite
+def named_cells(draw: st.DrawFn) -> tuple[tuple[str, ...], Floats, tuple[str, ...]]:
+    """Types of cells, probabilities of fine types with zeros among them, and the classes of that net."""
+    types = draw(st.lists(st.sampled_from((*DIFFERENTIAL_CLASSES, "blast", UNCLASSIFIED)), max_size=8))
+    known = draw(st.permutations(FINE_CLASSES))[: draw(st.integers(1, len(FINE_CLASSES)))]
+    table = np.random.default_rng(draw(st.integers(0, 99))).dirichlet(np.full(len(known), 0.1), len(types))
+    return tuple(types), np.where(table < 0.01, 0.0, table), tuple(known)
+
+
+@given(cells=named_cells())
+def test_a_fine_type_never_contradicts_the_type(
+    cells: tuple[tuple[str, ...], Floats, tuple[str, ...]],
+) -> None:
+    types, probs, classes = cells
+    within = probs_given_type(types, probs, classes)
+    names, sure = fine_names(types, probs, classes)
+    assert len(names) == len(types) == len(sure)
+    assert sure.dtype == np.float32
+    for kind, row, name, p in zip(types, within, names, sure, strict=True):
+        members = [i for i, fine in enumerate(classes) if fine in FINE_TYPES_OF.get(kind, ())]
+        assert not np.delete(row, members).any()
+        if not members:
+            assert name == ""
+            assert np.isnan(p)
+            continue
+        assert row.sum() == pytest.approx(1)
+        assert name in FINE_TYPES_OF[kind]
+        assert p == np.float32(row.max()) == np.float32(row[classes.index(name)])
+        if len(members) == 1:
+            assert p == 1
+
+
+@given(cells=named_cells())
+def test_probabilities_within_a_type_keep_their_ratios(
+    cells: tuple[tuple[str, ...], Floats, tuple[str, ...]],
+) -> None:
+    types, probs, classes = cells
+    for row, own in zip(probs_given_type(types, probs, classes), probs, strict=True):
+        inside = (row > 0) & (own > 0)
+        if inside.any():
+            np.testing.assert_allclose(row[inside] / row[inside].sum(), own[inside] / own[inside].sum())
+
+
+def test_fine_types_by_hand() -> None:
+    classes = ("segmented_neutrophil", "promyelocyte", "lymphoblast", "myelocyte")
+    probs = np.array([[0.1, 0.6, 0.2, 0.1]] * 5 + [[0.4, 0, 0, 0.6]])
+    names, sure = fine_names(
+        ("neutrophil", "blast", "immature_granulocyte", "unclassified", "monocyte", "blast"), probs, classes
+    )
+    assert names == ("segmented_neutrophil", "promyelocyte", "promyelocyte", "", "", "promyelocyte")
+    assert sure[:3].tolist() == pytest.approx([1, 0.75, 6 / 7])
+    assert np.isnan(sure[3:5]).all()
+    assert sure[5] == 0.5  # the fine net rules out all blasts: each is as likely
+
+
+def test_every_type_of_the_differential_has_its_fine_types() -> None:
+    assert {name: FINE_TYPES_OF[name] for name in DIFFERENTIAL_CLASSES} == DIFFERENTIAL_SUMS
+    assert FINE_TYPES_OF["blast"] == BLAST_TYPES
+    assert UNCLASSIFIED not in FINE_TYPES_OF
+    assert FINE_TYPES_OF["band_neutrophil"] == ("band_neutrophil",)  # of a finer differential
+
+
+def test_without_a_net_of_fine_types_there_are_none() -> None:
+    names, sure = fine_names(("blast", "neutrophil"), np.empty((2, 0), np.float32), ())
+    assert (names, sure.shape) == ((), (0,))
 
 
 # ---------------------------------------------------------------- rescaling

@@ -3,11 +3,12 @@
 import math
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from smearscan.results import Detections, Field, FieldResult, Scale
+from smearscan.results import FINE_COLUMNS, Detections, Field, FieldResult, Scale
 
 XYXY = np.array([[0, 0, 10, 10], [20, 20, 34, 30], [50, 5, 60, 15], [70, 70, 72, 72]], np.float32)
 FOUND = Detections(XYXY, np.array([0.9, 0.8, 0.7, 0.6], np.float32), np.array([0, 1, 0, 2]))
@@ -82,6 +83,31 @@ def test_an_empty_result_is_normal() -> None:
 def test_types_of_another_number_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fit"):
         result(("blast", "neutrophil"))
+
+
+def test_a_cell_has_its_fine_type_where_a_net_names_them() -> None:
+    plain = next(iter(result()))
+    assert (plain.fine_type, math.isnan(plain.fine_probability)) == ("", True)
+    sure = np.array([0.8, 0.7, np.nan, 1], np.float32)
+    fine = replace(
+        result(), fine_classes=("myeloblast", "band_neutrophil", "other"),
+        fine_types=("myeloblast", "band_neutrophil", "", "other"), fine_probs=sure,
+    )  # fmt: skip
+    assert [c.fine_type for c in fine] == ["myeloblast", "band_neutrophil", "", "other"]
+    assert next(iter(fine)).fine_probability == pytest.approx(0.8)
+    table = fine.to_frame()
+    assert list(table)[-3:] == ["id", *FINE_COLUMNS]
+    assert list(table)[:-2] == list(result().to_frame())
+    assert table["fine_type"].tolist() == ["myeloblast", "band_neutrophil", "", "other"]
+    np.testing.assert_allclose(table["fine_probability"], sure, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"fine_types": ("a",)}, {"fine_classes": ("a",)}, {"fine_probs": np.ones(4, np.float32)}]
+)
+def test_fine_types_of_another_number_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        replace(result(), **wrong)
 
 
 def test_results_do_not_change() -> None:

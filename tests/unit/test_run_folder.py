@@ -90,7 +90,10 @@ def a_result(xyxy: Any, probs: Any, blasts: Any, names: tuple[str, ...]) -> Fiel
     found = Detections(xyxy, np.linspace(1, 0, n, dtype=np.float32), np.zeros(n, np.int64))
     types = tuple("unclassified" for _ in range(n))
     where = Path("a b") / "ä\udce9.png"
-    return FieldResult("slide", where, (10, 20), found, probs, names, blasts, types, Scale(0.1, "given"), n)
+    return FieldResult(
+        "slide", where, (10, 20), found, probs, names, blasts, types, Scale(0.1, "given"), n,
+        fine_classes=("myelocyte",), fine_types=("myelocyte",) * n, fine_probs=blasts,
+    )  # fmt: skip
 
 
 @given(st.integers(0, 5), st.integers(0, 3), st.data())
@@ -101,7 +104,7 @@ def test_a_field_is_restored_to_the_last_bit(n: int, k: int, data: st.DataObject
     result = a_result(array(n, 4), array(n, k), array(n), tuple("abc"[:k]))
     empty = a_result(np.empty((0, 4), np.float32), np.empty((0, k), np.float32), array(0), tuple("abc"[:k]))
     failure = FieldFailure("slide", None, "it's gone,\n'so'")
-    report = _report(SlideTally("slide", types=Counter({"blast": n})))
+    report = _report(SlideTally("slide", types=Counter({"blast": n}), fine_types=Counter(myeloblast=n)))
     path = Path(os.environ.get("TMPDIR", "/tmp")) / f"smearscan-test-{os.getpid()}.npz"
     try:
         path.write_bytes(slide_bytes("key", report, [result, failure, empty]))
@@ -121,6 +124,26 @@ def test_reports_of_a_scan_are_restored_with_all_they_hold(slides: Path, tmp_pat
         assert identical(read_report(tmp_path / "s.npz"), report)
         assert identical(read_fields(tmp_path / "s.npz"), results)
         assert list(read_report(tmp_path / "s.npz").tally.types) == list(report.tally.types)
+
+
+def test_a_file_from_before_fine_types_is_read(tmp_path: Path) -> None:
+    none = np.empty((2, 0), np.float32)
+    old = replace(a_result(np.ones((2, 4), np.float32), none, none[:, :0].sum(axis=1), ()),
+                  fine_classes=(), fine_types=(), fine_probs=np.empty(0, np.float32))  # fmt: skip
+    report = _report(SlideTally("slide", types=Counter(blast=2)))
+    path = tmp_path / "s.npz"
+    path.write_bytes(slide_bytes("key", report, [old]))
+    with np.load(path) as archive:
+        members = dict(archive)
+    slide, items = (json.loads(members[name].tobytes()) for name in ("slide", "fields"))
+    for part in (slide["report"], slide["report"]["tally"], items[0][1]):
+        for name in [name for name in part if name.startswith("fine_")]:
+            del part[name]
+    for name, value in (("slide", slide), ("fields", items)):
+        members[name] = np.frombuffer(json.dumps(value).encode(), np.uint8)
+    np.savez(path, **members)
+    assert identical(read_fields(path), [old])
+    assert identical(read_report(path), report)
 
 
 @pytest.mark.parametrize("part", [0.02, 0.3, 0.7, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 0.99])

@@ -24,13 +24,17 @@ SCALE = Scale(0.07, "red cells", 30)
 ALL = (*DIFFERENTIAL_CLASSES, "blast", "unclassified")
 
 
+FINE = ("promyelocyte", "myeloblast", "band_neutrophil", "")
+
+
 def field(types: Sequence[str], n_red_cells: int = 0) -> FieldResult:
     n = len(types)
     found = Detections(np.zeros((n, 4), np.float32), np.ones(n, np.float32), np.zeros(n, np.int64))
     nothing = np.full(n, np.nan, np.float32)
     return FieldResult(
-        "s", None, (9, 9), found, np.empty((n, 0), np.float32), (), nothing, tuple(types), SCALE, n_red_cells
-    )
+        "s", None, (9, 9), found, np.empty((n, 0), np.float32), (), nothing, tuple(types), SCALE, n_red_cells,
+        fine_classes=FINE[:-1], fine_types=tuple(FINE[len(name) % 4] for name in types), fine_probs=nothing,
+    )  # fmt: skip
 
 
 def failed(name: str) -> FieldFailure:
@@ -53,7 +57,8 @@ fields = st.lists(
 def content(tally: SlideTally) -> tuple[object, ...]:
     """Everything of a tally that the order of fields must not change."""
     failures = sorted(str(f) for f in tally.failures)
-    return tally.slide_id, tally.n_fields, tally.n_failed, dict(tally.types), tally.n_red_cells, failures
+    counts = dict(tally.types), dict(tally.fine_types), tally.n_red_cells
+    return tally.slide_id, tally.n_fields, tally.n_failed, *counts, failures
 
 
 @given(items=fields, data=st.data())
@@ -77,6 +82,7 @@ def test_nothing_is_lost(items: list[FieldResult | FieldFailure]) -> None:
     assert len(tally.failures) == tally.n_failed
     scanned = [i for i in items if isinstance(i, FieldResult)]
     assert sum(tally.types.values()) == sum(map(len, scanned))
+    assert sum(tally.fine_types.values()) == sum(name != "" for i in scanned for name in i.fine_types)
     assert tally.n_red_cells == sum(i.n_red_cells for i in scanned)
 
 

@@ -1,6 +1,7 @@
 """Suspicions: tests of a slide's counts against reference ranges, and the share of false ones among all."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,13 @@ from smearscan.differential.flag import FlagRule
 from smearscan.differential.reference_ranges import KNOWN, SHIPPED, Range, ReferenceRanges, load_ranges
 from smearscan.differential.slide_report import SlideReport
 from smearscan.differential.statistics.correction import Corrector
+from smearscan.differential.statistics.misclassification import MisclassificationModel
 from smearscan.differential.statistics.range_tests import holm, misnamed_range_p_value, range_p_value
 from smearscan.differential.suspects import Suspect, SuspectRule, find_suspects
 from smearscan.differential.tally import SlideTally
 from smearscan.errors import ConfigError
 from smearscan.results import Scale
+from smearscan.taxonomy import DIFFERENTIAL_CLASSES, FINE_CLASSES
 
 RULE = SuspectRule(load_ranges())
 NAMES = (
@@ -109,6 +112,33 @@ def test_fine_types_count_with_their_coarse_one() -> None:
     types = {"segmented_neutrophil": 90, "band_neutrophil": 30, "lymphocyte": 60, "myelocyte": 20}
     count = DifferentialCount.of(Counter(types).elements(), fine)
     assert {s.name for s in find_suspects(count, types, RULE)} == {"left_shift"}
+
+
+@pytest.mark.parametrize("own", [None, errors(variation=0.2)])
+def test_fine_types_are_tested_whatever_the_cells_are_called(own: MisclassificationModel | None) -> None:
+    """The differential calls abnormal promyelocytes blasts and others immature granulocytes."""
+    types = {"neutrophil": 100, "lymphocyte": 60, "monocyte": 10, "blast": 15, "immature_granulocyte": 15}
+    count = DifferentialCount.of(Counter(types).elements(), (*DIFFERENTIAL_CLASSES[:6], "blast"))
+    fine = {"promyelocyte": 20, "abnormal_lymphocyte": 25}
+    found = {s.name: s for s in find_suspects(count, types, RULE, own, fine=fine)}
+    assert found.keys() >= {"promyelocytes", "abnormal_lymphocytes"}
+    assert found["promyelocytes"].reason == (
+        "10.0 % promyelocytes (20 cells, 95 % interval 6.2 to 15.0), above the limit of 1 %"
+    )
+    assert found["promyelocytes"].p_value == range_p_value(20, 200, 0.01, "above")
+    for fewer in ({"promyelocyte": 3, "abnormal_lymphocyte": 10}, {}, None):
+        named = {s.name for s in find_suspects(count, types, RULE, own, fine=fewer)}
+        assert not named & {"promyelocytes", "abnormal_lymphocytes"}
+
+
+@given(n=st.integers(0, 199))
+def test_one_more_promyelocyte_never_takes_the_suspicion_of_them_back(n: int) -> None:
+    types = {"neutrophil": 200}
+    count = DifferentialCount.of(Counter(types).elements(), NAMES[:6])
+    first, more = (
+        {s.name for s in find_suspects(count, types, RULE, fine={"promyelocyte": k})} for k in (n, n + 1)
+    )
+    assert ("promyelocytes" in first) <= ("promyelocytes" in more)
 
 
 @settings(max_examples=60)
@@ -242,6 +272,28 @@ def test_a_flagged_slide_is_suspected_of_blasts(own: bool) -> None:
     blasts = made.suspects[0]
     assert blasts.name == "blasts"
     assert blasts.reason.startswith("30.3 % blasts (60 cells, 95 % interval 24.0 to 37.2)")
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_many_promyelocytes_with_a_raised_flag_are_an_emergency(own: bool) -> None:
+    def told(blasts: int, promyelocytes: int) -> list[Suspect]:
+        tally = SlideTally("s", 1, 0, Counter(neutrophil=60, monocyte=40, blast=blasts))
+        tally = replace(tally, fine_types=Counter(promyelocyte=promyelocytes))
+        known = Corrector(errors(variation=0.2)) if own else None
+        scale = Scale(0.07, "red cells", 30)
+        return list(
+            report_slide(
+                tally, "both", scale, FlagRule(), (), KINDS, known, fine_classes=FINE_CLASSES
+            ).suspects
+        )
+
+    first, second = told(100, 90)[:2]
+    assert (first.name, second.name) == ("blasts", "promyelocytes")
+    assert "acute promyelocytic leukemia" in second.reason
+    assert "emergency: show the slide to a hematologist now" in second.reason
+    assert not any("emergency" in s.reason for s in told(100, 0))
+    (unflagged,) = [s for s in told(0, 20) if s.name == "promyelocytes"]
+    assert "emergency" not in unflagged.reason
 
 
 def test_what_does_not_hold_for_a_slide_is_withheld() -> None:

@@ -1,6 +1,7 @@
 """The columns of report.csv and cells.csv are a promise to other programs."""
 
 from collections import Counter
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import TextIO
@@ -19,7 +20,7 @@ from smearscan.differential.tally import SlideTally
 from smearscan.errors import ConfigError
 from smearscan.report.tables import write_csv
 from smearscan.results import Detections, FieldFailure, FieldResult, Scale, cells_frame
-from smearscan.taxonomy import DIFFERENTIAL_CLASSES
+from smearscan.taxonomy import DIFFERENTIAL_CLASSES, FINE_CLASSES, FINE_PARTS
 
 SCALE = Scale(0.0685714, "red cells", 30)
 
@@ -74,6 +75,28 @@ def test_report_columns() -> None:
         "doubt_reasons",
     ]
     assert table.columns.is_unique
+
+
+def test_fine_types_are_told_at_the_end_of_the_row() -> None:
+    tally = SlideTally("s", 1, 0, Counter(blast=30, immature_granulocyte=10, neutrophil=60, unclassified=9))
+    tally = replace(tally, fine_types=Counter(promyelocyte=34, myeloblast=6, band_neutrophil=20))
+    plain, fine = (
+        report_slide(tally, "both", SCALE, FlagRule(), (), fine_classes=classes).to_frame()
+        for classes in ((), FINE_CLASSES)
+    )
+    added = [f"fine_{name}_{part}" for name in FINE_PARTS for part in ("count", "percent", "low", "high")]
+    assert list(fine) == [*plain, *added]
+    assert len(FINE_PARTS) == 11
+    row = fine.iloc[0]
+    assert (row["fine_promyelocyte_count"], row["fine_promyelocyte_percent"]) == (34, 34)
+    low, high = exact_interval(34, 100)
+    assert (row["fine_promyelocyte_low"], row["fine_promyelocyte_high"]) == (round(low, 2), round(high, 2))
+    assert (row["fine_lymphoblast_count"], row["fine_lymphoblast_high"]) == (0, 3.62)
+    few = report_slide(tally, "both", SCALE, FlagRule(), (), fine_classes=("monoblast", "eosinophil"))
+    assert [share.name for share in few.fine_shares] == ["monoblast"]
+    empty = report_slide(SlideTally("s"), "both", SCALE, FlagRule(), (), fine_classes=FINE_CLASSES)
+    assert empty.to_frame().iloc[0]["fine_promyelocyte_count"] == 0
+    assert np.isnan(empty.to_frame().iloc[0]["fine_promyelocyte_percent"])
 
 
 def test_report_values() -> None:

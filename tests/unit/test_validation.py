@@ -3,6 +3,7 @@
 import csv
 import json
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from smearscan.method_comparison.study import COLUMNS, validate
 from smearscan.report.page import number_text
 from smearscan.report.tables import write_csv
 from smearscan.results import Scale
-from smearscan.taxonomy import NOTICE
+from smearscan.taxonomy import FINE_CLASSES, NOTICE
 
 CLASSES = ("neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil", "immature_granulocyte")
 PERCENTS = (*(f"{name}_percent" for name in CLASSES), "blast_percent")
@@ -210,7 +211,9 @@ def test_what_a_scan_writes_is_what_a_study_reads(tmp_path: Path, manual: Path) 
     for i, row in enumerate(counts_of(5, cells=300)):
         types = Counter(dict(zip((*CLASSES, "blast"), map(int, row), strict=True)))
         tally = SlideTally(f"s{i}", n_fields=3, types=types + Counter(erythroblast=4))
-        reports.append(report_slide(tally, "both", Scale(0.07, "red cells", 30), FlagRule(), ("net:0a",)))
+        tally = replace(tally, fine_types=Counter(promyelocyte=4, lymphocyte=3))
+        scale = Scale(0.07, "red cells", 30)
+        reports.append(report_slide(tally, "both", scale, FlagRule(), (), fine_classes=FINE_CLASSES))
     path = tmp_path / "scan.csv"
     write_csv(report_frame(reports), path)
     found = read_report(path)

@@ -61,6 +61,7 @@ class CocoExport:
                 "iscrowd": 0,
                 "segmentation": [[x0, y0, x1, y0, x1, y1, x0, y1]],
                 "score": round(cell.score, 4),
+                **({"fine_type": cell.fine_type} if cell.fine_type else {}),
             }
             _append(self._cells, annotation, self._n_cells)
 

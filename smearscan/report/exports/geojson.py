@@ -59,12 +59,15 @@ def feature(cell: Cell, name: str) -> dict[str, Any]:
         "Detection probability": cell.score,
         "Class probability": cell.type_probability,
         "Blast probability": cell.blast_probability,
+        "Fine type probability": cell.fine_probability,
         **{f"Probability: {kind}": p for kind, p in cell.probabilities.items()},
     }
     properties: dict[str, Any] = {
         "objectType": "detection",
         "measurements": {k: float(f"{v:.5g}") for k, v in measured.items() if v == v},
     }
+    if cell.fine_type:
+        properties["metadata"] = {"Fine type": cell.fine_type}
     if cell.type != UNCLASSIFIED:
         properties["classification"] = {"name": cell.type, "color": list(look(cell.type).rgb)}
     return {

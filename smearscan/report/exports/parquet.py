@@ -7,10 +7,10 @@ from typing import Any
 from smearscan.differential.slide_report import SlideReport
 from smearscan.errors import ConfigError
 from smearscan.report.run_facts import RunFacts, field_name
-from smearscan.results import CELL_COLUMNS, FieldFailure, FieldResult, cells_frame
+from smearscan.results import CELL_COLUMNS, FINE_COLUMNS, FieldFailure, FieldResult, cells_frame
 from smearscan.taxonomy import NOTICE
 
-_TEXT = ("slide", "field", "type", "calibration")
+_TEXT = ("slide", "field", "type", "calibration", "fine_type")
 
 
 class ParquetExport:
@@ -33,6 +33,7 @@ class ParquetExport:
             "um_per_px",
             "calibration",
             "id",
+            *(FINE_COLUMNS if facts.has_fine_types else ()),
         ]
         told = {"smearscan": json.dumps(facts.as_json()), "notice": NOTICE}
         fields = [(name, pa.string() if name in _TEXT else pa.float64()) for name in self.columns]
