@@ -63,12 +63,9 @@ class Network:
     def __init__(self, folder: Path, kind: Kind, **settings: object) -> None:
         self._fields = sum(len(one.paths) for one in find_slides(folder))
         few = Ours(slide(kind, kind.distinct), um_per_px=kind.um_per_px, **settings)
-        nets = few.scanner.classifier
-        assert nets.differential is not None
-        assert nets.blast is not None
         recorders: dict[int, Recorder] = {}
         for owner, name in (
-            (few.scanner.detector, "engine"), *map(_place, (nets.differential, nets.blast)),
+            (few.scanner.detector, "engine"), *map(_place, few.scanner.classifier.nets.values()),
         ):  # fmt: skip
             engine = getattr(owner, name)
             setattr(owner, name, recorders.setdefault(id(engine), Recorder(engine)))

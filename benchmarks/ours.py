@@ -40,11 +40,7 @@ class Ours:
             "fields": len(self._results),
             "types": dict(Counter(name for r in self._results for name in r.types)),
             "stages": {name: round(taken, 4) for name, taken in scanner.timer.seconds.items()},
-            "engines": [
-                net.engine.name
-                for net in (scanner.detector, scanner.classifier.differential, scanner.classifier.blast)
-                if net is not None
-            ],
+            "engines": [net.engine.name for net in (scanner.detector, *scanner.classifier.nets.values())],
         }
 
     def cells(self) -> list[dict[str, Any]]:

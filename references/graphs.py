@@ -22,7 +22,7 @@ from smearscan.runtime.torch_engine import TorchEngine
 from smearscan.weights.pairs import DetectorCard, read_pair, shipped
 from smearscan.weights.tensors import arrays_of, graph_file
 
-_NAMERS = (("differential",), ("blast",), ("differential", "blast"))
+_NAMERS = (("differential",), ("blast",), ("differential", "blast"), ("differential", "blast", "cells"))
 _EPS = (1e-3, 1e-5)
 """Of the normalizations of YOLOv8 and of ResNet."""
 
@@ -34,6 +34,8 @@ def make_all() -> dict[Path, dict[str, int]]:
     _, spec = network_spec(detector)
     told = {graph_file(detector): make(spec, [arrays_of(data, detector)], graph_file(detector))}
     for names in _NAMERS:
+        if not all(shipped(name).is_file() for name in names):
+            continue
         pairs = [Pair.read(shipped(name)) for name in names]
         file = graph_file(*(pair.path for pair in pairs))
         told[file] = make(joint_network_spec(pairs), [arrays_of(p.data, p.path) for p in pairs], file)

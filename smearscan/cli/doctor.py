@@ -33,6 +33,7 @@ def command(device: str | None, engine: str | None, precision: str | None) -> No
     from smearscan.classification import shared_trunk as together
     from smearscan.config import scan_config
     from smearscan.detection import detector
+    from smearscan.scan.cell_classifier import fine_pair
     from smearscan.weights.pairs import shipped
 
     click.echo(f"smearscan {__version__}, Python {platform.python_version()}, {platform.platform()}")
@@ -41,20 +42,23 @@ def command(device: str | None, engine: str | None, precision: str | None) -> No
     _cache()
     card, network = detector.network_spec(shipped("detector"))
     stages: list[tuple[tuple[Card, ...], NetworkSpec]] = [((card,), network)]
-    for pairs, network in together.plan([shipped(task) for task in _TASKS]):
-        stages.append((tuple(pair.card for pair in pairs), network))
     own = scan_config(device=device, engine=engine, precision=precision)
+    fine = fine_pair(own)
+    namers = [*(shipped(task) for task in _TASKS), *([fine] if fine else [])]
+    for pairs, network in together.plan(namers):
+        stages.append((tuple(pair.card for pair in pairs), network))
     how = (own.device, own.engine, own.precision)
-    fine = [_stage(_title(cards), network, *how) for cards, network in stages]
+    made = [_stage(_title(cards), network, *how) for cards, network in stages]
     _missing()
     hashes = {card.name: card.sha256 for cards, _ in stages for card in cards}
     click.echo(f"weights: intact: {', '.join(f'{n}:{sha[:12]}' for n, sha in hashes.items())}")
     _calibration(hashes)
-    sys.exit(0 if all(fine) else 1)
+    sys.exit(0 if all(made) else 1)
 
 
 def _title(cards: "Sequence[Card]") -> str:
-    names = " and ".join(card.name for card in cards)
+    *first, last = (card.name for card in cards)
+    names = f"{', '.join(first)} and {last}" if first else last
     return names if len(cards) == 1 else f"{names}, as one network (the same trunk)"
 
 

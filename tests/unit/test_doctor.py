@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from smearscan.classification.backbones import build
 from smearscan.cli import main
 from smearscan.detection import yolo
+from smearscan.scan import cell_classifier
 from smearscan.taxonomy import DETECTOR_CLASSES
 from smearscan.weights import pairs as weights
 from smearscan.weights.pairs import ClassifierCard, DetectorCard, save_weights
@@ -33,7 +34,8 @@ def _small_nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             crop_px=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), head="own",
         )  # fmt: skip
         save_weights(tmp_path / task, net, build("soto_ayala_32", 2, "own", "frozen").state_dict())
-    monkeypatch.setattr(weights, "shipped", lambda name: tmp_path / f"{name}.safetensors")
+    for module in (weights, cell_classifier):
+        monkeypatch.setattr(module, "shipped", lambda name: tmp_path / f"{name}.safetensors")
     monkeypatch.setenv("SMEARSCAN_CACHE", str(tmp_path / "cache"))
 
 
