@@ -101,18 +101,32 @@ def quality(data: Path, most: int, out: Path | None) -> None:
     show(quality_rates(data, most), out)
 
 
+@command.command("odd-fields")
+@click.argument("data", type=PATH)
+@click.option("--most", default=8, show_default=True, help="Fields of a slide, at most.")
+@JSON
+def odd_fields(data: Path, most: int, out: Path | None) -> None:
+    """Compare the published fields in DATA with their slides, as they are and one at a time made wrong."""
+    from references.odd_fields import odd_field_rates
+
+    show(odd_field_rates(data, most), out)
+
+
 @command.command("quality-limits")
 @click.argument("results", type=PATH)
-def quality_limits(results: Path) -> None:
-    """Write the limits that RESULTS of 'quality' give into the shipped detector's card."""
+@click.argument("odd", type=PATH)
+def quality_limits(results: Path, odd: Path) -> None:
+    """Write the limits that RESULTS of 'quality', and ODD of 'odd-fields', give into the detector's card."""
     import json
 
     from references.field_quality import limits_of
+    from references.odd_fields import limits_of_odd_fields
     from smearscan.weights import DetectorCard, load_card, save_card, shipped
 
     limits, told = limits_of(json.loads(results.read_text(encoding="utf-8")))
+    limits, of_odd = limits_of_odd_fields(json.loads(odd.read_text(encoding="utf-8")), limits)
     card = load_card(shipped("detector"), DetectorCard)
-    metrics = {**card.metrics, "quality": told}
+    metrics = {**card.metrics, "quality": told, "odd_fields": of_odd}
     save_card(shipped("detector"), card.model_copy(update={"quality": limits, "metrics": metrics}))
     click.echo(limits.model_dump_json(indent=1))
 

@@ -54,7 +54,7 @@ def quality_rates(data: Path, most: int) -> dict[str, Any]:
     detector = Detector.load()
     limits = detector.card.quality
     found: dict[str, Any] = {}
-    for site, paths in _slides(data, most):
+    for site, paths in published_parts(data, most):
         images = [read_image(path) for path in paths]
         scale = measure_scale(detector, images)
         fields = [_result(detector, image, scale, path) for image, path in zip(images, paths, strict=True)]
@@ -127,7 +127,8 @@ def _made_worse(image: Rgb, scale: Scale) -> Iterator[tuple[str, Rgb, str]]:
         yield name, marked, SCALE_BAR
 
 
-def _slides(data: Path, most: int) -> Iterator[tuple[str, list[Path]]]:
+def published_parts(data: Path, most: int) -> Iterator[tuple[str, list[Path]]]:
+    """List some published fields by slide; a set that tells no slide, in four parts."""
     leukemias = sorted((data / "aria_all" / "images").glob("*.jpg"))
     every = [*published_slides(data), *([("aria", leukemias)] if leukemias else [])]
     for site, paths in every:

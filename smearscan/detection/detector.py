@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +98,7 @@ class Detector:
         xyxy = np.concatenate([p.xyxy for p in parts])
         found = self.select(Raw(xyxy, np.concatenate([p.probs for p in parts])), working)
         factor = np.array([image.shape[1] / width, image.shape[0] / height] * 2, np.float32)
-        return Detections(boxes.clip(found.xyxy * factor, *image.shape[:2]), found.scores, found.labels)
+        return replace(found, xyxy=boxes.clip(found.xyxy * factor, *image.shape[:2]))
 
     def with_least_score(self, least: float) -> "Detector":
         """Return the detector with a higher threshold of leukocytes; its card's stays where it is higher."""

@@ -6,6 +6,8 @@ DNA, with eosin) absorbs more green light than hemoglobin with eosin does, or fa
 cells absorb depends on stain and camera, so those of the same field are the measure.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,7 +49,7 @@ def one_name_each(found: Detections, picture: NDArray[np.uint8]) -> Detections:
     Returns
     -------
     Detections
-        What is left, in the same order.
+        What is left, in the same order, and how many leukocytes were dropped.
     """
     cells, red = np.flatnonzero(found.labels == LEUKOCYTE), np.flatnonzero(found.labels == RED_CELL)
     if not len(cells):
@@ -65,7 +67,7 @@ def one_name_each(found: Detections, picture: NDArray[np.uint8]) -> Detections:
     keep = np.ones(len(found), bool)
     keep[cells] = stands
     keep[red] = ~(overlap[stands] > _SAME).any(axis=0)
-    return found.where(keep)
+    return replace(found.where(keep), n_pale=int((~stands).sum()))
 
 
 def densities(picture: NDArray[np.uint8], xyxy: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -25,6 +25,9 @@ NO_SMEAR: Final = "no smear"
 LIGHT_CIRCLE: Final = "light circle"
 SCALE_BAR: Final = "scale bar"
 BORDER_CELLS: Final = "border cells"
+FIELD_COLORS: Final = "field colors"
+THICK_PART: Final = "thick part"
+PALE_LEUKOCYTES: Final = "pale leukocytes"
 UNLIKE_TRAINING: Final = "unlike training cells"
 
 ABOUT_NAMES: Final = frozenset(

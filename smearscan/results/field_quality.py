@@ -35,6 +35,14 @@ class FieldQuality:
     nucleus, red_cell : tuple of float
         Median optical density (log10, against the background) of the darkest part of the leukocytes, and of
         the red cells; NaN where none was found.
+    stained : tuple of float
+        Optical density (log10, against the background) of the mean light of all that is stained, cell or not;
+        NaN where nothing is.
+    covered : float
+        Share that what is stained covers beside the leukocytes, in the part of the field, about 60 um wide,
+        of which it covers most; NaN where leukocytes leave no room.
+    pale : int
+        As ``n_pale`` of :class:`Detections`.
     """
 
     sharpness: float
@@ -48,3 +56,6 @@ class FieldQuality:
     bar: float
     nucleus: Channels
     red_cell: Channels
+    stained: Channels
+    covered: float
+    pale: int

@@ -92,11 +92,15 @@ class Detections:
     scores : ndarray, (N,) float32
     labels : ndarray, (N,) int64
         Index into :data:`smearscan.taxonomy.DETECTOR_CLASSES`.
+    n_pale : int
+        Leukocytes that the network was sure of and that are left out of all this, for they are no darker than
+        red cells (:mod:`smearscan.detection.nuclei`).
     """
 
     xyxy: NDArray[np.float32]
     scores: NDArray[np.float32]
     labels: NDArray[np.int64]
+    n_pale: int = 0
 
     def __post_init__(self) -> None:
         n = len(self.xyxy)
@@ -110,13 +114,13 @@ class Detections:
 
     def where(self, keep: NDArray[np.bool_]) -> "Detections":
         """Return the detections for which `keep`, (N,) bool, is True."""
-        return Detections(self.xyxy[keep], self.scores[keep], self.labels[keep])
+        return Detections(self.xyxy[keep], self.scores[keep], self.labels[keep], self.n_pale)
 
     def rescaled_to(self, factor: int, shape: tuple[int, int]) -> "Detections":
         """Return them in pixels that are `factor` times smaller, cut to a field of `shape`, (H, W)."""
         limit = np.array([shape[1], shape[0]] * 2, np.float32)
         xyxy = np.minimum(self.xyxy * np.float32(factor), limit)
-        return Detections(np.asarray(xyxy, np.float32), self.scores, self.labels)
+        return replace(self, xyxy=np.asarray(xyxy, np.float32))
 
     @property
     def leukocytes(self) -> "Detections":

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from smearscan.detection.detector import resized
 from smearscan.results import Detections, FieldQuality, Scale
 from smearscan.rulers.monolayer import deviation, sharpness_of, smoothed
-from smearscan.taxonomy import LEUKOCYTE, RED_CELL
+from smearscan.taxonomy import LEUKOCYTE, RED_CELL, RED_CELL_UM
 
 Rgb = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -35,6 +35,10 @@ _BAR_PX, _BAR_SHAPE, _BAR_FILL = 10, 4, 0.7
 """A scale bar is so long (half a red cell), so many times longer than high, and so full."""
 _LEAST_DETAILS = 0.01
 """Levels; less is an error of rounding."""
+_BLOCK_PX = 60.0 / RED_CELL_UM * RED_CELL_PX
+"""Width of a part: 60 um, as of a film's (:mod:`smearscan.rulers.monolayer`)."""
+_LEAST_FREE = 0.25
+"""Share of a part that leukocytes must leave free for the rest to tell anything: many are no thick part."""
 _CORNER = 0.06
 """Side of the squares looked at in a field's corners, shares of its shorter side."""
 _GRID = np.stack(np.meshgrid(*[np.linspace(-_NUCLEUS_REACH, _NUCLEUS_REACH, 9)] * 2), axis=-1).reshape(-1, 2)
@@ -66,6 +70,8 @@ def measure_quality(image: Rgb, image_scale: Scale, found: Detections) -> FieldQ
     """
     small = _at_one_scale(image, image_scale.red_cell_px / RED_CELL_PX)
     light, smooth = _light(small), smoothed(small)
+    stained = cv2.bitwise_not(cv2.inRange(small, np.ceil(light * _STAINED), _of(255)))
+    of_stained = np.array(cv2.mean(small, mask=stained)[:3])
     factor = np.array([small.shape[1] / image.shape[1], small.shape[0] / image.shape[0]] * 2)
     xyxy = found.xyxy * factor
     cells, red_cells = (xyxy[found.labels == label] for label in (LEUKOCYTE, RED_CELL))
@@ -77,13 +83,16 @@ def measure_quality(image: Rgb, image_scale: Scale, found: Detections) -> FieldQ
         corners=_corners(small, light),
         overexposed=float((ring >= _CLIPPED).any(axis=-1).mean()) if ring.size else math.nan,
         white=_share(cv2.inRange(small, _of(_CLIPPED), _of(255))),
-        in_cells=_in_cells(small, light, xyxy),
+        covered=_covered(stained, cells),
+        in_cells=_in_cells(stained, xyxy),
         greenish=_greenish(small, light),
         bar=_longest_bar(small, light) / RED_CELL_PX,
         nucleus=_nucleus(_density(_at(small, cells, _GRID), light)),
         red_cell=_channels(np.median(_density(ring, light).reshape(-1, 3), axis=0))
         if ring.size
         else _UNKNOWN,
+        stained=_channels(_density(of_stained, light)) if of_stained.any() else _UNKNOWN,
+        pale=found.n_pale,
     )
 
 
@@ -116,10 +125,23 @@ def _corners(image: Rgb, light: Floats) -> float:
     return float(sorted(int(square.max()) for square in squares)[1] / light.max())
 
 
-def _in_cells(image: Rgb, light: Floats, xyxy: Floats) -> float:
-    """Share of what is stained that lies within boxes; NaN where nothing is."""
-    stained = cv2.bitwise_not(cv2.inRange(image, np.ceil(light * _STAINED), _of(255)))
-    n = cv2.countNonZero(stained)
+def _covered(stained: NDArray[np.uint8], leukocytes: Floats) -> float:
+    """Share that is stained, 255, beside the leukocytes, of the part of which most is; NaN without such."""
+    beside = np.full_like(stained, 255)
+    for x0, y0, x1, y1 in np.maximum(leukocytes + _ROOM, 0).astype(int).tolist():
+        beside[y0:y1, x0:x1] = 0
+    size = tuple(max(1, round(side / _BLOCK_PX)) for side in stained.shape[::-1])
+    covered, free = (
+        cv2.resize(mask, size, interpolation=cv2.INTER_AREA) / 255.0
+        for mask in (cv2.bitwise_and(stained, beside), beside)
+    )
+    enough = free >= _LEAST_FREE
+    return float((covered[enough] / free[enough]).max()) if enough.any() else math.nan
+
+
+def _in_cells(stained: NDArray[np.uint8], xyxy: Floats) -> float:
+    """Share of what is stained, 255, that lies within boxes; NaN where nothing is."""
+    stained, n = stained.copy(), cv2.countNonZero(stained)
     for x0, y0, x1, y1 in np.maximum(xyxy + _ROOM, 0).astype(int).tolist():
         stained[y0:y1, x0:x1] = 0
     return 1 - cv2.countNonZero(stained) / n if n else math.nan
@@ -167,7 +189,7 @@ def _at(image: Rgb, xyxy: Floats, offsets: Floats) -> Rgb:
     return np.asarray(image[y, x], np.uint8)
 
 
-def _density(pixels: Rgb, light: Floats) -> Floats:
+def _density(pixels: Rgb | Floats, light: Floats) -> Floats:
     return np.clip(-np.log10((pixels + 1.0) / (light + 1.0)), 0, 2)
 
 

@@ -22,10 +22,12 @@ from smearscan.results.doubts import (
     LIGHT_CIRCLE,
     NO_SMEAR,
     SCALE_BAR,
+    THICK_PART,
     Doubt,
     counted,
     first_of,
 )  # fmt: skip
+from smearscan.rulers.odd_fields import doubts_of_odd_fields, share
 from smearscan.weights import QualityLimits
 
 Floats = NDArray[np.float64]
@@ -60,6 +62,7 @@ def doubts_of_quality(fields: Sequence[FieldResult], limits: QualityLimits) -> I
             yield Doubt(name, f"{len(odd)} of {counted(len(known), 'field', 'fields')} {what}{names}", paths)
     photographs = [field for field, _ in known]
     yield from _of_colors(photographs, limits)
+    yield from doubts_of_odd_fields(photographs, limits)
     yield from _of_border_cells(photographs)
 
 
@@ -96,6 +99,12 @@ def is_in_a_circle(_: FieldResult, quality: FieldQuality, limits: QualityLimits)
     return max(quality.light) >= limits.least_light and quality.corners < limits.least_corners
 
 
+def is_thick(field: FieldResult, quality: FieldQuality, limits: QualityLimits) -> bool:
+    """Whether hardly any glass is seen between the cells, somewhere in a field whose corners are lit."""
+    is_lit = not is_in_a_circle(field, quality, limits)
+    return shows_cells(field) and is_lit and quality.covered > limits.most_covered
+
+
 def has_a_scale_bar(_: FieldResult, quality: FieldQuality, __: QualityLimits) -> bool:
     """Whether a bar is drawn into a field."""
     return quality.bar > 0
@@ -114,6 +123,12 @@ _OF_A_FIELD = (
         is_no_smear,
         "look like no smear that the networks know: most of what is dark in them is no cell, or they are "
         "greener than a stain (thick part, dirt, something else?); look at them, and leave them out",
+    ),
+    (
+        THICK_PART,
+        is_thick,
+        "lie in the thick part, where cells lie on each other and are missed or misnamed; leave them out, "
+        "and take fields where red cells lie side by side",
     ),
     (
         LIGHT_CIRCLE,
@@ -154,15 +169,11 @@ def color_shares(fields: Sequence[FieldResult]) -> tuple[float, float, float, fl
         [quality.red_cell for _, quality in known], sum(field.n_red_cells for field, _ in known)
     )
     return (
-        _share(nucleus[0], nucleus[2]) - blue_light,
-        _share(nucleus[1], nucleus[0] + nucleus[2]),
-        _share(red_cell[0], red_cell[2]) - blue_light,
-        _share(red_cell[1], red_cell[0] + red_cell[2]),
+        share(nucleus[0], nucleus[2]) - blue_light,
+        share(nucleus[1], nucleus[0] + nucleus[2]),
+        share(red_cell[0], red_cell[2]) - blue_light,
+        share(red_cell[1], red_cell[0] + red_cell[2]),
     )
-
-
-def _share(part: float, rest: float) -> float:
-    return float(part / (part + rest)) if part + rest > 0 else math.nan
 
 
 def _of_colors(fields: Sequence[FieldResult], limits: QualityLimits) -> Iterator[Doubt]:
@@ -170,7 +181,7 @@ def _of_colors(fields: Sequence[FieldResult], limits: QualityLimits) -> Iterator
         limits.least_nucleus_red, limits.least_nucleus_green, limits.least_red_cell_red,
         limits.least_red_cell_green,
     )  # fmt: skip
-    if any(share < limit for share, limit in zip(color_shares(fields), least, strict=True)):
+    if any(own < limit for own, limit in zip(color_shares(fields), least, strict=True)):
         yield Doubt(
             COLORS,
             "nuclei and red cells have colors that no usual stain gives: are red and blue exchanged (BGR), "

@@ -9,6 +9,7 @@ from smearscan.results import FieldFailure, FieldResult, Scale
 from smearscan.results.doubts import CUT_CELLS, FIELD_SIZES, SCALE, Doubt, counted, first_of
 from smearscan.rulers import magnification
 from smearscan.rulers.overlap import doubts_of_overlap
+from smearscan.rulers.pale_leukocytes import doubts_of_pale_leukocytes
 from smearscan.rulers.quality_doubts import doubts_of_quality
 from smearscan.rulers.small_leukocytes import doubts_of_size
 from smearscan.rulers.unlike_cells import doubts_of_unlike_cells
@@ -62,7 +63,8 @@ def doubts_of_fields(
         Of the classifiers' cards.
     """
     read = [field for field in fields if isinstance(field, FieldResult)]
-    shown = *magnification.doubts_of_scale(scale, read), *doubts_of_overlap(read), *doubts_of_size(read)
+    of_cells = *doubts_of_size(read), *doubts_of_pale_leukocytes(read)
+    shown = *magnification.doubts_of_scale(scale, read), *doubts_of_overlap(read), *of_cells
     unlike = doubts_of_unlike_cells([field.unlike_training for field in read], known) if known else ()
     return *shown, *_of_sizes(read), *_of_cut_cells(read), *doubts_of_quality(read, limits), *unlike
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Level = Annotated[float, Field(ge=0, le=255)]
+Positive = Annotated[float, Field(gt=0)]
 Figures = Annotated[tuple[float, ...], Field(min_length=6, max_length=6)]
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -39,6 +40,12 @@ class QualityLimits(BaseModel):
         absorb red light rather than blue in every Romanowsky stain.
     least_nucleus_green, least_red_cell_green : float
         Least share of green in what they absorb.
+    most_covered : float
+        Share of a part of the field, about 60 um wide, that cells may cover beside the leukocytes: more is
+        the thick part.
+    most_light_apart, most_stain_apart : float
+        How far one field's light, and what is stained in it, may lie from the median of its slide in color:
+        :func:`smearscan.rulers.odd_fields.field_colors`.
     """
 
     model_config = _STRICT
@@ -55,6 +62,9 @@ class QualityLimits(BaseModel):
     least_nucleus_green: Share = 0.33
     least_red_cell_red: Share = 0.28
     least_red_cell_green: Share = 0.28
+    most_covered: Share = 0.85
+    most_light_apart: Positive = 0.12
+    most_stain_apart: Share = 0.12
 
 
 class KnownCells(BaseModel):
