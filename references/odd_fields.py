@@ -27,8 +27,11 @@ _OF_SLIDES = ("lld", "txl", "apml")
 _LAYERS, _STACKS = (3, 5), 4
 _FOR_SCALE = 6
 _NONE = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64))
-_MARGINS = {"most_light_apart": 1.2, "most_stain_apart": 1.2, "most_covered": 1.03}
-"""How far a limit lies beyond what fields of known slides show, as a factor: cells cover no more than all."""
+_MARGINS = {"most_light_apart": 0.85, "most_stain_apart": 1.2, "most_covered": 1.02}
+"""How far a limit lies beyond what fields of known slides show, as a factor: as far as wrong ones leave room.
+
+The limit of light leaves out one field, as far from its slide as exchanged channels may bring one.
+"""
 
 
 def odd_field_rates(data: Path, most: int) -> dict[str, Any]:
