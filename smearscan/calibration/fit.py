@@ -29,6 +29,7 @@ from smearscan.weights.pairs import ClassifierCard
 
 _BLAST_NET = (HEALTHY, BLAST)
 _TYPICAL_SLIDE = 200
+_FEWEST_CHOOSING = 10
 
 
 def new_calibration(
@@ -103,12 +104,13 @@ def split_groups(cells: LabeledCells, least: int) -> tuple[LabeledCells, Labeled
     Returns
     -------
     choosing, judging : LabeledCells
-        All cells twice where there are too few groups: fewer than eight with blasts, or than `least` left.
+        All cells twice where there are too few groups: fewer than ten with blasts would choose (seven chose
+        a threshold of .95 where all 26 choose .5), or fewer than `least` are left.
     """
     with_blasts = np.unique(cells.group[cells.truth == BLAST])
     without = np.setdiff1d(np.unique(cells.group), with_blasts)
     chosen = np.concatenate([_in_hash_order(groups)[::4] for groups in (with_blasts, without)])
-    if len(with_blasts) < 8 or len(with_blasts) + len(without) - len(chosen) < least:
+    if len(with_blasts) < 4 * _FEWEST_CHOOSING or len(with_blasts) + len(without) - len(chosen) < least:
         return cells, cells
     chooses = np.isin(cells.group, chosen)
     return cells.where(chooses), cells.where(~chooses)
@@ -124,8 +126,8 @@ def best_threshold(cells: LabeledCells, cards: dict[str, ClassifierCard]) -> flo
 
     A low one calls more blasts, and more false ones, which hide few blasts; see
     :attr:`smearscan.differential.statistics.blast_excess.BlastExcessTest.detectable_percent`. Taken is the
-    lowest that is within one percentage point of the best. The one of the net's card where no blast is
-    labeled.
+    lowest that is within two percentage points of the best: neighboring steps differ by one from chance, and
+    a low one misses fewer blasts. The one of the net's card where no blast is labeled.
     """
     classes = (*cards["differential"].classes, BLAST)
     if not (cells.found & (cells.truth == BLAST)).any():
@@ -137,7 +139,7 @@ def best_threshold(cells: LabeledCells, cards: dict[str, ClassifierCard]) -> flo
         rule = NamingRule(classes[:-1], float(threshold), cards["differential"].unclassified_below)
         found = blast_excess(slide, count_errors(classes, cells, rule), counted).detectable_percent[0]
         least[float(threshold)] = float(np.nan_to_num(found, nan=100.0))
-    return min(t for t, found in least.items() if found <= min(least.values()) + 1)
+    return min(t for t, found in least.items() if found <= min(least.values()) + 2)
 
 
 def named_limit(

@@ -238,8 +238,8 @@ def label_published(
     Parameters
     ----------
     table : DataFrame
-        Located manifest with ``split``; cells of the training split are used only where they were scored out
-        of fold.
+        Located manifest with ``split``, of pictures that hold one labeled cell each; cells of the training
+        split are used only where they were scored out of fold.
     root : Path
     nets, configs : dict
         Of ``blast`` and ``differential``.
@@ -256,7 +256,18 @@ def label_published(
         ``image, site, split, slide, truth, asked, blast_probability, p_CLASS...``, as :func:`read_labeled`
         reads it; ``split`` is ``crossval`` for cells scored out of fold. A site whose pictures tell no
         patient or slide counts as one slide.
+
+    Raises
+    ------
+    DatasetError
+        If a picture holds several labeled cells.
     """
+    several = table["image"][table["image"].duplicated()]
+    if len(several):
+        raise DatasetError(
+            f"{several.iloc[0]}: holds several labeled cells, and cells are told apart by their picture; "
+            "leave its site out: name the others with --site"
+        )
     truth = _truth(table, configs)
     table = table[table["image"].isin(truth.index)]
     folded = set.intersection(*(set(t["image"]) for t in out_of_fold.values())) if out_of_fold else set()

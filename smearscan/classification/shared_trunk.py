@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from smearscan.classification.classifier import Classifier, Logits, Pair, apply_background, joint_network_spec
 from smearscan.classification.crops import Geometry
 from smearscan.runtime import Engine, NetworkSpec, Precision, make_engine
-from smearscan.weights.tensors import layers_hash
+from smearscan.weights.tensors import arrays_of, layers_hash
 
 Crops = NDArray[np.uint8]
 
@@ -51,6 +51,25 @@ def _trunk(pair: Pair) -> object | None:
         return None
     crop = (card.crop_um, card.crop_px, card.mean, card.std, card.background)
     return card.architecture, card.norm, *crop, card.trunk, layers_hash(pair.data, pair.path, card.trunk)
+
+
+def have_one_body(one: Path, other: Path) -> bool:
+    """Tell whether two nets differ in their last layers alone: one costs nothing beside the other.
+
+    Raises
+    ------
+    WeightsError
+        As :meth:`smearscan.classification.classifier.Classifier.load`.
+    """
+    pairs = Pair.read(one), Pair.read(other)
+    own, others = (arrays_of(pair.data, pair.path) for pair in pairs)
+    trunks = [_trunk(pair) for pair in pairs]
+    body = [name for name in own if not name.startswith("head.")]
+    return (
+        trunks[0] is not None
+        and trunks[0] == trunks[1]
+        and all(name in others and np.array_equal(own[name], others[name]) for name in body)
+    )
 
 
 def load_classifiers(

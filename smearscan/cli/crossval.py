@@ -38,7 +38,11 @@ PROTOCOLS = ("holdout", "kfold", "lodo")
     help="Seeds: the configuration's and those that follow it; each its own split and training.",
 )  # fmt: skip
 @click.option("--data", type=PATH, help="What the manifest's paths are relative to. Default: its folder.")
-@click.option("--start", type=PATH, help="Pretrained backbone. Default: random weights.")
+@click.option(
+    "--start", type=PATH,
+    help="Pretrained backbone; or the --runs of another configuration (--keep-nets): each run goes on from "
+    "the same run's net, in the same folds. Default: random weights.",
+)  # fmt: skip
 @click.option(
     "--detector", type=PATH, help="Detector that finds cells without a box. Default: the shipped one."
 )
@@ -92,7 +96,8 @@ def command(
         table = read_cells(cells, root, detector, um_per_px, config.seed, advance)
     table, classes = with_classes(table, config)
     seeds = range(config.seed, config.seed + repeats)
-    plans = {seed: _splits(table, protocol, folds, seed, sites, min_cells) for seed in seeds}
+    before = start if start and start.is_dir() else None
+    plans = {seed: _splits(table, protocol, folds, seed, sites, min_cells, before) for seed in seeds}
     with progress("Comparing", None) as advance:
         leaks = guard(table, list(plans.values()), root, allow_leaks, advance)
     with training(sum(epochs_left(config, plan, runs, seed) for seed, plan in plans.items())) as report:
@@ -121,9 +126,11 @@ def command(
 
 
 def _splits(
-    table: "pd.DataFrame", protocol: str, folds: int, seed: int, sites: tuple[str, ...], min_cells: int
-) -> list["Split"]:
+    table: "pd.DataFrame", protocol: str, folds: int, seed: int, sites: tuple[str, ...], min_cells: int,
+    before: Path | None,
+) -> list["Split"]:  # fmt: skip
     from smearscan.experiments import protocols
+    from smearscan.experiments.cross_validation import scored_groups
 
     if unknown := sorted({name for one in sites for name in one.split("+")} - set(table["site"])):
         known = ", ".join(sorted(set(table["site"])))
@@ -135,5 +142,6 @@ def _splits(
     if protocol == "kfold":
         if len(sites) > 1:
             raise ConfigError("--protocol kfold folds one --site, or without any all cells; give one or none")
-        return protocols.kfold(table, folds, seed, sites[0] if sites else None)
+        scored = scored_groups(before, seed) if before else ()
+        return protocols.kfold(table, folds, seed, sites[0] if sites else None, scored)
     return protocols.lodo(table, min_cells, sites)

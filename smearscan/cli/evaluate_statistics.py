@@ -13,6 +13,7 @@ from smearscan.cli.options import JSON, PATH, show, stages
 @click.option("--blast", type=PATH, help="out_of_fold.csv of the blast net's cross-validation.")
 @click.option("--differential", type=PATH, help="The same of the differential net.")
 @click.option("--weights", "pairs", type=PATH, multiple=True, help="Pairs in place of the shipped ones.")
+@click.option("--site", "sites", multiple=True, help="Only cells of this site; repeatable. Default: all.")
 @click.option("--unseen", multiple=True, help="Site that the nets have not learned: all its cells are taken.")
 @click.option(
     "--configs", type=PATH, default=Path("configs"), show_default=True, help="Folder of both nets' YAML."
@@ -20,7 +21,7 @@ from smearscan.cli.options import JSON, PATH, show, stages
 @click.option("--out", type=PATH, required=True, help="CSV to write.")
 def labeled(
     cells: Path, data: Path, blast: Path | None, differential: Path | None, pairs: tuple[Path, ...],
-    unseen: tuple[str, ...], configs: Path, out: Path,
+    sites: tuple[str, ...], unseen: tuple[str, ...], configs: Path, out: Path,
 ) -> None:  # fmt: skip
     """Put truth and probabilities of cells side by side that the nets have not learned.
 
@@ -44,7 +45,10 @@ def labeled(
     told = {task: load_config(configs / f"{task}.yaml", ClassifierTraining) for task in tasks}
     folds = {"blast": blast, "differential": differential}
     folded = {task: pd.read_csv(path) for task, path in folds.items() if path}
-    table = label_published(read_manifest(cells), data, nets, told, folded, Detector.load(None), unseen)
+    given_cells = read_manifest(cells)
+    if sites:
+        given_cells = given_cells[given_cells["site"].isin(sites)]
+    table = label_published(given_cells, data, nets, told, folded, Detector.load(None), unseen)
     write_csv(table, out)
 
 

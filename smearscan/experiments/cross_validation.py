@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from smearscan import __version__
-from smearscan.errors import ConfigError
+from smearscan.errors import ConfigError, DatasetError
 from smearscan.experiments.leak_guard import Leaks, find_leaks, require_clean
 from smearscan.experiments.protocols import Split, assign_folds
 from smearscan.io.atomic import write_text
@@ -135,7 +135,8 @@ def run(
     root : Path
         What ``image`` is relative to.
     start : Path or None
-        Pretrained backbone.
+        Pretrained backbone; or the folder of another configuration's runs, whose nets were kept: each run
+        starts from the net of the run of its seed and split.
     out : Path
     report : callable
         Called with each epoch's figures.
@@ -163,7 +164,8 @@ def run(
             mark = _fingerprint(one, table, classes, split, name)
             if not _finished(place, mark):
                 told = {"split": split.name, "seed": one.seed, "start": name, "fingerprint": mark}
-                known = (table, classes, split, root, start, place, keep_nets, device)
+                own = _start_of(start, one.seed, split.name)
+                known = (table, classes, split, root, own, place, keep_nets, device)
                 waiting.append(partial(_complete, told, one, *known))
     _do(waiting, report, jobs)
     runs = (_read(places[one.seed, split.name], split) for one in seeded for split in splits)
@@ -203,6 +205,40 @@ def _complete(
 def run_folder(out: Path, seed: int, split: str) -> Path:
     """Folder of one run."""
     return out / f"seed{seed}" / split.replace("/", "_")
+
+
+def scored_groups(runs: Path, seed: int) -> list[set[str]]:
+    """Give the groups that each fold of a cross-validation scored, in the order of its folds.
+
+    Raises
+    ------
+    DatasetError
+        If the folder holds no runs of the seed.
+    """
+    tables = sorted(run_folder(runs, seed, "fold0").parent.glob("fold*/scores.csv"), key=_fold_number)
+    if not tables:
+        raise DatasetError(
+            f"{runs}: holds no folds of a 'smearscan crossval --protocol kfold' of seed {seed}"
+        )
+    return [set(pd.read_csv(table, usecols=["group"], dtype=str)["group"]) for table in tables]
+
+
+def _fold_number(table: Path) -> int:
+    return int(table.parent.name.removeprefix("fold"))
+
+
+def _start_of(start: Path | None, seed: int, split: str) -> Path | None:
+    """Give what a run starts from: the weights given, or the net of the same run in a folder of runs."""
+    if start is None or not start.is_dir():
+        return start
+    place = run_folder(start, seed, split)
+    nets = sorted(place.glob("*.safetensors"))
+    if len(nets) != 1:
+        raise ConfigError(
+            f"{place}: holds {len(nets)} nets, one is needed to start from; run 'smearscan crossval' with "
+            "--keep-nets there first"
+        )
+    return nets[0]
 
 
 def epochs_left(config: ClassifierTraining, splits: Sequence[Split], out: Path, seed: int) -> int:

@@ -1,7 +1,7 @@
 """Who is trained on and who is scored: hold-out, k-fold, leave-one-dataset-out; by group, classes alike."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -86,7 +86,9 @@ def holdout(table: pd.DataFrame, seed: int) -> list[Split]:
     return [Split("holdout", **rows)]
 
 
-def kfold(table: pd.DataFrame, k: int, seed: int, site: str | None = None) -> list[Split]:
+def kfold(
+    table: pd.DataFrame, k: int, seed: int, site: str | None = None, scored: Sequence[Collection[str]] = ()
+) -> list[Split]:
     """Fold by group; each group is scored once, by a net that never saw it.
 
     Parameters
@@ -100,6 +102,8 @@ def kfold(table: pd.DataFrame, k: int, seed: int, site: str | None = None) -> li
         Only this site's groups are folded and scored, cells of classes that the net does not learn with
         them; cells of other sites whose ``split`` is ``train`` help in every fold. Of a site with few groups
         all are trained on, and cells of other sites whose ``split`` is ``val`` set temperature and threshold.
+    scored : sequence of collection of str, optional
+        Groups of each fold, in place of `k` folds drawn by `seed`: those of runs that these start from.
 
     Raises
     ------
@@ -110,20 +114,22 @@ def kfold(table: pd.DataFrame, k: int, seed: int, site: str | None = None) -> li
     here = (table["site"] == site).to_numpy() if site else learned
     own = np.flatnonzero(here & learned)
     groups = table["group"].to_numpy()
-    if (found := len(np.unique(groups[own]))) < k:
+    if not scored and (found := len(np.unique(groups[own]))) < k:
         place = f"site {site!r}" if site else "the manifest"
         raise DatasetError(f"{place} has {found} groups, fewer than {k} folds; take fewer --folds")
     others = ~here & learned & ~np.isin(groups, groups[own])
     helps = others & (table["split"] == "train").to_numpy()
     splits = []
-    for i, (rest, test) in enumerate(_folds(table, own, k, seed)):
+    tests = [np.isin(groups[own], list(fold)) for fold in scored]
+    parts = [(np.flatnonzero(~test), np.flatnonzero(test)) for test in tests] or _folds(table, own, k, seed)
+    for i, (rest, test) in enumerate(parts):
         learns, checks = own[rest], np.flatnonzero(others & (table["split"] == "val").to_numpy())
         if not site or not len(checks) or len(np.unique(groups[learns])) >= INNER_FOLDS:
             taught, checked = _folds(table, learns, INNER_FOLDS, seed)[0]
             learns, checks = learns[taught], learns[checked]
-        scored = np.flatnonzero(here & np.isin(groups, groups[own[test]]))
+        judged = np.flatnonzero(here & np.isin(groups, groups[own[test]]))
         train = np.concatenate([learns, np.flatnonzero(helps)])
-        splits.append(Split(f"fold{i}", train, checks, scored))
+        splits.append(Split(f"fold{i}", train, checks, judged))
     return splits
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from smearscan.classification.classifier import Classifier
 from smearscan.classification.crops import Geometry
 from smearscan.classification.naming import NamingRule, Recalibration
-from smearscan.classification.shared_trunk import load_classifiers, plan, predict_probs
+from smearscan.classification.shared_trunk import have_one_body, load_classifiers, predict_probs
 from smearscan.config import ScanConfig
 from smearscan.differential.calibration_card import (
     Calibration,
@@ -191,14 +191,14 @@ def fine_pair(config: ScanConfig) -> Path | None:
     """Find the net that names fine types: the one given, else one that costs no network of its own.
 
     That is a differential which is itself a net of fine types, or the shipped net of them where it has one
-    body with the differential in use, as the shipped differential is made to.
+    body with the blast net in use, as the shipped blast net is made to.
     """
     if config.cells:
         return config.cells
-    own, differential = shipped("cells"), config.differential
-    if differential and load_card(differential, ClassifierCard).task == "cells":
-        return differential
-    if not own.is_file() or (differential and len(plan([differential, own])) > 1):
+    own, blast = shipped("cells"), config.blast
+    if config.differential and load_card(config.differential, ClassifierCard).task == "cells":
+        return config.differential
+    if not own.is_file() or (blast and not have_one_body(blast, own)):
         return None
     return own
 

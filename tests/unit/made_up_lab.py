@@ -57,6 +57,7 @@ class Trainer:
 
     def __init__(self) -> None:
         self.given: list[tuple[ClassifierTraining, pd.DataFrame, pd.DataFrame]] = []
+        self.starts: list[Path | None] = []
         self.stop_at = -1
         self._seed = 0
 
@@ -66,6 +67,7 @@ class Trainer:
         _: torch.device,
     ) -> tuple[nn.Module, ClassifierCard]:  # fmt: skip
         self.given.append((config, train, val))
+        self.starts.append(start)
         out.mkdir(parents=True, exist_ok=True)
         (out / "checkpoint.pt").touch()
         rows = [{"epoch": e + 1, "loss": 2 - e / 2, "seconds": 1.5} for e in range(config.epochs)]

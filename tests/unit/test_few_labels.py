@@ -54,5 +54,5 @@ def test_flags_are_counted_by_disease_and_draw() -> None:
     found = [patient("ALL", "flagged", ["blasts"]), patient("CLL", "insufficient", ["lymphocytosis"])]
     told = {"labeled": 100, "before": none, "same_slides": [none, found], "other_patients": [found]}
     lines = labeled_scans_table(told).splitlines()
-    assert lines[2] == "| as shipped | 0 of 1 | 1 of 1 | 0 of 1 |"
+    assert lines[2] == "| nothing labeled | 0 of 1 | 1 of 1 | 0 of 1 |"
     assert lines[3] == "| 100 cells of these slides labeled | 0, 1 of 1 | 1, 0 of 1 | 0, 1 of 1 |"

@@ -123,11 +123,6 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return shipped
 
 
-def one_body(*joined: str) -> object:
-    """Make a plan of networks in which pairs of these names share one."""
-    return lambda paths: [()] if {path.stem for path in paths} <= {*joined} else [(), ()]
-
-
 def of_task(task: str) -> object:
     return lambda *_: SimpleNamespace(task=task)
 
@@ -136,20 +131,24 @@ def test_without_a_shipped_pair_no_net_names_fine_types(asked: Path) -> None:
     assert fine_pair(scan_config()) is None
 
 
-def test_the_shipped_pair_serves_the_shipped_differential(asked: Path) -> None:
+def test_the_shipped_pair_serves_the_shipped_blast_net(asked: Path) -> None:
     asked.touch()
     assert fine_pair(scan_config()) == asked
 
 
 @pytest.mark.parametrize("joins", [True, False])
-def test_it_serves_a_differential_of_ones_own_where_it_costs_no_network(
+def test_it_serves_a_blast_net_of_ones_own_where_it_costs_no_network(
     asked: Path, monkeypatch: pytest.MonkeyPatch, joins: bool
 ) -> None:
     asked.touch()
-    config = scan_config(differential=Path("mine.safetensors"))
+    monkeypatch.setattr(cell_classifier, "have_one_body", lambda *paths: joins)
+    assert fine_pair(scan_config(blast=Path("mine.safetensors"))) == (asked if joins else None)
+
+
+def test_it_serves_beside_a_differential_of_ones_own(asked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked.touch()
     monkeypatch.setattr(cell_classifier, "load_card", of_task("differential"))
-    monkeypatch.setattr(cell_classifier, "plan", one_body("cells", "mine" if joins else "shipped"))
-    assert fine_pair(config) == (asked if joins else None)
+    assert fine_pair(scan_config(differential=Path("mine.safetensors"))) == asked
 
 
 def test_a_differential_that_is_a_net_of_fine_types_names_them(

@@ -13,9 +13,17 @@ import pandas as pd
 import pytest
 from made_up_lab import CLASSES, CONFIG, Tiny, Trainer, manifest
 
-from smearscan.errors import ConfigError, LeakError
+from smearscan.errors import ConfigError, DatasetError, LeakError
 from smearscan.experiments import cross_validation as lab
-from smearscan.experiments.cross_validation import Results, epochs_left, guard, joined, run, run_folder
+from smearscan.experiments.cross_validation import (
+    Results,
+    epochs_left,
+    guard,
+    joined,
+    run,
+    run_folder,
+    scored_groups,
+)
 from smearscan.experiments.cross_validation_plots import pictures
 from smearscan.experiments.cross_validation_report import (
     LEAKED,
@@ -115,6 +123,31 @@ def test_nets_are_kept_where_told(cells: pd.DataFrame, trainer: Trainer, tmp_pat
     card, tensors = load_weights(run_folder(tmp_path, 0, "fold0") / "small.safetensors", ClassifierCard)
     assert card.classes == CLASSES
     assert set(tensors) == set(Tiny().state_dict())
+
+
+def test_runs_go_on_from_the_same_runs_of_another_configuration_in_the_same_folds(
+    cells: pd.DataFrame, trainer: Trainer, tmp_path: Path
+) -> None:
+    splits = kfold(cells, 3, 7, "a")
+    before = run(CONFIG, cells, CLASSES, splits, Path(), None, tmp_path / "body", silent, keep_nets=True)
+    scored = scored_groups(tmp_path / "body", CONFIG.seed)
+    assert scored == [set(cells["group"].iloc[split.test]) for split in splits]
+    again = kfold(cells, 2, 0, "a", scored)
+    run(CONFIG, cells, CLASSES, again, Path(), tmp_path / "body", tmp_path / "head", silent)
+    nets = [tmp_path / "body" / "seed0" / f"fold{i}" / "small.safetensors" for i in range(3)]
+    assert trainer.starts[-3:] == nets
+    for old, new in zip(splits, again, strict=True):
+        assert sorted(new.test) == sorted(old.test)
+        assert not set(cells["group"].iloc[new.train]) & set(cells["group"].iloc[old.test])
+    assert len(before.runs) == 3
+
+
+def test_runs_that_kept_no_net_are_no_start(cells: pd.DataFrame, trainer: Trainer, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="holds no folds"):
+        scored_groups(tmp_path, 0)
+    run_folds(cells, tmp_path / "body")
+    with pytest.raises(ConfigError, match=r"fold0: holds 0 nets.*--keep-nets"):
+        run_folds(cells, tmp_path / "head", start=tmp_path / "body")
 
 
 def test_scores_tell_what_training_had(cells: pd.DataFrame, trainer: Trainer, tmp_path: Path) -> None:

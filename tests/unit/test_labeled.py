@@ -269,3 +269,6 @@ def test_published_cells_are_those_the_nets_have_not_learned(tmp_path: Path) -> 
     assert len(read_labeled(tmp_path / "all.csv", KINDS)) == 5
     every = label_published(manifest, tmp_path, nets, configs, {}, detector(), ("fields",))
     assert every["image"].tolist() == ["b.png", "c.png", "f.png", "g.png", "t.png"]
+    crowded = pd.concat([manifest, manifest.iloc[[3]]])
+    with pytest.raises(DatasetError, match=r"f.png: holds several labeled cells.*--site"):
+        label_published(crowded, tmp_path, nets, configs, folded, detector())

@@ -12,14 +12,14 @@ from torch.utils.data import DataLoader
 
 from smearscan.classification import backbones
 from smearscan.classification import shared_trunk as together
-from smearscan.classification.classifier import Classifier
+from smearscan.classification.classifier import Classifier, Pair
 from smearscan.errors import ConfigError, WeightsError
 from smearscan.runtime.mixed_precision import Bf16WithFallback
 from smearscan.runtime.self_check import probabilities
 from smearscan.training import batches, fine_tuning
 from smearscan.training import train_classifier as training
 from smearscan.training.config import ClassifierTraining, load_config
-from smearscan.weights.pairs import ClassifierCard, save_weights
+from smearscan.weights.pairs import ClassifierCard, load_weights, save_weights
 
 ARCHITECTURE = "resnet18_stage3"
 PARTS = backbones.trunk_of(ARCHITECTURE)
@@ -46,8 +46,22 @@ def pair(folder: Path, task: str, trunk_seed: int = 0, own_seed: int = 1, **card
         "name": task, "task": task, "architecture": ARCHITECTURE, "classes": CLASSES[task], "crop_um": 20,
         "crop_px": SIDE, "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.2, 0.3), "trunk": PARTS, **card,
     }  # fmt: skip
+    folder.mkdir(exist_ok=True)
     save_weights(folder / task, ClassifierCard.model_validate(told), net)
     return folder / f"{task}.safetensors"
+
+
+def one_body(folder: Path) -> list[Path]:
+    """Save two nets with the same body, each with a head of its own."""
+    torch.manual_seed(4)
+    below = backbones.build(ARCHITECTURE, 2, "linear", "frozen").state_dict()
+    paths = []
+    for task in ("differential", "blast"):
+        path = pair(folder, task, own_seed=len(task))
+        card, tensors = load_weights(path, ClassifierCard)
+        save_weights(path, card, {**below, **{k: v for k, v in tensors.items() if k.startswith("head.")}})
+        paths.append(path)
+    return paths
 
 
 def crops(n: int, side: int = SIDE) -> NDArray[np.uint8]:
@@ -70,6 +84,35 @@ def test_together_they_answer_as_each_alone(engine: str, n: int, tmp_path: Path)
         assert probs.shape == (n, len(net.card.classes))
         np.testing.assert_allclose(probs, alone, atol=1e-5)
         np.testing.assert_array_equal(net.probs(crops(n)), probs)
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_nets_of_one_body_answer_as_each_alone(engine: str, tmp_path: Path) -> None:
+    paths = one_body(tmp_path)
+    both = together.load_classifiers(paths, "cpu", engine)
+    for path, probs in zip(paths, together.predict_probs(both, {both[0].geometry: crops(5)}), strict=True):
+        alone = Classifier.load(path, "cpu", "torch").probs(crops(5))
+        np.testing.assert_allclose(probs, alone, atol=1e-5)
+
+
+def test_one_body_runs_once_for_all_its_heads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nets = [Pair.read(path).network() for path in one_body(tmp_path)]
+    runs = []
+    for net in nets:
+        above = net.above  # type: ignore[attr-defined]
+        monkeypatch.setattr(net, "above", lambda maps, above=above: runs.append(1) or above(maps))
+    answers = backbones.Joined(nets)(torch.zeros(1, 3, SIDE, SIDE))
+    assert answers.shape == (1, 5)
+    assert runs == [1]
+
+
+def test_which_nets_have_one_body_is_told_by_their_layers(tmp_path: Path) -> None:
+    blast, differential = reversed(one_body(tmp_path / "same"))
+    assert together.have_one_body(blast, differential)
+    other = pair(tmp_path / "other", "differential", own_seed=8)
+    assert not together.have_one_body(blast, other)  # the trunk alone is the same
+    without = pair(tmp_path / "without", "differential", trunk=())
+    assert not together.have_one_body(without, without)  # what shares nothing is never joined
 
 
 def test_the_trunk_runs_once_for_all_its_nets(tmp_path: Path) -> None:
@@ -220,3 +263,14 @@ def test_what_has_no_trunk_cannot_hold_it(tmp_path: Path) -> None:
 def test_the_card_tells_what_was_held() -> None:
     assert config().held == PARTS
     assert config(trunk="learns").held == ()
+
+
+def test_a_head_that_learns_alone_leaves_its_body_to_the_last_bit(start: Path, tmp_path: Path) -> None:
+    settings = config(regime="SFT", head="linear", epochs=1)
+    table = pd.DataFrame({"image": [f"{i}.png" for i in range(6)], "site": "a", "target": np.arange(6) % 2})
+    side = round(training.ROOM * SIDE)
+    windows = np.random.default_rng(0).integers(0, 255, (6, side, side, 3)).astype(np.uint8)
+    before = fine_tuning.network(settings, 2, start).state_dict()
+    model = training.fit(settings, table, 2, windows, start, tmp_path / "out", lambda _: None)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]) != name.startswith("head."), name

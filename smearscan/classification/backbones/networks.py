@@ -73,7 +73,9 @@ class Trunked(Network):
 
 
 class Joined(nn.Module):
-    """Nets with the same trunk as one network: logits (B, K1 + K2 + ...), the trunk computed once.
+    """Nets with the same trunk as one network: logits (B, K1 + K2 + ...), what they have in common done once.
+
+    That is the trunk, and all features of nets that differ in their heads alone.
 
     Parameters
     ----------
@@ -88,19 +90,31 @@ class Joined(nn.Module):
 
     def __init__(self, nets: Sequence[Network]) -> None:
         super().__init__()
-        first = nets[0].state_dict()
-        for net in nets:
-            own = net.state_dict()
-            held = [name for name in own if name.partition(".")[0] in net.trunk_parts]
-            if not held or not all(name in first and torch.equal(own[name], first[name]) for name in held):
-                raise WeightsError("nets whose cards tell of the same trunk have different ones; train again")
+        trunks = [_tensors(net, net.trunk_parts.__contains__) for net in nets]
+        if not all(_equal(trunk, trunks[0]) for trunk in trunks):
+            raise WeightsError("nets whose cards tell of the same trunk have different ones; train again")
         self.nets = nn.ModuleList(nets)
+        bodies = [_tensors(net, lambda part: part != "head") for net in nets]
+        self.body_of = [next(k for k, other in enumerate(bodies) if _equal(body, other)) for body in bodies]
+        """Of each net, which net's features are its own."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute all logits."""
         nets = [cast(Trunked, net) for net in self.nets]
         maps = nets[0].trunk(images)
-        return torch.cat([net.head(net.above(maps)) for net in nets], dim=1)
+        features = {k: nets[k].above(maps) for k in dict.fromkeys(self.body_of)}
+        return torch.cat([net.head(features[k]) for net, k in zip(nets, self.body_of, strict=True)], dim=1)
+
+
+def _tensors(net: Network, belongs: Callable[[str], bool]) -> dict[str, Tensor]:
+    """Tensors of a net's parts of which `belongs` is true."""
+    return {name: value for name, value in net.state_dict().items() if belongs(name.partition(".")[0])}
+
+
+def _equal(own: dict[str, Tensor], others: dict[str, Tensor]) -> bool:
+    """Tell whether two nets' tensors are the same, and any are there."""
+    same = own.keys() == others.keys() and all(torch.equal(own[name], others[name]) for name in own)
+    return bool(own) and same
 
 
 class ResNet18Stage3(Trunked):
