@@ -226,15 +226,35 @@ def leaks(cells: Path, data: Path, out: Path | None) -> None:
         show(known_leaks(read_manifest(cells), data, Path(work)), out)
 
 
+NETS = click.option(
+    "--nets", "folder", type=PATH, required=True,
+    help="Folder of nets that have not seen the set: pairs differential and blast, and calibration.yaml.",
+)  # fmt: skip
+
+
 @command.command("unseen")
 @click.argument("data", type=PATH)
+@NETS
 @JSON
-def unseen(data: Path, out: Path | None) -> None:
-    """Scan the ten patients of DATA/lld, a laboratory that the shipped networks never saw."""
+def unseen(data: Path, folder: Path, out: Path | None) -> None:
+    """Scan the patients of DATA/lld with nets that have not seen their laboratory."""
     from references.unseen_leukemias import measure_unseen
+    from references.unseen_nets import UnseenNets
+
+    show(measure_unseen(UnseenNets(folder).scanner, data / "lld"), out)
+
+
+@command.command("published-slides")
+@click.argument("data", type=PATH)
+@JSON
+def published_slides(data: Path, out: Path | None) -> None:
+    """Scan the fields of BCCD, TXL and a promyelocytic leukemia in DATA as slides."""
+    from references.published_slides import measure_published_slides
     from smearscan.scan.scanner import SmearScanner
 
-    show(measure_unseen(SmearScanner(), data / "lld"), out)
+    scanner = SmearScanner()
+    slides = measure_published_slides(scanner, data)
+    show({"weights": list(scanner.weights), "slides": slides}, out)
 
 
 def _show_with_table(
@@ -276,26 +296,29 @@ def corrections_training(data: Path, answers: tuple[int, ...], into: Path | None
 
 @command.command("few-labels")
 @click.argument("data", type=PATH)
+@NETS
 @click.option("--into", type=PATH, help="Markdown file in which the table follows <!-- few labels -->.")
 @JSON
-def few_labels(data: Path, into: Path | None, out: Path | None) -> None:
-    """Measure what a few labeled cells teach both nets at a laboratory they never saw, on DATA/lld."""
+def few_labels(data: Path, folder: Path, into: Path | None, out: Path | None) -> None:
+    """Measure what a few labeled cells teach both nets at a laboratory they have not seen, on DATA/lld."""
     from references.few_labels import few_labels_table, measure_few_labels
-    from smearscan.scan.scanner import SmearScanner
+    from references.unseen_nets import UnseenNets
 
-    figures = measure_few_labels(SmearScanner(), data / "lld")
+    figures = measure_few_labels(UnseenNets(folder), data / "lld")
     _show_with_table(figures, out, into, "<!-- few labels -->", few_labels_table)
 
 
 @command.command("labeled-scans")
 @click.argument("data", type=PATH)
+@NETS
 @click.option("--into", type=PATH, help="Markdown file in which the table follows <!-- labeled scans -->.")
 @JSON
-def labeled_scans(data: Path, into: Path | None, out: Path | None) -> None:
+def labeled_scans(data: Path, folder: Path, into: Path | None, out: Path | None) -> None:
     """Scan the patients of DATA/lld again after a hundred cells of their laboratory were labeled."""
     from references.labeled_scan import labeled_scans_table, measure_labeled_scans
+    from references.unseen_nets import UnseenNets
 
-    told = measure_labeled_scans(data / "lld")
+    told = measure_labeled_scans(UnseenNets(folder), data / "lld")
     _show_with_table(told, out, into, "<!-- labeled scans -->", labeled_scans_table)
 
 

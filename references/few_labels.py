@@ -1,6 +1,6 @@
 """What a few labeled cells of a laboratory teach both nets, as ``smearscan calibrate --last-layer`` does.
 
-The patients of a laboratory that the shipped networks never saw are scanned as slides. Of the cells that were
+The patients of a laboratory that the networks have not seen are scanned as slides. Of the cells that were
 found, N are drawn by chance and given their published names; both last layers and the calibration card are
 fitted to them, and the cells that were not drawn are judged: those of the same slides, and those of patients
 of whom nothing was labeled.
@@ -19,17 +19,18 @@ from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
 from references.unseen_leukemias import SAME_CELL_IOU, SAME_TYPE, are_blasts, lay_out, read_truth
+from references.unseen_nets import TASKS, UnseenNets
 from smearscan.calibration.calibrate import calibrate_to_site
 from smearscan.calibration.fit import class_targets, figures, folds_of
 from smearscan.calibration.labeled_cells import LabeledCells
 from smearscan.calibration.last_layer import Refit, layer_features, refit, without_last_layer
 from smearscan.detection import boxes
-from smearscan.differential.calibration_card import load_calibration, shipped_calibration
+from smearscan.differential.calibration_card import Calibration
 from smearscan.errors import DatasetError
 from smearscan.results import FieldFailure
 from smearscan.scan.scanner import SmearScanner
 from smearscan.taxonomy import BLAST
-from smearscan.weights.pairs import ClassifierCard, load_weights, shipped
+from smearscan.weights.pairs import ClassifierCard, load_weights
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -37,17 +38,16 @@ LABELED = (25, 50, 100, 200)
 DRAWS = 3
 HALVES = (("1", "12", "21", "23", "27"), ("4", "15", "28", "32"))
 """Labels come from one half, the other is judged; each disease but the promyelocytic is in both."""
-_TASKS = ("differential", "blast")
 _TOLD = ("right_of_all", "unclassified", "blasts_called", "false_blasts")
 
 
-def measure_few_labels(scanner: SmearScanner, data: Path) -> dict[str, Any]:
+def measure_few_labels(nets: UnseenNets, data: Path) -> dict[str, Any]:
     """Measure on the set ``lld`` in `data`.
 
     Parameters
     ----------
-    scanner : SmearScanner
-        With the shipped networks.
+    nets : UnseenNets
+        That have not seen it.
     data : Path
         Folder of the set: ``images/``, ``boxes.csv``.
 
@@ -58,9 +58,10 @@ def measure_few_labels(scanner: SmearScanner, data: Path) -> dict[str, Any]:
         labels the figures of :func:`smearscan.calibration.fit.figures` before and after and ``blast_auroc``,
         each the mean of all draws, with the draws.
     """
-    cells = {task: load_weights(shipped(task), ClassifierCard) for task in _TASKS}
+    cells = {task: load_weights(nets.pairs[task], ClassifierCard) for task in TASKS}
     cards = {task: card for task, (card, _) in cells.items()}
     features, layers = {}, {}
+    scanner = nets.scanner
     with TemporaryDirectory() as folder:
         rows = scan_labeled(scanner, data, Path(folder))
         for task, (card, tensors) in cells.items():
@@ -71,7 +72,10 @@ def measure_few_labels(scanner: SmearScanner, data: Path) -> dict[str, Any]:
         "weights": list(scanner.weights), "cells": len(rows), "patients": len(set(patient)),
         "blasts": int((truth == BLAST).sum()),
     }  # fmt: skip
-    judge = partial(_judged, truth=truth, patient=patient, features=features, layers=layers, cards=cards)
+    judge = partial(
+        _judged, truth=truth, patient=patient, features=features, layers=layers, cards=cards,
+        base=nets.calibration,
+    )  # fmt: skip
     for way, drawn in (("same_slides", _of_all), ("other_patients", _of_half)):
         told[way] = [
             {"labeled": n, **_summary([judge(*both) for both in drawn(patient, n)])} for n in LABELED
@@ -145,11 +149,12 @@ def _of_half(patient: NDArray[np.str_], n: int) -> Iterator[tuple[Rows, Rows]]:
 def _judged(
     taught: Rows, judged: Rows, truth: NDArray[np.str_], patient: NDArray[np.str_],
     features: dict[str, Floats], layers: dict[str, Floats], cards: dict[str, ClassifierCard],
+    base: Calibration,
 ) -> dict[str, dict[str, float]]:  # fmt: skip
     """Figures of the judged cells before and after both layers and the card are fitted to the taught ones."""
     folds = list(folds_of(patient[taught], 5))
     fitted: dict[str, Refit] = {}
-    for task in _TASKS:
+    for task in TASKS:
         target = class_targets(task, truth[taught], cards[task].classes)
         fitted[task] = refit(features[task][taught], target, layers[task], folds)
 
@@ -158,13 +163,12 @@ def _judged(
         asked = np.ones(len(rows), bool)
         return LabeledCells(truth[rows], patient[rows], patient[rows], probs["differential"], of_blast, asked)
 
-    known = cells(taught, {task: fitted[task].probs for task in _TASKS})
-    old = cells(judged, {task: softmax(features[task][judged] @ layers[task].T, axis=1) for task in _TASKS})
+    known = cells(taught, {task: fitted[task].probs for task in TASKS})
+    old = cells(judged, {task: softmax(features[task][judged] @ layers[task].T, axis=1) for task in TASKS})
     new = cells(
-        judged, {task: softmax(features[task][judged] @ fitted[task].layer.T, axis=1) for task in _TASKS}
+        judged, {task: softmax(features[task][judged] @ fitted[task].layer.T, axis=1) for task in TASKS}
     )
-    base = load_calibration(shipped_calibration())
-    made = calibrate_to_site("site", base, known, cards, new, _TASKS)
+    made = calibrate_to_site("site", base, known, cards, new, TASKS)
     return {"before": _plain(figures(old, base, cards), old), "after": _plain(made.figures["after"], new)}
 
 
@@ -189,7 +193,7 @@ def few_labels_table(told: dict[str, Any]) -> str:
     """Write the figures as a Markdown table."""
     lines = [
         f"{told['cells']} cells ({told['blasts']} blasts and equivalents) of {told['patients']} patients of "
-        f"one laboratory that no shipped network has seen (`{told['weights'][1]}`, `{told['weights'][2]}`), "
+        f"one laboratory that the nets have not seen (`{told['weights'][1]}`, `{told['weights'][2]}`), "
         "found by the scan. Mean of the draws (least to greatest); a cell without a name counts as wrong.",
         "",
         "| labeled | judged | named right | without a name | blasts called | false blasts | blasts' AUROC |",

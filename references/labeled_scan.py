@@ -15,37 +15,38 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from references.few_labels import DRAWS, HALVES, scan_labeled
+from references.unseen_nets import UnseenNets
 from smearscan.calibration.calibrate import calibrate_to_site
 from smearscan.calibration.labeled_cells import LabeledCells
 from smearscan.calibration.last_layer import with_new_layers
-from smearscan.differential.calibration_card import load_calibration, save_calibration, shipped_calibration
+from smearscan.differential.calibration_card import save_calibration
 from smearscan.differential.slide_report import SlideReport
 from smearscan.io import find_slides
 from smearscan.scan.scanner import SmearScanner
-from smearscan.weights.pairs import ClassifierCard, load_card, shipped
+from smearscan.weights.pairs import ClassifierCard, load_card
 
 LABELED = 100
 ACUTE = ("ALL", "AML", "APML")
 Patients = tuple[str, ...]
 
 
-def measure_labeled_scans(data: Path) -> dict[str, Any]:
-    """Measure on the set ``lld`` in `data`.
+def measure_labeled_scans(nets: UnseenNets, data: Path) -> dict[str, Any]:
+    """Measure on the set ``lld`` in `data`, with nets that have not seen it.
 
     Returns
     -------
     dict
         ``labeled``; ``before``: of each patient ``disease, flag, blast_percent, unclassified_percent,
-        suspects`` by the shipped networks; ``same_slides`` and ``other_patients``: the same for each draw.
+        suspects`` by these networks; ``same_slides`` and ``other_patients``: the same for each draw.
     """
     with TemporaryDirectory() as place:
         folder, work = Path(place, "slides"), Path(place, "nets")
         folder.mkdir()
-        rows = scan_labeled(SmearScanner(), data, folder)
+        rows = scan_labeled(nets.scanner, data, folder)
         everyone = tuple(sorted(rows["patient"].unique()))
         told: dict[str, Any] = {
             "labeled": LABELED,
-            "before": _patients(SmearScanner(), folder, everyone, rows),
+            "before": _patients(nets.scanner, folder, everyone, rows),
         }
         for way, pairs in (
             ("same_slides", ((everyone, everyone),)),
@@ -56,7 +57,7 @@ def measure_labeled_scans(data: Path) -> dict[str, Any]:
                     patient
                     for labeled, read in pairs
                     for patient in _after(
-                        rows, folder, work / f"{way}{draw}{labeled[0]}", labeled, read, draw
+                        nets, rows, folder, work / f"{way}{draw}{labeled[0]}", labeled, read, draw
                     )
                 ]
                 for draw in range(DRAWS)
@@ -65,19 +66,24 @@ def measure_labeled_scans(data: Path) -> dict[str, Any]:
 
 
 def _after(
-    rows: pd.DataFrame, folder: Path, out: Path, labeled: Patients, read: Patients, draw: int
+    nets: UnseenNets,
+    rows: pd.DataFrame,
+    folder: Path,
+    out: Path,
+    labeled: Patients,
+    read: Patients,
+    draw: int,
 ) -> list[dict[str, Any]]:
     """Fit to cells of some patients and scan others."""
     pool = np.flatnonzero(rows["patient"].isin(labeled))
     taught = rows.iloc[np.random.default_rng(draw).permutation(pool)[:LABELED]].reset_index(drop=True)
-    nets = {task: shipped(task) for task in ("differential", "blast")}
-    cards = {task: load_card(path, ClassifierCard) for task, path in nets.items()}
-    base = load_calibration(shipped_calibration())
-    told, base, cells, cards = with_new_layers(taught, folder, nets, out, base, _cells(taught, cards), cards)
+    pairs, base = nets.pairs, nets.calibration
+    cards = {task: load_card(path, ClassifierCard) for task, path in pairs.items()}
+    told, base, cells, cards = with_new_layers(taught, folder, pairs, out, base, _cells(taught, cards), cards)
     made = calibrate_to_site("site", base, cells, cards, refitted=told["pairs"])
     save_calibration(out / "site.yaml", made.card)
     new = {task: out / f"{name}.safetensors" for task, name in told["pairs"].items()}
-    scanner = SmearScanner(calibration=out / "site.yaml", **{**nets, **new})
+    scanner = SmearScanner(calibration=out / "site.yaml", **{**pairs, **new})
     return _patients(scanner, folder, read, rows)
 
 
@@ -112,7 +118,7 @@ def labeled_scans_table(told: dict[str, Any]) -> str:
     lines = [
         "| scanned | acute leukemias flagged | chronic ones flagged | CLL with a suspicion |",
         "|---|---|---|---|",
-        _line("as shipped", [told["before"]]),
+        _line("nothing labeled", [told["before"]]),
         _line(f"{told['labeled']} cells of these slides labeled", told["same_slides"]),
         _line(f"{told['labeled']} cells of other patients labeled", told["other_patients"]),
     ]

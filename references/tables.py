@@ -15,7 +15,8 @@ def summarize(folder: Path) -> str:
     ----------
     folder : Path
         Holds ``detector.json``, ``detector_scales.json``, ``detector_without_SITE.json``, ``differential.json``,
-        ``blast.json``, ``differential_unseen.json``, ``blast_crossval.json``, ``pipeline.json`` and ``unseen_leukemias.json``, or some.
+        ``blast.json``, ``differential_unseen.json``, ``blast_crossval.json``, ``pipeline.json``, ``unseen_leukemias.json``
+        and ``published_slides.json``, or some.
     """
     files = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
     detector = files.get("detector", {})
@@ -28,6 +29,7 @@ def summarize(folder: Path) -> str:
         *_blast(files.get("blast"), files.get("blast_crossval")),
         *_pipeline(files.get("pipeline")),
         *_unseen_laboratory(files.get("unseen_leukemias")),
+        *_published_slides(files.get("published_slides")),
     ]
     return "\n".join(parts) + "\n"
 
@@ -121,6 +123,19 @@ def _unseen_laboratory(figures: Figures | None) -> Iterator[str]:
         yield (
             f"| {p['patient']} | {p['disease']} | {p['fields']} | {p['leukocytes']} | {p['unclassified_percent']:.1f} % | "
             f"{p['counted']} | {blasts} | `{p['flag']}` |"
+        )
+
+
+def _published_slides(figures: Figures | None) -> Iterator[str]:
+    if not figures:
+        return
+    yield f"\n**Published fields as slides** ({', '.join(figures['weights'])}; part of their cells were learned from; `apml` is a promyelocytic leukemia, the others are not leukemic)\n"
+    yield "| slide | fields | leukocytes | without a name | blasts | flag | suspected |\n|---|---|---|---|---|---|---|"
+    for f in figures["slides"]:
+        suspected = ", ".join(f["suspects"]).replace("_", " ") or "-"
+        yield (
+            f"| {f['slide']} | {f['fields']} | {f['leukocytes']} | {f['unclassified_percent']:.1f} % | {f['blast_percent']:.1f} % | "
+            f"`{f['flag']}` | {suspected} |"
         )
 
 
@@ -219,7 +234,7 @@ def _site(figures: Figures | None) -> Iterator[str]:
     if not figures:
         return
     judged = figures["before"]["unclassified"]["cells"]
-    yield f"\n**Calibrated to a site that the differential net never saw, JTSC, with the labeled cells of its test split** (judged on its other {judged} cells, which name no patient; the blast net is the shipped one, which knows the site)\n"
+    yield f"\n**Calibrated to a site that the differential net never saw, JTSC, with the labeled cells of its test split** (judged on its other {judged} cells, which name no patient; the blast net has not seen it either)\n"
     keys = [k for k in ("right_of_named", "unclassified", "false_blasts") if k in figures["before"]]
     yield "| | " + " | ".join(keys) + " | calibration error |\n|---" + "|---" * (len(keys) + 1) + "|"
     for when in ("before", "after"):

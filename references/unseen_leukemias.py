@@ -1,4 +1,4 @@
-"""A laboratory that no shipped network has seen: fields of leukemia patients, scanned as a user would."""
+"""A laboratory that the classifiers have not seen: fields of leukemia patients, scanned as a user would."""
 
 import shutil
 from collections.abc import Iterable
