@@ -15,7 +15,7 @@ def summarize(folder: Path) -> str:
     ----------
     folder : Path
         Holds ``detector.json``, ``detector_scales.json``, ``detector_without_SITE.json``, ``differential.json``,
-        ``blast.json``, ``differential_unseen.json``, ``blast_crossval.json``, ``pipeline.json``, ``unseen_leukemias.json``
+        ``blast.json``, ``differential_unseen.json``, ``blast_crossval.json``, ``blast_lld.json``, ``pipeline.json``, ``unseen_leukemias.json``
         and ``published_slides.json``, or some.
     """
     files = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
@@ -26,7 +26,9 @@ def summarize(folder: Path) -> str:
         *_detector(detector, files),
         *_types("Types, held-out groups of the sites it was trained on", files.get("differential")),
         *_types("Types, sites the net never saw", files.get("differential_unseen")),
-        *_blast(files.get("blast"), files.get("blast_crossval")),
+        *_blast(
+            files.get("blast"), [files[name] for name in ("blast_crossval", "blast_lld") if name in files]
+        ),
         *_pipeline(files.get("pipeline")),
         *_unseen_laboratory(files.get("unseen_leukemias")),
         *_published_slides(files.get("published_slides")),
@@ -81,11 +83,9 @@ def _types(title: str, figures: Figures | None) -> Iterator[str]:
         )
 
 
-def _blast(held_out: Figures | None, crossval: Figures | None) -> Iterator[str]:
-    rows = [(f"{site}, held out", f) for site, f in (held_out or {}).items()]
-    if crossval:
-        name = f"{crossval['site']}, {crossval['folds']}-fold over patients, out of fold"
-        rows.insert(0, (name, crossval["all"]))
+def _blast(held_out: Figures | None, crossvals: list[Figures]) -> Iterator[str]:
+    rows = [(f"{f['site']}, {f['folds']}-fold over patients, out of fold", f["all"]) for f in crossvals]
+    rows += [(f"{site}, held out", f) for site, f in (held_out or {}).items()]
     if rows:
         yield "\n**Blast or blast equivalent against healthy** (at the net's threshold)\n"
         yield "| cells | blasts | healthy | groups | AUROC | recall | specificity | calibration error |"
