@@ -58,7 +58,7 @@ class ScanConfig(BaseModel):
         Weights pairs; None takes the shipped ones.
     cells : Path or None
         Weights pair of a net of fine types, run where the task is ``both``; None takes that which answers
-        beside the differential at no cost, if there is one.
+        beside the blast net at no cost, if there is one.
     um_per_px : float or None
         Micrometers a field pixel where known; None measures the red cells.
     window : int
