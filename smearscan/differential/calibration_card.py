@@ -172,6 +172,9 @@ def load_calibration(path: Path) -> Calibration:
 
 
 def save_calibration(path: Path, card: Calibration) -> None:
-    """Write a card."""
-    text = yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
-    write_text(path, text)
+    """Write a card; what it cannot do without stands last, so that a file that was cut is refused."""
+    told = card.model_dump(mode="json")
+    needed = [name for name, field in Calibration.model_fields.items() if field.is_required()]
+    last = [*(name for name in needed if name not in ("name", "networks")), "networks"]
+    ordered = {name: told[name] for name in (*(n for n in told if n not in last), *last)}
+    write_text(path, yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=110))

@@ -62,6 +62,20 @@ def test_a_card_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read.notice == NOTICE
 
 
+def test_a_card_that_was_cut_anywhere_is_refused_or_of_no_nets(path: Path) -> None:
+    """Its measured figures may be long: without them it would still be a card."""
+    card = calibration(metrics={"fitted": {f"figure {i}": i for i in range(100)}}, threshold=0.625)
+    save_calibration(path, card)
+    whole = path.read_text()
+    for end in range(1, len(whole.rstrip()), 23):
+        path.write_text(whole[:end])
+        try:
+            cut = load_calibration(path)
+        except WeightsError:
+            continue
+        assert not cut.belongs_to(card.networks), end
+
+
 def test_the_cells_of_a_site_are_kept_apart(tmp_path: Path) -> None:
     site = np.arange(20).reshape(4, 5)
     card = calibration().with_errors(errors(spread=0.05).updated(site, np.zeros((4, 2), np.int64)))

@@ -107,7 +107,7 @@ def test_a_card_is_weighed_by_right_names_and_by_probabilities(
 
 
 def test_a_card_from_scratch(tmp_path: Path, pairs: list[object], networks: dict[str, str]) -> None:
-    table, out = written(labeled(1500, slides=30), tmp_path / "many.csv"), tmp_path / "scratch.yaml"
+    table, out = written(labeled(1500, slides=40), tmp_path / "many.csv"), tmp_path / "scratch.yaml"
     empty = ["slide 0", "none", "0.1", *["0.3"] * len(KINDS)]  # a box without a leukocyte
     table.write_text(table.read_text() + ",".join(empty) + "\n")
     done = ask("--cells", table, "--from-scratch", "--out", out, *pairs, "--error-rate", 0.2)
