@@ -34,8 +34,6 @@ def make_all() -> dict[Path, dict[str, int]]:
     _, spec = network_spec(detector)
     told = {graph_file(detector): make(spec, [arrays_of(data, detector)], graph_file(detector))}
     for names in _NAMERS:
-        if not all(shipped(name).is_file() for name in names):
-            continue
         pairs = [Pair.read(shipped(name)) for name in names]
         file = graph_file(*(pair.path for pair in pairs))
         told[file] = make(joint_network_spec(pairs), [arrays_of(p.data, p.path) for p in pairs], file)

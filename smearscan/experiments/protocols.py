@@ -108,7 +108,7 @@ def kfold(
     Raises
     ------
     DatasetError
-        If there are fewer groups than folds.
+        If there are fewer groups than folds, or none of the `scored` ones holds a group that there is.
     """
     learned = (table["target"] >= 0).to_numpy()
     here = (table["site"] == site).to_numpy() if site else learned
@@ -117,6 +117,11 @@ def kfold(
     if not scored and (found := len(np.unique(groups[own]))) < k:
         place = f"site {site!r}" if site else "the manifest"
         raise DatasetError(f"{place} has {found} groups, fewer than {k} folds; take fewer --folds")
+    if scored and (unscored := sorted(set(groups[own].tolist()).difference(*scored))):
+        raise DatasetError(
+            f"the runs that these start from scored {len(set[str]().union(*scored))} groups, and not "
+            f"{unscored[0]!r}: {len(unscored)} groups would never be scored; take the same cells and --site"
+        )
     others = ~here & learned & ~np.isin(groups, groups[own])
     helps = others & (table["split"] == "train").to_numpy()
     splits = []

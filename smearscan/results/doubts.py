@@ -4,7 +4,7 @@ A *failure* (:class:`smearscan.results.FieldFailure`) was not read: it ends a ru
 was read: it changes no exit code, and stands on the screen, in the report and in the run folder.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -72,6 +72,12 @@ def caution(doubts: Sequence[Doubt]) -> str:
 def counted(n: int, one: str, many: str) -> str:
     """Name a number of things: ``1 field``, ``2 fields``."""
     return f"{n} {one if n == 1 else many}"
+
+
+def named_files(paths: Iterable[Path | None]) -> tuple[tuple[Path, ...], str]:
+    """Give the files that fields are of, without those of none, and the first of their names in brackets."""
+    known = tuple(path for path in paths if path is not None)
+    return known, f" ({first_of([str(path) for path in known])})" if known else ""
 
 
 def first_of(told: Sequence[str]) -> str:

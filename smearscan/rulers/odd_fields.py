@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.results import FieldQuality, FieldResult
-from smearscan.results.doubts import COLORS, FIELD_COLORS, Doubt, counted, first_of
+from smearscan.results.doubts import COLORS, FIELD_COLORS, Doubt, counted, named_files
 from smearscan.weights import QualityLimits
 
 FEWEST_FIELDS = 3
@@ -97,8 +97,7 @@ def doubts_of_odd_fields(fields: Sequence[FieldResult], limits: QualityLimits) -
     if not odd:
         return
     n, n_odd = sum(len(field) for field, _ in known), sum(map(len, odd))
-    paths = tuple(field.path for field in odd if field.path is not None)
-    names = f" ({first_of([str(path) for path in paths])})" if paths else ""
+    paths, names = named_files(field.path for field in odd)
     yield Doubt(
         COLORS if n_odd and n_odd >= _MATTERS * n else FIELD_COLORS,
         f"{len(odd)} of {counted(len(known), 'field', 'fields')} {'has' if len(odd) == 1 else 'have'} other "

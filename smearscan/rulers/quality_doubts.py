@@ -6,7 +6,6 @@ published fields show: docs/results/field_quality.json, by ``python -m reference
 
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from smearscan.results.doubts import (
     THICK_PART,
     Doubt,
     counted,
-    first_of,
+    named_files,
 )  # fmt: skip
 from smearscan.rulers.odd_fields import doubts_of_odd_fields, share
 from smearscan.weights import QualityLimits
@@ -57,8 +56,7 @@ def doubts_of_quality(fields: Sequence[FieldResult], limits: QualityLimits) -> I
     for name, is_in_doubt, what in _OF_A_FIELD:
         odd = [field for field, quality in known if is_in_doubt(field, quality, limits)]
         if odd:
-            paths: tuple[Path, ...] = tuple(field.path for field in odd if field.path is not None)
-            names = f" ({first_of([str(path) for path in paths])})" if paths else ""
+            paths, names = named_files(field.path for field in odd)
             yield Doubt(name, f"{len(odd)} of {counted(len(known), 'field', 'fields')} {what}{names}", paths)
     photographs = [field for field, _ in known]
     yield from _of_colors(photographs, limits)

@@ -140,6 +140,8 @@ def test_runs_go_on_from_the_same_runs_of_another_configuration_in_the_same_fold
         assert sorted(new.test) == sorted(old.test)
         assert not set(cells["group"].iloc[new.train]) & set(cells["group"].iloc[old.test])
     assert len(before.runs) == 3
+    with pytest.raises(DatasetError, match=r"groups would never be scored; take the same cells and --site"):
+        kfold(cells, 2, 0, "b", scored)
 
 
 def test_runs_that_kept_no_net_are_no_start(cells: pd.DataFrame, trainer: Trainer, tmp_path: Path) -> None:
