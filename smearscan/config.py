@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -136,6 +137,16 @@ class ScanConfig(BaseModel):
         if values["until_resolved"] and known.setdefault("read", "resolved") != "resolved":
             raise ValueError(f"until_resolved means read: resolved, but read is {known['read']!r}; give one")
         return known
+
+    @field_validator("cells")
+    @classmethod
+    def _within_both(cls, cells: Path | None, info: ValidationInfo) -> Path | None:
+        if cells and info.data.get("task", "both") != "both":
+            raise ValueError(
+                "names fine types within what both nets say, and the task is "
+                f"{info.data['task']!r}; take the task both, or leave cells out"
+            )
+        return cells
 
     @field_validator("flag_tiers")
     @classmethod

@@ -167,9 +167,15 @@ def test_the_pair_that_is_given_goes_before_all(asked: Path) -> None:
 
 @pytest.mark.parametrize("task", ["blast", "differential"])
 def test_one_net_alone_has_no_fine_types(task: str) -> None:
-    scan = scanner(task=task, cells=Path("cells.safetensors"))
+    scan = scanner(task=task)
     assert scan.classifier.fine is None
     assert scan.analyze(field(3)).fine_types == ()
+
+
+@pytest.mark.parametrize("task", ["blast", "differential"])
+def test_a_net_of_fine_types_beside_one_net_alone_is_refused(task: str) -> None:
+    with pytest.raises(ConfigError, match=f"the task is '{task}'; take the task both, or leave cells out"):
+        scan_config(task=task, cells=Path("cells.safetensors"))
 
 
 def test_a_net_of_another_task_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
