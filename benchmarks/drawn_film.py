@@ -38,7 +38,7 @@ _ONE_LAYER = replace(
     HEALTHY, height=PIECE_PX, width=PIECE_PX, um_per_px=UM_PER_PX, leukocytes=20.0, vignette=0.0, stain=BEIGE,
 )  # fmt: skip
 _LAYER, _BLASTS = "one layer", "one layer, with blasts"
-_BLAST_PIECES = 0.05
+BLAST_PIECES = 0.05
 """Share of the layer's pieces that hold blasts, a tenth of their leukocytes: .5 % of all, expected."""
 
 _GLASS = {"red_cell_density": 0.0, "platelet_density": 0.0, "leukocytes": 0.0, "min_leukocytes": 0}
@@ -106,6 +106,11 @@ class Film:
     laid: NDArray[np.int64]
     part: NDArray[np.str_]
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width, px."""
+        return self.laid.shape[0] * PIECE_PX, self.laid.shape[1] * PIECE_PX
+
     def leukocytes(
         self,
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.str_], NDArray[np.int64]]:
@@ -157,26 +162,36 @@ def draw_thick(spec: SmearSpec, seed: int) -> DrawnField:
     return replace(field, image=stacked([field.image, *more], BEIGE.light))
 
 
-def write_film(path: Path, pieces: dict[str, list[Piece]], side: int, seed: int = 0) -> Film:
-    """Write a film of `side` px each way (rounded down to whole pieces) as tiled TIFF of two levels.
+def write_film(
+    path: Path,
+    pieces: dict[str, list[Piece]],
+    size: tuple[int, int],
+    seed: int = 0,
+    blast_pieces: float = BLAST_PIECES,
+) -> Film:
+    """Write a film of `size` (rounded down to whole pieces) as tiled TIFF of two levels.
 
     Parameters
     ----------
     path : Path
     pieces : dict
         Of :func:`drawn_pieces`.
-    side, seed : int
+    size : (int, int)
+        Width and height, px.
+    seed : int
         The same pieces and seed give the same film.
+    blast_pieces : float
+        Share of the layer's pieces that hold blasts.
     """
-    n = side // PIECE_PX
+    across, down = (side // PIECE_PX for side in size)
     every = [(name, piece) for name, own in pieces.items() for piece in own]
     names = np.array([name for name, _ in every])
-    ends = np.cumsum(list(_PARTS.values())) * n
-    part = np.array(list(_PARTS))[np.searchsorted(ends, np.arange(n), side="right")]
+    ends = np.cumsum(list(_PARTS.values())) * across
+    part = np.array(list(_PARTS))[np.searchsorted(ends, np.arange(across), side="right")]
     rng = np.random.default_rng(seed)
-    kinds = np.tile(part, (n, 1)).astype(names.dtype)
-    kinds[(kinds == _LAYER) & (rng.random((n, n)) < _BLAST_PIECES)] = _BLASTS
-    laid = np.zeros((n, n), np.int64)
+    kinds = np.tile(part, (down, 1)).astype(names.dtype)
+    kinds[(kinds == _LAYER) & (rng.random((down, across)) < blast_pieces)] = _BLASTS
+    laid = np.zeros((down, across), np.int64)
     for name in pieces:
         own = kinds == name
         laid[own] = rng.choice(np.flatnonzero(names == name), size=int(own.sum()))
@@ -192,11 +207,10 @@ def write_film(path: Path, pieces: dict[str, list[Piece]], side: int, seed: int 
               "metadata": None, "resolution": (1e4 / UM_PER_PX,) * 2,
               "resolutionunit": "CENTIMETER"}  # fmt: skip
     with tifffile.TiffWriter(path, bigtiff=True) as file:
-        size = n * PIECE_PX
-        file.write(_in_rows(laid, fine, tiles), shape=(size, size, 3), tile=(TILE_PX,) * 2, **shared)
-        size //= LEVEL
-        tile = (PIECE_PX // LEVEL,) * 2
-        file.write(_in_rows(laid, coarse, 1), shape=(size, size, 3), tile=tile, subfiletype=1, **shared)
+        height, width = film.shape
+        file.write(_in_rows(laid, fine, tiles), shape=(height, width, 3), tile=(TILE_PX,) * 2, **shared)
+        reduced, tile = (height // LEVEL, width // LEVEL, 3), (PIECE_PX // LEVEL,) * 2
+        file.write(_in_rows(laid, coarse, 1), shape=reduced, tile=tile, subfiletype=1, **shared)
     return film
 
 

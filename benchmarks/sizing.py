@@ -37,7 +37,7 @@ def slides(results: Path = RESULTS) -> Iterator[tuple[str, float, float, float]]
         yield f"{FIELDS} photographs of {kind}", scan, decode, FIELDS * _MEGABYTES[kind]
     if (results / "whole_film.json").exists():
         film = json.loads((results / "whole_film.json").read_text(encoding="utf-8"))["film"]
-        name = f"whole slide of {film['side_px']:,} px each way"
+        name = "whole slide of {:,} x {:,} px".format(*film["size_px"])
         for read, told in film["ways"].items():
             share = told["fields"] / film["ways"]["all"]["fields"]
             yield f"{name}, --read {read}", told["core_seconds"], float("nan"), film["file_mb"] * share

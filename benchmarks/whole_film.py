@@ -1,8 +1,9 @@
 """Measures whole slides: ``make film`` fills docs/whole_slides.md.
 
 A drawn film (:mod:`benchmarks.drawn_film`) is read whole, by 200 cells and until settled, each in a process
-of its own, and every cell is compared with what was drawn. Times are of the cores (processor time of all
-threads), which other programs on the machine disturb least.
+of its own, and every cell is compared with what was drawn. What was read whole is then read again in other
+orders (:mod:`benchmarks.replay`): one order tells how one film went, many tell how often. Times are of the
+cores (processor time of all threads), which other programs on the machine disturb least.
 """
 
 import argparse
@@ -21,6 +22,9 @@ from scipy.spatial import KDTree
 from benchmarks import machine
 from benchmarks.drawn_film import PIECE_PX, UM_PER_PX, Film, drawn_pieces, write_film
 from benchmarks.performance import filled
+from benchmarks.replay import in_short, replayed
+from benchmarks.soak import growth_mb, resident_mb
+from benchmarks.whole_film_tables import tables
 from smearscan.detection import boxes
 from smearscan.io import Slide, write_image
 from smearscan.io.decode import read_image
@@ -30,23 +34,48 @@ from smearscan.scan.scanner import SmearScanner
 from smearscan.taxonomy import BLAST
 
 _ROOT = Path(__file__).resolve().parents[1]
-READS: tuple[int | str, ...] = ("all", 200, "resolved")
+READS: tuple[int | str, ...] = ("all", 200, "resolved", "blasts")
+REPLAYED: tuple[int | str, ...] = (100, 200, 400, "resolved", "blasts")
+_ORDERS = 200
 _PLAIN_FIELDS = 12
+_WEIGHED = 100
+"""How often memory is looked at while a film is read, about."""
 Floats = NDArray[np.float32]
 Found = dict[str, Any]
 """What :func:`scan` tells."""
 
 
-def scan(paths: list[Path], is_whole: bool, read: int | str) -> Found:
-    """Scan one slide and tell what was found and what it took; for a process of its own."""
+def scan(paths: list[Path], is_whole: bool, read: int | str, orders: int = 0) -> Found:
+    """Scan one slide and tell what was found and what it took; for a process of its own.
+
+    Parameters
+    ----------
+    paths : list of Path
+    is_whole : bool
+    read : int or str
+    orders : int
+        In how many orders what was found is then read again.
+    """
     scanner = SmearScanner(read=read, um_per_px=None if is_whole else UM_PER_PX)
     scanner.analyze(np.full((640, 640, 3), 230, np.uint8))  # networks are compiled
+    held: list[float] = []
     began, busy = time.perf_counter(), time.process_time()
-    report, results = scanner.scan_slide(Slide("slide", tuple(paths), is_whole=is_whole))
+    report, results = scanner.scan_slide(
+        Slide("slide", tuple(paths), is_whole=is_whole), on_progress=lambda _: held.append(resident_mb())
+    )
     took = {"seconds": time.perf_counter() - began, "core_seconds": time.process_time() - busy}
     read_ones = [r for r in results if isinstance(r, FieldResult)]
+    curve = [(n + 1, round(mb, 1)) for n, mb in enumerate(held)]
+    again = {
+        str(way): in_short(replayed(scanner, results, results[0].scale, way, orders), len(results))
+        for way in REPLAYED
+        if orders
+    }
     return {
         **took,
+        "memory_curve": curve[:: max(1, len(curve) // _WEIGHED)],
+        "growth_mb": round(growth_mb(curve), 1),
+        "replayed": again,
         "peak_mb": machine.peak_mb(),
         "fields": len(read_ones),
         "pixels": sum(r.shape[0] * r.shape[1] for r in read_ones),
@@ -139,13 +168,18 @@ def plain_fields(film: Film, told: Found, folder: Path) -> list[Path]:
     return paths
 
 
-def measure(side: int, of_layer: int, reads: tuple[int | str, ...], folder: Path) -> dict[str, Any]:
+def measure(
+    size: tuple[int, int], of_layer: int, reads: tuple[int | str, ...], orders: int, folder: Path
+) -> dict[str, Any]:
     """Draw a film, read it in every way, compare."""
     pieces = drawn_pieces(of_layer, usable_cores())
-    film = write_film(folder / "film.tif", pieces, side)
-    small = write_film(folder / "small.tif", pieces, side // 4)
+    film = write_film(folder / "film.tif", pieces, size)
+    small = write_film(folder / "small.tif", pieces, (size[0] // 4, size[1] // 4))
     ways: dict[str, Any] = {}
-    told_of = each_in_a_process(*(([film.path], True, read) for read in reads), ([small.path], True, "all"))
+    told_of = each_in_a_process(
+        *(([film.path], True, read, orders if read == "all" else 0) for read in reads),
+        ([small.path], True, "all", 0),
+    )
     for read, told in zip(reads, told_of[:-1], strict=True):
         ways[str(read)] = {
             **{k: told[k] for k in ("fields", "seconds", "core_seconds", "peak_mb", "flag", "stopped")},
@@ -154,83 +188,64 @@ def measure(side: int, of_layer: int, reads: tuple[int | str, ...], folder: Path
             **compared(film, told, folder),
         }
     whole, in_small = told_of[0], told_of[-1]
-    (plain,) = each_in_a_process((plain_fields(film, whole, folder), False, "all"))
+    (plain,) = each_in_a_process((plain_fields(film, whole, folder), False, "all", 0))
     return {
-        "side_px": film.laid.shape[0] * PIECE_PX,
+        "size_px": _size(film),
         "file_mb": film.path.stat().st_size / 1e6,
         "pieces": len(film.pieces),
         "drawn": len(film.leukocytes()[0]),
         "parts": parts_told(film, whole["film"]),
         "ways": ways,
+        "replayed": whole["replayed"],
         "core_ms_a_megapixel": {
             "whole slide": _core_ms(whole),
             "its fields as photographs": _core_ms(plain),
         },
-        "small": {"side_px": small.laid.shape[0] * PIECE_PX, "peak_mb": in_small["peak_mb"]},
+        "plain_fields": _PLAIN_FIELDS,
+        "growth_mb": whole["growth_mb"],
+        "memory_curve": whole["memory_curve"],
+        "small": {"size_px": _size(small), "peak_mb": in_small["peak_mb"]},
     }
+
+
+def _size(film: Film) -> list[int]:
+    return list(film.shape[::-1])
 
 
 def _core_ms(told: Found) -> float:
     return float(1e3 * told["core_seconds"] / (told["pixels"] / 1e6))
 
 
-def table(known: dict[str, Any]) -> str:
-    """Tell the figures as Markdown."""
-    f = known["film"]
-    side, small = (f"{told['side_px']:,} px" for told in (f, f["small"]))
-    lines = [
-        f"A drawn film of {side} each way with {f['drawn']:,} leukocytes in all its parts; {f['pieces']} "
-        "pieces are laid at random. Cells that the edge of a piece cuts are not judged.",
-        "\n| drawn part | its squares were taken for |\n|---|---|",
-    ]
-    for part, counts in f["parts"].items():
-        told = ", ".join(f"{n} {name}" for name, n in counts.items())
-        lines.append(f"| {part} | {told or 'no square lies in it whole'} |")
-    lines.append("\n| " + " | ".join(_COLUMNS) + " |\n|" + "---|" * len(_COLUMNS))
-    for read, w in f["ways"].items():
-        own = {**w, "read": read}
-        lines.append("| " + " | ".join(how.format(**own) for how in _COLUMNS.values()) + " |")
-    slide, plain = f["core_ms_a_megapixel"].values()
-    lines += [
-        f"\nA megapixel of the whole slide took {slide:.0f} ms of a core, with the look for its parts; of "
-        f"{_PLAIN_FIELDS} of its fields as photographs {plain:.0f} ms ({100 * (slide / plain - 1):+.0f} %). "
-        f"Memory of a film of {small} each way: {f['small']['peak_mb']:.0f} MB.",
-        f"\n`{known['command']}`; {machine.in_words(known['machine'])}",
-    ]
-    return "\n".join(lines)
-
-
-_COLUMNS = {
-    "`--read`": "{read}", "read of the layer": "{read_percent:.0f} %", "leukocytes": "{leukocytes:,}",
-    "drawn whole there": "{drawn:,}", "found once": "{found_once:,}", "twice": "{found_twice}",
-    "lost": "{lost}", "of these in photographs, too": "{lost_in_photographs_too}",
-    "blasts drawn": "{blasts_drawn}", "of these called blast": "{blasts_called_blast}",
-    "others called blast": "{others_called_blast}",
-    "boxes of no leukocyte": "{found_elsewhere}", "flag": "{flag}", "core s": "{core_seconds:.0f}",
-    "memory, MB": "{peak_mb:.0f}",
-}  # fmt: skip
+def size_of(text: str) -> tuple[int, int]:
+    """Width and height from ``80000x60000``, or from one number for both; for argparse."""
+    width, _, height = text.partition("x")
+    return int(width), int(height or width)
 
 
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--side", type=int, default=20_480, help="of the film, px")
+    parser.add_argument(
+        "--size", type=size_of, default=(20_480, 20_480), help="of the film, px: WIDTHxHEIGHT"
+    )
     parser.add_argument("--pieces", type=int, default=4, help="different pieces of the part in one layer")
     parser.add_argument("--read", action="append", help=f"ways to read; default {', '.join(map(str, READS))}")
+    parser.add_argument("--orders", type=int, default=_ORDERS, help="in which it is read again")
+    parser.add_argument("--section", default="film", help="of the page that is filled")
     parser.add_argument("--json", type=Path, default=_ROOT / "docs/results/whole_film.json")
     parser.add_argument("--into", type=Path, default=_ROOT / "docs/whole_slides.md")
     asked = parser.parse_args()
     chosen = tuple(int(read) if read.isdecimal() else read for read in asked.read or ()) or READS
     reads = ("all", *(read for read in chosen if read != "all"))
     with tempfile.TemporaryDirectory() as folder:
-        known = {
+        known: dict[str, Any] = {
             "command": " ".join(["python -m benchmarks.whole_film", *sys.argv[1:]]),
             "machine": machine.described(),
-            "film": measure(asked.side, asked.pieces, reads, Path(folder)),
+            "film": measure(asked.size, asked.pieces, reads, asked.orders, Path(folder)),
         }
     machine.write_json(asked.json, known)
     asked.into.write_text(
-        filled(asked.into.read_text(encoding="utf-8"), "film", table(known)), encoding="utf-8"
+        filled(asked.into.read_text(encoding="utf-8"), asked.section, tables(known)), encoding="utf-8"
     )
 
 

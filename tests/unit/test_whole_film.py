@@ -31,15 +31,15 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
         name: [piece(40 * k + 30, ("neutrophil", BLAST) if "blasts" in name else ("neutrophil",))]
         for k, name in enumerate(KINDS)
     }
-    return write_film(tmp_path_factory.mktemp("film") / "f.tif", own, 8 * PIECE_PX + 5)
+    return write_film(tmp_path_factory.mktemp("film") / "f.tif", own, (8 * PIECE_PX + 5, 6 * PIECE_PX))
 
 
 def test_a_written_film_holds_its_pieces_where_it_says(film: Film) -> None:
     slide = WholeSlide(film.path)
-    assert slide.shape == (8 * PIECE_PX,) * 2
+    assert slide.shape == film.shape == (6 * PIECE_PX, 8 * PIECE_PX)
     assert slide.um_per_px == pytest.approx(UM_PER_PX)
     assert sorted(slide.reductions()) == [1, 4]
-    for at in ((0, 0), (3, 5), (7, 7)):
+    for at in ((0, 0), (3, 5), (5, 7)):
         y, x = (i * PIECE_PX + PIECE_PX // 2 - 8 for i in at)
         for reduction in (1, 4):
             seen = slide.read(Region(x, y, 16, 16), reduction)

@@ -20,6 +20,7 @@ from fakes import scanner, use_fake_nets
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.replay import in_short, replayed
 from smearscan.errors import ConfigError, ImageError
 from smearscan.io import find_slides, read_image
 from smearscan.io import whole_slides as module
@@ -36,6 +37,7 @@ from smearscan.scan.reading import stratified_order
 from smearscan.scan.run import RunFolder, open_run, run_slides, scan_into
 from smearscan.scan.run_folder import read_run
 from smearscan.scan.run_reports import write_run_reports
+from smearscan.taxonomy import BLAST
 
 Rgb = drawn_films.Rgb
 HEIGHT, WIDTH = 640, 960
@@ -247,6 +249,24 @@ def test_every_cell_is_found_once_and_where_it_is(whole: Any, film: tuple[Rgb, A
 
 def test_threads_and_windows_change_nothing(written: Path, whole: Any) -> None:
     fakes.assert_same(whole[1], read(written, workers=4, read_ahead=1, window=3)[1])
+
+
+@pytest.mark.parametrize("far", [1, 20, 10_000, "resolved", "blasts"])
+def test_a_film_read_again_ends_where_a_scan_does(written: Path, whole: Any, far: int | str) -> None:
+    """In the order of a scan, without scanning; in other orders it counts no more than there is."""
+    report, results = whole
+    first, *others = replayed(scanner(), results, results[0].scale, far, 4)
+    ends, _ = read(written, read=far)
+    assert first == {
+        "fields": ends.tally.n_fields,
+        "cells": ends.tally.n_counted,
+        "blasts": ends.tally.types[BLAST],
+        "flag": ends.flag.state,
+    }
+    short = in_short([first, *others], len(results))
+    assert short["orders"] == sum(short["flags"].values()) == 4
+    assert 0 < short["read_percent"]["least"] <= short["read_percent"]["most"] <= 100
+    assert short["cells"]["most"] <= report.tally.n_counted
 
 
 def test_a_film_counts_as_the_same_picture_does_as_a_photograph(tmp_path: Path) -> None:
