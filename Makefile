@@ -61,7 +61,7 @@ weights: $(VENV)/.installed build/yolov8n.safetensors
 	  --start runs/detector/detector.safetensors --out runs/detector_finish
 	$(BIN)/smearscan train detector --config configs/detector_scale.yaml --data $(DATA) \
 	  --start runs/detector_finish/detector.safetensors --out runs/detector_scale
-	cp runs/detector_scale/detector.safetensors runs/detector_scale/detector.yaml weights/
+	$(BIN)/python -m references without-coarsest-grid runs/detector_scale/detector.safetensors --out weights/detector.safetensors
 	$(BIN)/python -m references published $(DATA) --out build/located.csv --detector runs/detector_finish/detector.safetensors
 	-$(BIN)/smearscan dataset leaks build/located.csv --data $(DATA) --out docs/results/leaks_published.json --regroup build/grouped.csv
 	$(BIN)/smearscan train classifier build/grouped.csv --config configs/differential.yaml --data $(DATA) --start $(RESNET) \

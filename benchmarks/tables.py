@@ -167,13 +167,6 @@ def _smaller_detector(figures: Figures) -> Iterator[str]:
         + "; ".join(f"{n} {figures['core_ms'][n]:.2f}" for n in variants)
         + "."
     )
-    yield "\n| site | boxes of leukocytes from the grid of 8, 16, 32 px | other boxes |\n|---|---|---|"
-    for site, told in figures["grids"].items():
-        own = (
-            ", ".join(str(told[what].get(px, 0)) for px in ("8", "16", "32"))
-            for what in ("leukocytes", "other")
-        )
-        yield f"| {site} | " + " | ".join(own) + " |"
 
 
 def _interval(values: list[float]) -> str:

@@ -55,6 +55,35 @@ def graphs(out: Path | None) -> None:
     show({file.name: sizes for file, sizes in make_all().items()}, out)
 
 
+@command.command("without-coarsest-grid")
+@click.argument("pair", type=PATH)
+@click.option("--out", type=PATH, required=True, help="Pair to write.")
+def without_coarsest_grid(pair: Path, out: Path) -> None:
+    """Write the detector PAIR without its grid of 32 px and the layers that serve it alone."""
+    from references.coarsest_grid import write_without_coarsest_grid
+
+    card = write_without_coarsest_grid(pair, out)
+    click.echo(f"written: {out}: {card.architecture}, sha256 {card.short_hash}")
+
+
+@command.command("same-boxes")
+@click.argument("pair", type=PATH)
+@click.argument("data", type=PATH)
+@click.option("--most", default=1000, show_default=True, help="Photographs of a set, at most.")
+@JSON
+def same_boxes(pair: Path, data: Path, most: int, out: Path | None) -> None:
+    """Compare the shipped detector with PAIR on the photographs in DATA: each box, to the bit."""
+    from references.coarsest_grid import compare_boxes, photographs
+    from smearscan.cli.console import progress
+    from smearscan.detection import Detector
+
+    one, other = Detector.load(), Detector.load(pair)
+    with progress("Comparing", sum(map(len, photographs(data, most).values()))) as advance:
+        sites = compare_boxes(one, other, data, most, advance)
+    detectors = [f.card.short_hash for f in (one, other)]
+    show({"detectors": detectors, "engine": one.engine.name, "sites": sites}, out)
+
+
 @command.command("background")
 @click.option(
     "--data", type=PATH, required=True, help="Folder that holds the data sets jtsc and cellavision."

@@ -7,7 +7,7 @@ no boxes for the rest of a batch, so pre- and post-processing are our own (see
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MethodType, SimpleNamespace
@@ -24,7 +24,11 @@ os.environ.setdefault("YOLO_OFFLINE", "true")  # no look for downloads or teleme
 os.environ.setdefault("YOLO_AUTOINSTALL", "false")
 os.environ.setdefault("YOLO_VERBOSE", "false")
 
-ARCHITECTURES = ("yolov8n", "yolov8s")
+ARCHITECTURES = ("yolov8n", "yolov8n-p4", "yolov8s", "yolov8s-p4")
+"""Ultralytics' names; with ``-p4`` without the coarsest grid, of 32 px, and what serves it alone."""
+
+_P4 = "-p4"
+_FOR_P5 = 3  # layers before the head
 
 
 @contextmanager
@@ -60,15 +64,43 @@ def build(architecture: str, n_classes: int) -> nn.Module:
     if architecture not in ARCHITECTURES:
         raise WeightsError(f"detector architecture {architecture!r} is not one of {', '.join(ARCHITECTURES)}")
     with _pictures_untouched():
-        from ultralytics.nn.tasks import DetectionModel
+        from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
     logging.getLogger("ultralytics").setLevel(logging.ERROR)
-    model: nn.Module = DetectionModel(f"{architecture}.yaml", ch=3, nc=n_classes, verbose=False)
+    layers = yaml_model_load(f"{architecture.removesuffix(_P4)}.yaml")
+    if architecture.endswith(_P4):
+        *others, (grids, *head) = layers["head"]
+        layers["head"] = [*others[:-_FOR_P5], [grids[:-1], *head]]
+    model: nn.Module = DetectionModel(layers, ch=3, nc=n_classes, verbose=False)
     return model
 
 
+def fitting(given: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Take of a network's tensors those that another one has, too, by name and shape.
+
+    A head is a head, whatever number its layer has: that depends on the grids of the network.
+
+    Parameters
+    ----------
+    given : mapping
+        Tensors by name, as torch's ``state_dict`` names them.
+    model : torch.nn.Module
+        Made by :func:`build`.
+    """
+    own = model.state_dict()
+    theirs, ours = (f"model.{max(map(_layer, names), default=0)}." for names in (given, own))
+    named = {ours + k.removeprefix(theirs) if k.startswith(theirs) else k: v for k, v in given.items()}
+    return {k: v for k, v in named.items() if k in own and own[k].shape == v.shape}
+
+
+def _layer(name: str) -> int:
+    """Give the number of the layer that a tensor ``model.NUMBER. ...`` belongs to; 0 of any other name."""
+    number = name.removeprefix("model.").partition(".")[0]
+    return int(number) if number.isdecimal() else 0
+
+
 def start_from(model: nn.Module, source: Path) -> int:
-    """Copy the tensors of equal name and shape from a ``.safetensors`` file.
+    """Copy the tensors that fit from a ``.safetensors`` file, see :func:`fitting`.
 
     Returns
     -------
@@ -81,8 +113,7 @@ def start_from(model: nn.Module, source: Path) -> int:
         As :func:`smearscan.weights.pairs.start_tensors`, or if the file shares fewer than half of the
         network's tensors.
     """
-    given, own = start_tensors(source), model.state_dict()
-    taken = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
+    own, taken = model.state_dict(), fitting(start_tensors(source), model)
     if len(taken) < len(own) / 2:
         raise WeightsError(f"{source}: only {len(taken)} of {len(own)} tensors fit this architecture")
     model.load_state_dict(taken, strict=False)
@@ -144,6 +175,7 @@ class DetectionLoss:
 
         model.args = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5)  # type: ignore[assignment]
         self._loss = v8DetectionLoss(model)
+        self._steps: list[float] = self._loss.stride.tolist()
         self._bce = nn.BCEWithLogitsLoss(reduction="none")
         self._mask = torch.ones(1)
         self._loss.bce = lambda logits, target: self._bce(logits, target) * self._mask
@@ -164,7 +196,8 @@ class DetectionLoss:
         Tensor, (3,)
             Box, class and distribution terms, each times the batch size.
         """
-        levels = [nn.functional.interpolate(labeled, scale_factor=1 / k, mode="nearest") for k in (1, 2, 4)]
+        finer = [self._steps[0] / step for step in self._steps]
+        levels = [nn.functional.interpolate(labeled, scale_factor=k, mode="nearest") for k in finer]
         self._mask = torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2)
         loss: Tensor = self._loss(outputs, targets)[0]
         return loss

@@ -37,7 +37,7 @@ def detector_schedule(config: DetectorTraining, n_fields: int) -> DetectorTraini
 
 
 def from_start(config: DetectorTraining, start: Path | None) -> tuple[DetectorTraining, str]:
-    """Take over the working scale and thresholds of a detector that training starts from.
+    """Take over the architecture, working scale and thresholds of a detector that training starts from.
 
     Returns
     -------
@@ -48,7 +48,11 @@ def from_start(config: DetectorTraining, start: Path | None) -> tuple[DetectorTr
     if start is None or not start.with_suffix(".yaml").is_file():
         return config, ""  # weights without a card say nothing of a scale
     card = load_card(start, DetectorCard)
-    own = {"working_red_cell_px": card.working_red_cell_px, "thresholds": card.thresholds}
+    own = {
+        "architecture": card.architecture,
+        "working_red_cell_px": card.working_red_cell_px,
+        "thresholds": card.thresholds,
+    }
     taken = {key: value for key, value in own.items() if key not in config.model_fields_set}
     told = ", ".join(f"{key} {value}" for key, value in taken.items())
     return config.model_copy(update=taken), f"as {card.name}, which it starts from: {told}" if told else ""

@@ -96,7 +96,8 @@ def train(
         What the paths of its data sets are relative to.
     start : Path or None
         Detector, or what ``smearscan weights import`` wrote, to start from; None starts from random weights.
-        Of a detector the working scale and thresholds are taken over, where the configuration has none.
+        Of a detector the architecture, working scale and thresholds are taken over, where the configuration
+        has none.
     out : Path
         Folder for checkpoint, curves and the pair.
     report : callable

@@ -23,7 +23,7 @@ from smearscan.training.first_try import (
     from_start,
 )
 from smearscan.training.train_classifier import validation_figures
-from smearscan.weights.pairs import ClassifierCard, DetectorCard, save_weights
+from smearscan.weights.pairs import ClassifierCard, DetectorCard, load_card, save_weights
 
 
 @given(n=st.integers(1, 30_000))
@@ -45,7 +45,7 @@ def test_what_a_configuration_states_stays() -> None:
 
 def detector_pair(folder: Path) -> Path:
     card = DetectorCard(
-        name="mine", architecture="yolov8n", classes=("leukocyte", "red_cell", "platelet"),
+        name="mine", architecture="yolov8n-p4", classes=("leukocyte", "red_cell", "platelet"),
         working_red_cell_px=21, thresholds=(0.5, 0.4, 0.4), training={"fingerprint": "abc"},
     )  # fmt: skip
     save_weights(folder / "mine.safetensors", card, {"a": torch.zeros(1)})
@@ -56,8 +56,11 @@ def test_fine_tuning_keeps_scale_and_thresholds_of_its_start(tmp_path: Path) -> 
     start = detector_pair(tmp_path)
     made, told = from_start(DetectorTraining(name="d", sites=[]), start)
     assert (made.working_red_cell_px, made.thresholds) == (21, (0.5, 0.4, 0.4))
-    assert "working_red_cell_px 21" in told
-    own = DetectorTraining(name="d", sites=[], working_red_cell_px=32, thresholds=(0.1, 0.1, 0.1))
+    assert made.architecture == load_card(start, DetectorCard).architecture == "yolov8n-p4"
+    assert "architecture yolov8n-p4, working_red_cell_px 21" in told
+    own = DetectorTraining(
+        name="d", sites=[], architecture="yolov8n", working_red_cell_px=32, thresholds=(0.1, 0.1, 0.1)
+    )
     assert from_start(own, start) == (own, "")
     plain = DetectorTraining(name="d", sites=[])
     assert from_start(plain, None) == from_start(plain, tmp_path / "yolov8n.safetensors") == (plain, "")
