@@ -180,7 +180,8 @@ class Pipeline:
         with self.timer("quality"):  # of a film's regions the parts are judged before they are read
             is_photograph = field.origin is None
             quality = measure_quality(field.image, image_scale, detections) if is_photograph else None
-            unlike = self._unlike(crops, xyxy, image_scale) if is_photograph else (0, 0)
+            mine = within_core(field, xyxy * np.float32(field.reduction))  # each cell of a film in one field
+            unlike = self._unlike(crops, xyxy, image_scale, mine)
         in_field = detections.rescaled_to(field.reduction, field.shape)
         shown = _full_resolution(field) if self.on_field else None
         return DetectedField(
@@ -189,14 +190,19 @@ class Pipeline:
         )  # fmt: skip
 
     def _unlike(
-        self, crops: dict[Geometry, NDArray[np.uint8]], xyxy: NDArray[np.float32], scale: Scale
+        self,
+        crops: dict[Geometry, NDArray[np.uint8]],
+        xyxy: NDArray[np.float32],
+        scale: Scale,
+        mine: NDArray[np.bool_],
     ) -> tuple[int, int]:
-        """Count cells that are stained otherwise than those that the classifiers learned from."""
+        """Count which of a field's own cells are stained otherwise than those that the classifiers know."""
         own = self.classifier.known_cells
         if own is None:
             return 0, 0
         how, known = own
-        return count_unlike(crops[how][standing_apart(xyxy, how.um / scale.um_per_px)], how.um, known)
+        compared = mine & standing_apart(xyxy, how.um / scale.um_per_px)
+        return count_unlike(crops[how][compared], how.um, known)
 
     def _named(self, window: list[tuple[StreamT, _Found]]) -> list[tuple[StreamT, _Named]]:
         """Name the cells of a window; empties it, so that pixels that `on_field` has seen go."""

@@ -98,12 +98,16 @@ def _outcome(stream: _SlideStream, judge: SlideJudge) -> ScannedSlide | Exceptio
         return stream.error
     try:
         results, stop = stream.reading.done()
-        read = [r.path for r in results if isinstance(r, FieldResult) and r.path is not None]
-        film_map = stream.film.map_of(read) if stream.film else None
+        paths = [r.path for r in results if isinstance(r, FieldResult) and r.path is not None]
+        film_map = stream.film.map_of(paths) if stream.film else None
         results += stream.slide.failures
         report = judge.report(SlideTally.of(stream.slide.slide_id, results), stream.scale, stop)
-        with judge.timer("report"):  # a film's scale is judged by its run, and its fields share their seams
-            doubts = () if stream.film else judge.doubts(stream.scale, results)
+        with judge.timer("report"):
+            if stream.film:  # its scale is judged by its run, its parts before they are read
+                counts = [r.unlike_training for r in results if isinstance(r, FieldResult)]
+                doubts = judge.doubts_of_cells(counts)
+            else:
+                doubts = judge.doubts(stream.scale, results)
     except Exception as error:
         return error
     return replace(report, doubts=(*stream.slide.doubts, *doubts), film=film_map), results

@@ -142,7 +142,7 @@ def test_cells_already_cut_are_doubted_by_the_same_rule(
         for i in range(n):
             image = np.full((height, 100, 3), 240 - i, np.uint8)
             write_image(tmp_path / "cells" / site / f"{i}.png", image)
-    monkeypatch.setattr(Pipeline, "_unlike", lambda _, crops, xyxy, scale: counts[_height_of(xyxy)])
+    monkeypatch.setattr(Pipeline, "_unlike", lambda _, crops, xyxy, *__: counts[_height_of(xyxy)])
     use_fake_nets(monkeypatch, known_cells=KNOWN)
     done = CliRunner().invoke(
         main,

@@ -15,6 +15,7 @@ import drawn_run
 import fakes
 import numpy as np
 import pytest
+import test_unlike_cells
 import tifffile
 from fakes import scanner, use_fake_nets
 from hypothesis import given
@@ -510,6 +511,24 @@ def test_a_wrong_scale_in_the_file_is_doubted(tmp_path: Path, film: tuple[Rgb, A
     (doubt,) = report.doubts
     assert doubt.name == "scale"
     assert "0.45 um a pixel are what the slide's file says, its red cells say 0.22" in doubt.reason
+
+
+def test_a_film_s_cells_are_compared_once_each_with_those_that_the_networks_know(
+    written: Path, whole: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def counted(crops: Rgb, *_: object) -> tuple[int, int]:
+        seen.append(len(crops))
+        return len(crops), len(crops)
+
+    monkeypatch.setattr("smearscan.scan.pipeline.count_unlike", counted)
+    monkeypatch.setattr("smearscan.scan.pipeline.standing_apart", lambda xyxy, _: np.ones(len(xyxy), bool))
+    use_fake_nets(monkeypatch, known_cells=test_unlike_cells.KNOWN)
+    report, _ = read(written)
+    assert sum(seen) == sum(len(result) for result in whole[1])  # those on a line between squares, too
+    assert [doubt.name for doubt in report.doubts] == ["unlike training cells"]
+    assert f"{sum(seen)} of {sum(seen)} leukocytes" in report.doubts[0].reason
 
 
 def test_a_damaged_tile_fails_its_fields_alone(tmp_path: Path, film: tuple[Rgb, Any]) -> None:
