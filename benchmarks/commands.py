@@ -18,6 +18,8 @@ from benchmarks.sessions import Worker
 
 _ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 5
+LIBRARIES = "numpy, cv2, openvino"
+"""What computes in a scan, imported as anybody does."""
 _ROUNDS_OF_COMMANDS = 3
 _ROUNDS_OF_MANY, _MANY = 1, 100  # of so many fields, of which the peer takes minutes
 
@@ -83,11 +85,13 @@ def seconds(options: Sequence[str]) -> float:
 
 
 def start_up(quick: bool) -> dict[str, Any]:
-    """Time new processes: the help text, and one field with compiled networks in the cache."""
+    """Time new processes: help text, libraries alone, and one field with compiled networks in the cache."""
     rounds = 3 if quick else ROUNDS
     field = sorted(slide(SMALL, SMALL.distinct).rglob("*.jpg"))[0]
     command = ["-c", "import sys; from smearscan.cli import main; sys.exit(main())"]
     with TemporaryDirectory() as place:
         scan = ["run", str(field), "--out", str(Path(place) / "report.csv")]
-        taken = in_turns({"help": [*command, "--help"], "first_field": [*command, *scan]}, rounds)
+        libraries = ["-c", f"import {LIBRARIES}"]
+        calls = {"help": [*command, "--help"], "libraries": libraries, "first_field": [*command, *scan]}
+        taken = in_turns(calls, rounds)
     return {"rounds": rounds, **{f"{name}_seconds": value for name, value in taken.items()}}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from benchmarks.commands import LIBRARIES
 from benchmarks.machine import in_words
 
 Figures = dict[str, Any]
@@ -88,6 +89,7 @@ def _scaling(figures: Figures) -> Iterator[str]:
 def _start_up(figures: Figures) -> Iterator[str]:
     yield "| a new process | s |\n|---|---|"
     yield f"| `smearscan --help` | {figures['help_seconds']:.2f} |"
+    yield f"| `python -c 'import {LIBRARIES}'` | {figures['libraries_seconds']:.2f} |"
     yield f"| `smearscan run` of one field, networks compiled before | {figures['first_field_seconds']:.2f} |"
 
 

@@ -145,7 +145,7 @@ def test_the_page_has_a_place_for_every_part() -> None:
 def test_a_part_of_another_run_says_so() -> None:
     new, old = described(), described()
     new["when"], old["when"] = "2026-02-01 10:00 UTC", "2026-01-01 10:00 UTC"
-    figures = {"help_seconds": 0.1, "first_field_seconds": 2.0}
+    figures = {"help_seconds": 0.1, "libraries_seconds": 0.7, "first_field_seconds": 2.0}
     known = {
         "start_up": {"machine": old, "took_seconds": 20, "figures": figures},
         "batches": {"machine": new, "took_seconds": 120, "figures": {"f32, batches of 8": 1.5}},

@@ -12,7 +12,11 @@ def test_it_imports_what_the_end_of_a_slide_needs() -> None:
     code = (
         "import sys\nfrom smearscan.cli.warm_up import AT_THE_END, warm_up\n"
         "assert not set(AT_THE_END) & set(sys.modules)\nwarm_up().join()\n"
-        "assert set(AT_THE_END) <= set(sys.modules)"
+        "assert set(AT_THE_END) <= set(sys.modules)\n"
+        "idle = ('f2py', 'testing')\n"
+        "assert not {f'numpy.{part}' for part in idle} & set(sys.modules)\n"
+        "import numpy\n"
+        "assert [getattr(numpy, part).__name__ for part in idle] == [f'numpy.{part}' for part in idle]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

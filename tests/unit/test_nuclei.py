@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from smearscan.detection.nuclei import densities, one_name_each
@@ -97,3 +99,20 @@ def test_boxes_at_the_border_and_black_pictures_are_measured() -> None:
     black = np.zeros((40, 40, 3), np.uint8)
     corners = np.array([[0, 0, 40, 40], [38, 38, 40, 40]], np.float32)
     assert np.isfinite(densities(black, corners)).all()
+
+
+@given(height=st.integers(1, 60), width=st.integers(1, 60), span=st.integers(1, 256), seed=st.integers(0, 99))
+def test_densities_are_by_definition_to_the_bit(height: int, width: int, span: int, seed: int) -> None:
+    """Logarithms of the background, numpy's percentile, over the darkest points, in order of their light."""
+    rng = np.random.default_rng(seed)
+    picture = rng.integers(256 - span, 256, (height, width, 3), np.uint8)
+    corners = np.sort(rng.uniform(-5, 65, (4, 2, 2)), axis=1).astype(np.float32)
+    steps = (np.arange(12) + 0.5) / 12
+    inside = np.array([(x, y) for y in steps for x in steps if (x - 0.5) ** 2 + (y - 0.5) ** 2 < 0.25])
+    white = np.percentile(picture[::3, ::3, :2], 90, axis=(0, 1)).clip(1)
+    for box, density in zip(corners, densities(picture, corners.reshape(-1, 4)), strict=True):
+        x, y = (box[0] + (box[1] - box[0]) * inside).astype(int).T
+        points = picture[y.clip(0, height - 1), x.clip(0, width - 1), :2]
+        light = np.sort(points, axis=0)[: round(0.4 * len(points))]
+        expected = np.log(white / light.clip(1)).clip(0).mean(axis=0)
+        assert density.tolist() == expected.tolist()

@@ -50,14 +50,19 @@ import threading
 threads = []
 start = threading.Thread.start
 threading.Thread.start = lambda self: (threads.append(self), start(self))[1]
+import sys
 import numpy as np
 import small_nets
 from smearscan.runtime import make_engine
+from smearscan.runtime.openvino_engine import import_openvino
+openvino = import_openvino()
+assert "openvino.tools.ovc" not in sys.modules, "the converter was imported before it is needed"
 make_engine(small_nets.logits(), "cpu", "openvino")
+import openvino.tools.ovc
+assert openvino.convert_model is openvino.tools.ovc.convert_model
 for thread in threads:  # telemetry would be sent on a thread of its own
     if "smearscan" not in thread.name:
         thread.join(5)
-import sys
 assert not any(name.startswith("openvino_telemetry") for name in sys.modules), "telemetry was imported"
 print("silent")
 """
