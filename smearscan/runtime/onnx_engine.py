@@ -94,7 +94,8 @@ class TensorRt(OnnxRuntime):
         tensorrt = {"device_id": self._number, "trt_bf16_enable": precision == "bf16", **shapes, **kept}
         providers = [
             ("TensorrtExecutionProvider", tensorrt),
-            ("CUDAExecutionProvider", {"device_id": self._number}),
+            # TensorFloat-32, the default for convolutions, would move boxes
+            ("CUDAExecutionProvider", {"device_id": self._number, "use_tf32": False}),
         ]
         name = f"tensorrt cuda:{self._number}" + (" bf16" if precision == "bf16" else "")
         return OnnxEngine(name, payload, spec.batch, providers, 1)

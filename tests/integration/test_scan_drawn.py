@@ -1,5 +1,7 @@
 """Drawn slides through the whole way: files, counts, flag, failures, magnification."""
 
+import os
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +10,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import scan_only
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from PIL import Image
@@ -75,6 +78,26 @@ def test_the_files_are_written_with_their_columns(scanned: tuple[Result, Path], 
         f"p_{name}" for name in DIFFERENTIAL_CLASSES if name != "other"
     ]
     assert set(cells["field"]) <= {p.relative_to(drawn).as_posix() for p in drawn.rglob("*.jpg")}
+
+
+def test_an_environment_for_scans_alone_gives_the_same_reports_at_its_first_scan(
+    scanned: tuple[Result, Path], drawn: Path, tmp_path: Path
+) -> None:
+    """Of the packages in requirements/scan.txt, without torch; ten seconds, as both networks are compiled."""
+    python = scan_only.linked(tmp_path / "environment")
+    code = (
+        f"import importlib.util as u; assert not [n for n in {scan_only.ABSENT} if u.find_spec(n)]\n"
+        "from smearscan.cli import main; main()"
+    )
+    own = {"PYTHONPATH": str(scan_only.ROOT), "SMEARSCAN_CACHE": str(tmp_path / "cache")}
+    told = ["run", drawn, "--out", tmp_path / "report.csv", "--cells", tmp_path / "cells.csv"]
+    done = subprocess.run(
+        [str(o) for o in (python, "-c", code, *told)],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, **own},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for name in ("report.csv", "cells.csv"):
+        assert (tmp_path / name).read_bytes() == (scanned[1] / name).read_bytes()
 
 
 def test_the_report_is_the_count_of_its_cells(scanned: tuple[Result, Path]) -> None:

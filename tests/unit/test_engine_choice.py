@@ -14,7 +14,7 @@ from torch import nn
 
 from smearscan.errors import EngineError
 from smearscan.runtime import engine as module
-from smearscan.runtime import make_engine
+from smearscan.runtime import make_engine, onnx_engine
 from smearscan.runtime import mixed_precision as sure
 from smearscan.runtime.engine import resolve_device, resolve_engine
 from smearscan.runtime.network import NetworkSpec
@@ -78,6 +78,16 @@ def test_tensorrt_wants_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "installed", lambda name: True)
     with pytest.raises(EngineError, match="a GPU of NVIDIA, not on cpu"):
         make_engine(logits(), "cpu", "tensorrt")
+
+
+def test_what_tensorrt_leaves_to_cuda_is_computed_in_full_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, dict[str, object]]] = []
+    monkeypatch.setattr(
+        onnx_engine, "OnnxEngine", lambda name, payload, batch, asked, n: given.append(dict(asked))
+    )
+    onnx_engine.TensorRt("cuda:1").loaded(b"", logits(), "f32")
+    assert given[0]["CUDAExecutionProvider"] == {"device_id": 1, "use_tf32": False}
+    assert given[0]["TensorrtExecutionProvider"]["device_id"] == 1
 
 
 def test_the_cpu_is_always_there() -> None:
