@@ -14,7 +14,8 @@ from smearscan.classification import cut_crops
 from smearscan.detection import Detector
 from smearscan.io import read_image
 from smearscan.rulers import measure_scale
-from smearscan.rulers.unlike_cells import FEWEST_COMPARED, count_unlike, stain_densities, standing_apart
+from smearscan.rulers.stain import measure_cells
+from smearscan.rulers.unlike_cells import FEWEST_COMPARED, count_unlike, standing_apart
 from smearscan.training.cells import Progress, load_crops
 from smearscan.weights import ClassifierCard, KnownCells
 
@@ -58,7 +59,7 @@ def known_cells(
     table = pd.concat([own.iloc[:_MOST_CELLS] for _, own in table.groupby(["site", "split"])])
     table = table.reset_index(drop=True)
     crops = load_crops(table, root, card.crop_um, card.crop_px, progress)
-    densities = stain_densities(crops, card.crop_um)
+    densities = measure_cells(crops, card.crop_um).reshape(-1, 6)
     is_known = table["site"].isin(learned).to_numpy()
     is_train = is_known & (table["split"] == "train").to_numpy()
     slides = _slides_of(table)
@@ -85,7 +86,8 @@ def known_cells(
     }
     for name, change in _CHANGES.items():
         changed = np.full_like(densities, np.nan)
-        changed[held_out] = stain_densities(np.stack([change(c) for c in crops[held_out]]), card.crop_um)
+        seen = np.stack([change(c) for c in crops[held_out]])
+        changed[held_out] = measure_cells(seen, card.crop_um).reshape(-1, 6)
         figures["colors_changed"][name] = _against(_shares(known, changed, slides, held_out), sound, known)
     return known, figures
 
@@ -101,7 +103,7 @@ def fields_unlike(data: Path, card: ClassifierCard, known: KnownCells) -> dict[s
             xyxy = detector.detect(image, scale).leukocytes.xyxy
             crops = cut_crops(image, xyxy, scale.um_per_px, card.crop_um, card.crop_px)
             apart = standing_apart(xyxy, card.crop_um / scale.um_per_px)
-            counts += count_unlike(crops[apart], card.crop_um, known)
+            counts += count_unlike(measure_cells(crops[apart], card.crop_um), known)
         own = found.setdefault(site, {"slides": 0, "of_enough_cells": 0, "in_doubt": 0, "shares": []})
         own["slides"] += 1
         if counts[1] >= FEWEST_COMPARED:

@@ -17,7 +17,6 @@ from smearscan.training.train_classifier import prepared
 Floats = NDArray[np.float64]
 FEWEST = 10
 """Blasts and other cells that a slide needs of each."""
-_PX = 114
 
 
 def measure_dependence(
@@ -49,8 +48,9 @@ def measure_dependence(
     number = cells.groupby(["site", "group"])["blast"].agg(["sum", "size"])
     enough = number[(number["sum"] >= FEWEST) & (number["size"] - number["sum"] >= FEWEST)].index
     cells = cells[pd.MultiIndex.from_frame(cells[["site", "group"]]).isin(enough)].reset_index(drop=True)
-    windows = load_crops(cells, root, stain.WINDOW_UM, _PX, progress)
-    kinds, middle = stain.measure_cells(windows), center_optical_density(windows, stain.WINDOW_UM)
+    crops = load_crops(cells, root, config.crop_um, config.crop_px, progress)
+    kinds = stain.measure_cells(crops, config.crop_um)
+    middle = center_optical_density(crops, config.crop_um)
     made: dict[str, Any] = {}
     for site, part in cells.groupby("site"):
         factors: dict[str, list[float]] = {"nuclei and red cells": [], "mean of the cells' middles": []}

@@ -15,7 +15,7 @@ from smearscan.rulers import stain
 from smearscan.rulers.optical_density import multiply_density
 from smearscan.taxonomy import BLAST, BLAST_CLASSES
 from smearscan.training.batches import slide_gains
-from smearscan.training.cells import ROOM, Progress, load_crops
+from smearscan.training.cells import Progress, load_crops
 from smearscan.training.config import ClassifierTraining
 from smearscan.training.partial import summed_targets
 
@@ -74,11 +74,8 @@ def views_of(
     cells: pd.DataFrame, net: Classifier, config: ClassifierTraining, root: Path, progress: Progress | None
 ) -> dict[str, dict[str, Floats]]:
     """Probabilities of both tasks, (N, K) each, of a site's cells in each of :data:`VIEWS`."""
-    wide, px = ROOM * net.card.crop_um, round(ROOM * net.card.crop_px)
-    windows = load_crops(cells, root, wide, px, progress)
-    gains = slide_gains(cells, stain.measure_cells(windows, wide), config.one_slide)
-    edge = (px - net.card.crop_px) // 2
-    crops = np.ascontiguousarray(windows[:, edge : edge + net.card.crop_px, edge : edge + net.card.crop_px])
+    crops = load_crops(cells, root, net.card.crop_um, net.card.crop_px, progress)
+    gains = slide_gains(cells, stain.measure_cells(crops, net.card.crop_um), config.one_slide)
     shown = {
         "photographed": crops,
         "reference": np.stack([multiply_density(c, g) for c, g in zip(crops, gains, strict=True)]),

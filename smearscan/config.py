@@ -73,6 +73,9 @@ class ScanConfig(BaseModel):
         ``refuse`` gray photographs and negatives, in which cells would be missed, or ``read`` them.
     ruler_fields : int
         Fields of a slide, evenly spread, on which its scale is measured.
+    reference_stain : bool
+        Whether the cells of a slide that is stained unlike the training cells are brought to the reference
+        stain before they are named (:func:`smearscan.rulers.unlike_cells.measured_stain`).
     calibration : Path or None
         Calibration card; None takes the shipped one if it belongs to the nets in use.
     flag_level, flag_tiers, flag_tier_probability, flag_power, flag_min_detectable_percent, flag_min_cells,
@@ -109,6 +112,7 @@ class ScanConfig(BaseModel):
     max_field_pixels: Annotated[int, Field(ge=1024, le=4_000_000_000)] = 500_000_000
     false_colors: Literal["refuse", "read"] = "refuse"
     ruler_fields: Annotated[int, Field(ge=1, le=100)] = 6
+    reference_stain: bool = True
     calibration: Path | None = None
     flag_level: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     flag_tiers: tuple[Percent, ...] = (10.0, 20.0)

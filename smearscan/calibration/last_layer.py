@@ -21,6 +21,8 @@ from smearscan.classification.crops import cut_crops
 from smearscan.differential.calibration_card import Calibration
 from smearscan.errors import DatasetError
 from smearscan.io.decode import read_image
+from smearscan.results import STAIN_COLUMNS
+from smearscan.rulers.optical_density import multiply_density
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.taxonomy import BLAST
 from smearscan.weights.pairs import ClassifierCard, load_weights, save_weights
@@ -211,10 +213,12 @@ def layer_features(network: nn.Module, card: ClassifierCard, rows: pd.DataFrame,
     engine = TorchEngine(FromPixels(network.eval(), card.mean, card.std), torch.device("cpu"), 8)
     base = slides.parent if slides.is_file() else slides
     boxes = rows[["x0", "y0", "x1", "y1"]].to_numpy(np.float32)
+    stains = rows.reindex(columns=list(STAIN_COLUMNS), fill_value=1.0).to_numpy(np.float64)  # as it was named
     crops = np.empty((len(rows), card.crop_px, card.crop_px, 3), np.uint8)
     for i, (field, um_per_px) in enumerate(zip(rows["field"], rows["um_per_px"], strict=True)):
         image = read_image(base / str(field))
-        crops[i] = cut_crops(image, boxes[i : i + 1], float(um_per_px), card.crop_um, card.crop_px)[0]
+        cut = cut_crops(image, boxes[i : i + 1], float(um_per_px), card.crop_um, card.crop_px)[0]
+        crops[i] = multiply_density(cut, stains[i])
     seen = engine.run(apply_background(crops, card.background, card.crop_um))
     return np.column_stack([seen, np.ones(len(seen))]).astype(np.float64)
 

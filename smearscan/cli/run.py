@@ -71,6 +71,14 @@ _LAST_SEEN = 8
 @machine
 @click.option("--um-per-px", type=float, help="Micrometers a pixel, if known; else red cells are measured.")
 @click.option(
+    "--no-stain",
+    "reference_stain",
+    flag_value=False,
+    type=bool,
+    default=None,
+    help="Name cells as photographed, though a slide is stained unlike the training cells.",
+)
+@click.option(
     "--weights",
     "pairs",
     type=_PATH,

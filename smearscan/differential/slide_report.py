@@ -15,7 +15,7 @@ from smearscan.differential.statistics.correction import CorrectedDifferential
 from smearscan.differential.statistics.group_sequential import look_level
 from smearscan.differential.suspects import Suspect
 from smearscan.differential.tally import SlideTally
-from smearscan.results import FilmMap, Scale, five_digits
+from smearscan.results import AS_PHOTOGRAPHED, STAIN_COLUMNS, FilmMap, Scale, Stain, five_digits
 from smearscan.results.doubts import Doubt, caution, counted
 from smearscan.results.names import escaped
 from smearscan.results.plots import plot_percentages
@@ -88,6 +88,8 @@ class SlideReport:
     notice : str
     fine_classes : tuple of str
         Fine types that the cells were asked for; empty where no net names them.
+    stain : Stain
+        What brought the slide's cells to the reference stain before they were named.
     """
 
     tally: SlideTally
@@ -105,6 +107,7 @@ class SlideReport:
     film: FilmMap | None = None
     notice: str = NOTICE
     fine_classes: tuple[str, ...] = ()
+    stain: Stain = AS_PHOTOGRAPHED
 
     @property
     def slide_id(self) -> str:
@@ -283,7 +286,13 @@ def report_row(report: SlideReport) -> dict[str, object]:
         "doubt": ";".join(doubt.name for doubt in report.doubts),
         "doubt_reasons": "; ".join(doubt.reason for doubt in report.doubts),
     }
-    return row | _film(report) | _fine(report)
+    return row | _film(report) | _fine(report) | _stain(report)
+
+
+def _stain(report: SlideReport) -> dict[str, object]:
+    """Tell how cells were shown to the networks, on how many it was measured, and the channels' factors."""
+    row: dict[str, object] = {"stain": report.stain.source, "stain_cells": report.stain.n_cells}
+    return row | dict(zip(STAIN_COLUMNS, map(five_digits, report.stain.gain), strict=True))
 
 
 def _fine(report: SlideReport) -> dict[str, object]:

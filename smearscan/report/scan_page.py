@@ -41,6 +41,7 @@ def _slide(report: SlideReport) -> dict[str, Any]:
         "failures": [failure.reason for failure in report.tally.failures],
         "reason": report.flag_reason if report.is_like_labeled else "",
         "scale": f"{scale.um_per_px:.4g} um a pixel ({source.get(scale.source, 'by ' + scale.source)})",
+        "stain": str(report.stain),
         "weights": " ".join(report.weights),
     }
 

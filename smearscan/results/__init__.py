@@ -5,20 +5,23 @@ from smearscan.results.field_quality import FieldQuality
 from smearscan.results.field_results import (
     CELL_COLUMNS,
     FINE_COLUMNS,
+    STAIN_COLUMNS,
     Cell,
     FieldFailure,
     FieldResult,
     cells_frame,
     five_digits,
 )
-from smearscan.results.fields import Detections, Field, Scale
+from smearscan.results.fields import AS_PHOTOGRAPHED, Detections, Field, Scale, Stain
 from smearscan.results.film_map import FILM_PARTS, LAYER, FilmMap
 
 __all__ = [
+    "AS_PHOTOGRAPHED",
     "CELL_COLUMNS",
     "FILM_PARTS",
     "FINE_COLUMNS",
     "LAYER",
+    "STAIN_COLUMNS",
     "Cell",
     "Detections",
     "Doubt",
@@ -28,6 +31,7 @@ __all__ = [
     "FieldResult",
     "FilmMap",
     "Scale",
+    "Stain",
     "cells_frame",
     "five_digits",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.results.field_quality import FieldQuality
-from smearscan.results.fields import Detections, Scale
+from smearscan.results.fields import AS_PHOTOGRAPHED, Detections, Scale, Stain
 from smearscan.results.names import escaped
 from smearscan.results.plots import plot_cells
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
@@ -99,6 +99,8 @@ class FieldResult:
         tuple where no net names them.
     fine_probs : ndarray, (N,) float32
         Probability of the fine type, given the type; NaN where there is none. Of as many as `fine_types`.
+    stain : Stain
+        What brought the cells to the reference stain before they were named.
     """
 
     slide_id: str
@@ -121,6 +123,7 @@ class FieldResult:
     fine_classes: tuple[str, ...] = ()
     fine_types: tuple[str, ...] = ()
     fine_probs: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    stain: Stain = AS_PHOTOGRAPHED
 
     def __post_init__(self) -> None:
         n, k = len(self.detections), len(self.classes)
@@ -241,7 +244,10 @@ CELL_COLUMNS = (
 """Columns of ``cells.csv`` that are always there; their names are stable, other programs read them."""
 
 FINE_COLUMNS = ("fine_type", "fine_probability")
-"""Columns at the end of ``cells.csv``, where a net names fine types."""
+"""Columns after them in ``cells.csv``, where a net names fine types."""
+
+STAIN_COLUMNS = ("stain_red", "stain_green", "stain_blue")
+"""Columns at the end of ``cells.csv``: factors of the optical density, as of :class:`Stain`."""
 
 
 def cells_frame(
@@ -263,7 +269,8 @@ def cells_frame(
     DataFrame
         :data:`CELL_COLUMNS`, ``p_CLASS`` for each class of the differential, ``um_per_px``, ``calibration``,
         ``id`` (the cell's number within its field, from 1 on, as on overlays); :data:`FINE_COLUMNS` where
-        fine types were asked for.
+        fine types were asked for, and at the end :data:`STAIN_COLUMNS`, the factors of each channel's optical
+        density that cells were named with.
         Boxes in pixels of the field as displayed, those of a whole slide in pixels of the slide.
     """
     import pandas as pd
@@ -303,6 +310,9 @@ def cells_frame(
         names += FINE_COLUMNS
         columns.append([name for result in read for name in result.fine_types])
         columns.append([five_digits(value) for result in read for value in result.fine_probs.tolist()])
+    names += STAIN_COLUMNS
+    gains = [[five_digits(factor) for factor in result.stain.gain] for result in read]
+    columns += [of_each_field(gain[k] for gain in gains).tolist() for k in range(3)]
     return pd.DataFrame(dict(zip(names, columns, strict=True)))
 
 

@@ -43,6 +43,42 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
+class Stain:
+    """How a slide's cells were shown to the networks that name them.
+
+    Attributes
+    ----------
+    gain : tuple of float
+        Factors of the optical density of red, green and blue that bring the slide to the reference stain;
+        ones leave cells as photographed.
+    n_cells : int
+        Leukocytes measured.
+    """
+
+    gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    n_cells: int = 0
+
+    @property
+    def source(self) -> str:
+        """In the ``reference`` stain, or as ``photographed``."""
+        return "photographed" if self.gain == (1.0, 1.0, 1.0) else "reference"
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        if self.source == "photographed":
+            return "as photographed"
+        red, green, blue = self.gain
+        return (
+            f"unlike the training cells' by {self.n_cells} leukocytes, brought to the reference before cells "
+            f"were named (optical density of red x {red:.2f}, green x {green:.2f}, blue x {blue:.2f})"
+        )
+
+
+AS_PHOTOGRAPHED = Stain()
+"""Of a slide whose stain was not measured."""
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One photograph, or one region of a whole slide.
 
@@ -64,6 +100,8 @@ class Field:
     core : tuple of float or None
         ``(x0, y0, x1, y1)`` in pixels of the region: the part that is this region's; a cell whose middle lies
         outside belongs to a neighbor. None for a photograph, of which all is its own.
+    stain : Stain or None
+        Known beforehand; None lets it be measured, on the slide or on the field alone.
     """
 
     image: NDArray[np.uint8]
@@ -74,6 +112,7 @@ class Field:
     original_shape: tuple[int, int] | None = None
     origin: tuple[int, int] | None = None
     core: tuple[float, float, float, float] | None = None
+    stain: Stain | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -21,37 +21,38 @@ REFERENCE: Final = ((0.897, 1.9744, 0.3777), (0.232, 0.3851, 0.2304))
 """Optical density (red, green, blue; natural logarithm) of nuclei and red cells that slides are brought to:
 the mean over eight published sets of their medians."""
 
-WINDOW_UM: Final = 28.4
-"""Width of the windows that are measured: a crop of 20 um with room around it."""
 FEWEST_CELLS: Final = 5
 """Fewer leukocytes tell no slide's stain: it is left as photographed."""
 _NUCLEUS_UM, _NUCLEUS_SHARE = 4.0, 0.4
 _AROUND_UM = (8.0, 14.0)
 _RED_CELL_WEIGHT = 0.5
 _FEWEST_PIXELS = 80
+_ENOUGH_PX = 40
+"""Crops of so many pixels each way tell the same as larger ones, and take a quarter of the time."""
 
 
-def measure_cells(windows: NDArray[np.uint8], side_um: float = WINDOW_UM) -> Floats:
-    """Measure the optical density of nucleus and red cells in each leukocyte's window.
+def measure_cells(crops: NDArray[np.uint8], side_um: float) -> Floats:
+    """Measure the optical density of nucleus and red cells in each leukocyte's crop.
 
     Parameters
     ----------
-    windows : ndarray, (N, W, W, 3) uint8 RGB
+    crops : ndarray, (N, S, S, 3) uint8 RGB
         From the crop function, the leukocyte in the middle.
     side_um : float
-        Side of a window on the slide, micrometers.
+        Side of a crop on the slide, micrometers.
 
     Returns
     -------
     ndarray, (N, 2, 3) float64
         Of nucleus and red cells, each red, green, blue. NaN for red cells where there are hardly any.
     """
-    return np.array([_measure(window, side_um) for window in windows]).reshape(-1, 2, 3)
+    step = max(1, crops.shape[1] // _ENOUGH_PX)
+    return np.array([_measure(crop, side_um) for crop in crops[:, ::step, ::step]]).reshape(-1, 2, 3)
 
 
-def _measure(window: NDArray[np.uint8], side_um: float) -> Floats:
-    middle, ring = _zones(window.shape[0], side_um)
-    pixels = window.reshape(-1, 3)
+def _measure(crop: NDArray[np.uint8], side_um: float) -> Floats:
+    middle, ring = _zones(crop.shape[0], side_um)
+    pixels = crop.reshape(-1, 3)
     inner = MEASURED_DENSITY[pixels[middle]]
     depth = inner.mean(axis=1)
     dark = depth >= _quantile(depth, 1 - _NUCLEUS_SHARE)
@@ -79,7 +80,7 @@ def _medians(values: Floats) -> Floats:
 
 @cache
 def _zones(side: int, side_um: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Places, in a window laid out row by row, of the nucleus and of what lies around the cell."""
+    """Places, in a crop laid out row by row, of the nucleus and of what lies around the cell."""
     at = (np.arange(side) - (side - 1) / 2) * side_um / side
     radius = np.hypot(at[:, None], at).ravel()
     is_around = (radius > _AROUND_UM[0]) & (radius < _AROUND_UM[1])

@@ -2,41 +2,26 @@
 
 A network names a cell of another stain as surely as one that it knows, and wrongly more often. Its
 probabilities do not tell: the stain does. Nucleus and red cells around are measured in the very crops that
-the network names, and compared with the crops that it learned from.
+the network names, and compared with the crops that it learned from. A slide of another stain is brought to
+the reference stain before its cells are named.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smearscan.results import Stain
 from smearscan.results.doubts import UNLIKE_TRAINING, Doubt
-from smearscan.rulers.stain import measure_cells
+from smearscan.rulers.stain import slide_gain
 from smearscan.weights import KnownCells
 
 FEWEST_COMPARED = 20
 """Of fewer cells a share says little."""
-_ENOUGH_PX = 40
-"""Crops of so many pixels each way tell the same as larger ones, and take a quarter of the time."""
-
-
-def stain_densities(crops: NDArray[np.uint8], side_um: float) -> NDArray[np.float64]:
-    """Measure the six densities of :class:`smearscan.weights.KnownCells` in crops.
-
-    Parameters
-    ----------
-    crops : ndarray, (N, S, S, 3) uint8 RGB
-        From the crop function.
-    side_um : float
-        Side of a crop on the slide, micrometers.
-
-    Returns
-    -------
-    ndarray, (N, 6) float64
-        With NaN for a cell around which hardly any red cell is seen.
-    """
-    step = max(1, crops.shape[1] // _ENOUGH_PX)
-    return measure_cells(crops[:, ::step, ::step], side_um).reshape(-1, 6)
+ENOUGH_CELLS, MOST_FIELDS = 64, 32
+"""A slide's stain is measured on its first fields: until so many leukocytes are, or so many fields were read.
+By 64 cells the factors lie within 1 % of those by all (median over published slides; one in ten is 4 % off or
+more), by 32 within 2 %."""
 
 
 def standing_apart(xyxy: NDArray[np.float32], side_px: float) -> NDArray[np.bool_]:
@@ -63,16 +48,47 @@ def standing_apart(xyxy: NDArray[np.float32], side_px: float) -> NDArray[np.bool
     return np.asarray(~is_in_crop.any(axis=1), np.bool_)
 
 
-def count_unlike(crops: NDArray[np.uint8], side_um: float, known: KnownCells) -> tuple[int, int]:
+def count_unlike(cells: NDArray[np.float64], known: KnownCells) -> tuple[int, int]:
     """Count the cells that are stained like hardly any that a classifier learned from.
+
+    Parameters
+    ----------
+    cells : ndarray, (N, 2, 3)
+        Of :func:`smearscan.rulers.stain.measure_cells`, in the classifier's crops.
+    known : KnownCells
 
     Returns
     -------
     unlike, compared : int
         Cells beyond the card's distance; cells that could be compared.
     """
-    distances = known.distances(stain_densities(crops, side_um))
+    distances = known.distances(cells.reshape(-1, 6))
     return int((distances > known.most_distance).sum()), int((~np.isnan(distances)).sum())
+
+
+def are_unlike(unlike: int, compared: int, known: KnownCells) -> bool:
+    """Tell whether too many cells are stained otherwise; of a few cells that cannot be told."""
+    return compared >= FEWEST_COMPARED and unlike > known.most_unlike * compared
+
+
+def measured_stain(cells: Sequence[NDArray[np.float64]], known: KnownCells) -> Stain:
+    """Tell how a slide's cells are to be shown to the networks, by the first of them.
+
+    A slide that is stained as the training cells are stays as photographed: there nothing is gained, and
+    known sites lose a point of the types. Any other is brought to the reference stain, in which the shipped
+    nets of blasts and fine types saw half of their training cells.
+
+    Parameters
+    ----------
+    cells : sequence of ndarray, (N, 2, 3)
+        Of each field, :func:`smearscan.rulers.stain.measure_cells`; any number.
+    known : KnownCells
+    """
+    seen = np.concatenate([np.empty((0, 2, 3)), *cells])
+    if not are_unlike(*count_unlike(seen, known), known):
+        return Stain(n_cells=len(seen))
+    red, green, blue = slide_gain(seen).tolist()
+    return Stain((red, green, blue), len(seen))
 
 
 def doubts_of_unlike_cells(counts: Iterable[tuple[int, int]], known: KnownCells) -> Iterator[Doubt]:
@@ -85,7 +101,7 @@ def doubts_of_unlike_cells(counts: Iterable[tuple[int, int]], known: KnownCells)
     known : KnownCells
     """
     unlike, compared = (sum(numbers) for numbers in zip((0, 0), *counts, strict=True))
-    if compared >= FEWEST_COMPARED and unlike > known.most_unlike * compared:
+    if are_unlike(unlike, compared, known):
         yield Doubt(
             UNLIKE_TRAINING,
             f"{unlike} of {compared} leukocytes, or the red cells around them, are stained unlike nearly all "

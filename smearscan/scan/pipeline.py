@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +14,18 @@ from smearscan.classification import Geometry, cut_crops, fine_names
 from smearscan.detection import Detector
 from smearscan.errors import OutputError
 from smearscan.io import read_ahead, read_image, windows
-from smearscan.results import Detections, Field, FieldFailure, FieldQuality, FieldResult, Scale
+from smearscan.results import AS_PHOTOGRAPHED, Detections, Field, FieldFailure, FieldResult, Scale
 from smearscan.rulers import measure_scale
 from smearscan.rulers.quality import measure_quality
+from smearscan.rulers.stain import measure_cells
 from smearscan.rulers.unlike_cells import count_unlike, standing_apart
 from smearscan.scan.cell_classifier import CellClassifier, CellProbs
+from smearscan.scan.detected_field import DetectedField, StreamT, with_stains
 from smearscan.scan.film import CLAIM_UM, within_core
-from smearscan.scan.streams import LoadFn, OwnFn, Source, Stream
+from smearscan.scan.streams import LoadFn, Source, Stream
 from smearscan.scan.timing import StageTimer
 from smearscan.taxonomy import LEUKOCYTE, RED_CELL
 
-StreamT = TypeVar("StreamT", bound=Stream[Any])
 OnField = Callable[[Field, FieldResult], None]
 DetectFn = Callable[[NDArray[np.uint8], Scale], Detections]
 
@@ -38,52 +38,6 @@ class _Mark(Enum):
 
     END = auto()  # of a stream
     UNWANTED = auto()  # of a stream that has ended
-
-
-@dataclass(frozen=True, slots=True)
-class DetectedField:
-    """A field whose cells are found and cut, and not yet named.
-
-    Attributes
-    ----------
-    slide_id, path, shape
-        Of the field.
-    detections : Detections
-    scale : Scale
-    crops : dict
-        Geometry to crops (N, S, S, 3) uint8 RGB of the N leukocytes; empty where nothing is to be named.
-    origin : tuple of int or None
-        Of the field.
-    quality : FieldQuality or None
-        Of a photograph.
-    unlike_training : tuple of int
-        As of the :class:`smearscan.results.FieldResult`.
-    field : Field or None
-        With its pixels, where somebody asked to see them.
-    """
-
-    slide_id: str
-    path: Path | None
-    shape: tuple[int, int]
-    detections: Detections
-    scale: Scale
-    crops: dict[Geometry, NDArray[np.uint8]]
-    origin: tuple[int, int] | None
-    quality: FieldQuality | None
-    unlike_training: tuple[int, int]
-    field: Field | None
-
-    def owned(self, own: OwnFn | None) -> "DetectedField":
-        """Return it with those leukocytes alone that are its own."""
-        if own is None:
-            return self
-        found = self.detections
-        leukocytes = found.labels == LEUKOCYTE
-        mine = own(self.path, found.xyxy[leukocytes])
-        keep = ~leukocytes
-        keep[leukocytes] = mine
-        crops = {how: cut[mine] for how, cut in self.crops.items()}
-        return replace(self, detections=found.where(keep), crops=crops)
 
 
 _Found = DetectedField | FieldFailure | Exception | _Mark
@@ -109,6 +63,8 @@ class Pipeline:
         Adds up what each stage takes.
     detect : callable or None
         Finds the cells of a picture at a given scale, in place of the detector alone.
+    reference_stain : bool
+        Whether slides of a stain that no training cell has are shown to the classifiers in the reference.
     on_field : callable or None
         Called with each field and its result while the pixels are still there; keeps those of a window.
     """
@@ -119,6 +75,7 @@ class Pipeline:
     ahead: int
     window: int
     timer: StageTimer
+    reference_stain: bool = True
     detect: DetectFn | None = None
     on_field: OnField | None = None
 
@@ -142,6 +99,8 @@ class Pipeline:
         An exception ends the stream that it arose in alone; an OutputError of `on_field` ends all.
         """
         found = read_ahead(_turns(streams), self._found, self.workers, self.ahead)
+        if self.reference_stain and (known := self.classifier.known_cells):
+            found = with_stains(found, known[1])
         for window in windows(found, self.window, _n_crops, _ENOUGH_CROPS):
             for stream, item in self._named(window):
                 if item is _Mark.END:
@@ -181,28 +140,26 @@ class Pipeline:
             is_photograph = field.origin is None
             quality = measure_quality(field.image, image_scale, detections) if is_photograph else None
             mine = within_core(field, xyxy * np.float32(field.reduction))  # each cell of a film in one field
-            unlike = self._unlike(crops, xyxy, image_scale, mine)
+            stained = self._stained(crops, xyxy, image_scale, mine)
+            known = self.classifier.known_cells
+            unlike = count_unlike(stained, known[1]) if known else (0, 0)
         in_field = detections.rescaled_to(field.reduction, field.shape)
         shown = _full_resolution(field) if self.on_field else None
         return DetectedField(
             field.slide_id, field.path, field.shape, in_field, scale, crops, field.origin, quality, unlike,
-            shown,
+            stained, field.stain, shown,
         )  # fmt: skip
 
-    def _unlike(
-        self,
-        crops: dict[Geometry, NDArray[np.uint8]],
-        xyxy: NDArray[np.float32],
-        scale: Scale,
+    def _stained(
+        self, crops: dict[Geometry, NDArray[np.uint8]], xyxy: NDArray[np.float32], scale: Scale,
         mine: NDArray[np.bool_],
-    ) -> tuple[int, int]:
-        """Count which of a field's own cells are stained otherwise than those that the classifiers know."""
-        own = self.classifier.known_cells
-        if own is None:
-            return 0, 0
-        how, known = own
-        compared = mine & standing_apart(xyxy, how.um / scale.um_per_px)
-        return count_unlike(crops[how][compared], how.um, known)
+    ) -> NDArray[np.float64]:  # fmt: skip
+        """Measure how a field's own cells that stand apart are stained, (M, 2, 3)."""
+        if self.classifier.known_cells is None:
+            return np.empty((0, 2, 3))
+        how, _ = self.classifier.known_cells
+        apart = mine & standing_apart(xyxy, how.um / scale.um_per_px)
+        return measure_cells(crops[how][apart], how.um)
 
     def _named(self, window: list[tuple[StreamT, _Found]]) -> list[tuple[StreamT, _Named]]:
         """Name the cells of a window; empties it, so that pixels that `on_field` has seen go."""
@@ -262,6 +219,7 @@ class Pipeline:
             fine_classes=fine_classes,
             fine_types=fine_types,
             fine_probs=fine_probs,
+            stain=field.stain or AS_PHOTOGRAPHED,
         )
 
 

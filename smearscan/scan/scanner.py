@@ -12,11 +12,11 @@ from smearscan.differential.calibration_card import Calibration
 from smearscan.differential.statistics.correction import Corrector
 from smearscan.errors import ConfigError, ImageError, WeightsError
 from smearscan.io import Picture, Slide, find_slides, load_field
-from smearscan.results import Field, FieldFailure, FieldResult, Scale
+from smearscan.results import AS_PHOTOGRAPHED, Field, FieldFailure, FieldResult, Scale, Stain
 from smearscan.runtime import usable_cores
 from smearscan.scan.cell_classifier import CellClassifier
 from smearscan.scan.pipeline import DetectFn, OnField, Pipeline
-from smearscan.scan.single_cells import NamedCells, central_cell, check_several, measure_crops
+from smearscan.scan.single_cells import NamedCells, central_cell, check_several, measure_crops, measure_stain
 from smearscan.scan.slide_judge import ScannedSlide, SlideJudge
 from smearscan.scan.slide_opening import SlideOpener
 from smearscan.scan.slides_in_flight import OnProgress, scan_in_one_go
@@ -191,9 +191,13 @@ class SmearScanner:
         pictures = list(crops)
         given = scan_config(um_per_px=um_per_px).um_per_px or self.config.um_per_px
         scales = [Scale(given, "given")] * len(pictures) if given else measure_crops(self.detector, pictures)
+        stain = AS_PHOTOGRAPHED
+        if self.config.reference_stain and (known := self.classifier.known_cells):
+            stain = measure_stain(self.detector, pictures, scales, *known)
+        load = partial(_load_crop, stain=stain)
         pairs = zip(pictures, scales, strict=True)
         results = []
-        for item in self._pipeline(detect=partial(central_cell, self.detector)).scan(pairs, _load_crop):
+        for item in self._pipeline(detect=partial(central_cell, self.detector)).scan(pairs, load):
             results.append(item)
             if on_progress:
                 on_progress(item.path.name if item.path else "")
@@ -307,7 +311,10 @@ class SmearScanner:
             window = 1 if one_by_one else min(window, _SHOWN)
         workers = self.config.workers or usable_cores() + 1  # one may read while the others compute
         ahead = max(self.config.read_ahead, workers)
-        return Pipeline(self.detector, self.classifier, workers, ahead, window, self.timer, detect, on_field)
+        return Pipeline(
+            self.detector, self.classifier, workers, ahead, window, self.timer, self.config.reference_stain,
+            detect, on_field,
+        )  # fmt: skip
 
 
 def _at_site(detector: Detector, card: Calibration | None) -> Detector:
@@ -322,6 +329,7 @@ def _at_site(detector: Detector, card: Calibration | None) -> Detector:
     return detector.with_least_score(card.box_score)
 
 
-def _load_crop(given: tuple[Picture, Scale]) -> Field | FieldFailure:
+def _load_crop(given: tuple[Picture, Scale], stain: Stain) -> Field | FieldFailure:
     picture, scale = given
-    return load_field(picture, scale=scale)
+    field = load_field(picture, scale=scale)
+    return replace(field, stain=stain) if isinstance(field, Field) else field

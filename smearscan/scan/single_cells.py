@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from smearscan.classification import Geometry, cut_crops
 from smearscan.detection import boxes
 from smearscan.detection.detector import Detector
 from smearscan.errors import ImageError
 from smearscan.io.decode import longest_side, some_images
-from smearscan.results import Cell, Detections, Doubt, FieldFailure, FieldResult, Scale, cells_frame
+from smearscan.results import Cell, Detections, Doubt, FieldFailure, FieldResult, Scale, Stain, cells_frame
 from smearscan.rulers.scale import measure_scale
+from smearscan.rulers.stain import measure_cells
+from smearscan.rulers.unlike_cells import measured_stain
 from smearscan.taxonomy import LEUKOCYTE
+from smearscan.weights import KnownCells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +64,32 @@ def measure_crops(detector: Detector, pictures: Sequence[object]) -> list[Scale]
         for kind in dict.fromkeys(kinds)
     }
     return [scales[kind] for kind in kinds]
+
+
+def measure_stain(
+    detector: Detector, pictures: Sequence[object], scales: Sequence[Scale], how: Geometry, known: KnownCells
+) -> Stain:
+    """Measure how pictures of single cells are stained, on up to :data:`SAMPLE` of them, evenly spread.
+
+    All are taken to be stained alike: pictures of several laboratories are to be named apart.
+
+    Parameters
+    ----------
+    detector : Detector
+    pictures : sequence
+        As of :func:`measure_crops`; what cannot be read is passed over.
+    scales : sequence of Scale
+        Of each.
+    how : Geometry
+        Of the crops in which `known` was measured.
+    known : KnownCells
+    """
+    cells = []
+    for i in range(0, len(pictures), max(1, -(-len(pictures) // SAMPLE))):
+        for image in some_images([pictures[i]], 1):
+            xyxy = central_cell(detector, image, scales[i]).leukocytes.xyxy
+            cells.append(measure_cells(cut_crops(image, xyxy, scales[i].um_per_px, how.um, how.px), how.um))
+    return measured_stain(cells, known)
 
 
 def magnifications(sides: Sequence[int]) -> list[int]:

@@ -30,7 +30,7 @@ FieldItems = list[FieldResult | FieldFailure]
 T = TypeVar("T")
 
 _ARRAY = "array"
-_FORMAT = 4
+_FORMAT = 5
 _MEMBERS = "members"
 """Names of all other parts: an archive whose index is damaged may have lost one without a word."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from smearscan.differential import SlideTally
 from smearscan.io import Slide, read_ahead
-from smearscan.results import FieldResult, Scale
+from smearscan.results import AS_PHOTOGRAPHED, FieldResult, Scale
 from smearscan.scan.film import Film, Seams
 from smearscan.scan.pipeline import Pipeline
 from smearscan.scan.reading import EveryField, Reading, order_of
@@ -89,7 +89,7 @@ def _open(opener: SlideOpener, judge: SlideJudge, slide: Slide) -> _SlideStream:
     own = None
     if film:
         load, own = film.loader(load), Seams(film.grid, opener.detector.card.nms_iou)
-    return _SlideStream(reading.fields, load, own, slide=slide, reading=reading, scale=scale, film=film)
+    return _SlideStream(reading.fields, load, own, True, slide=slide, reading=reading, scale=scale, film=film)
 
 
 def _outcome(stream: _SlideStream, judge: SlideJudge) -> ScannedSlide | Exception:
@@ -110,4 +110,5 @@ def _outcome(stream: _SlideStream, judge: SlideJudge) -> ScannedSlide | Exceptio
                 doubts = judge.doubts(stream.scale, results)
     except Exception as error:
         return error
-    return replace(report, doubts=(*stream.slide.doubts, *doubts), film=film_map), results
+    every = (*stream.slide.doubts, *doubts)
+    return replace(report, doubts=every, film=film_map, stain=stream.stain or AS_PHOTOGRAPHED), results

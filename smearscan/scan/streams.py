@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from smearscan.results import Field, FieldFailure
+from smearscan.results import Field, FieldFailure, Stain
 
 Source = TypeVar("Source")
 LoadFn = Callable[[Source], Field | FieldFailure]
@@ -28,6 +28,10 @@ class Stream(Generic[Source]):
     own : callable or None
         Called with each field's path and its leukocytes' boxes, (N, 4) px, in order, before they are named;
         tells which are its own, (N,). For a whole slide, see :class:`smearscan.scan.film.Seams`.
+    is_slide : bool
+        Whether all pictures are of one slide, stained once.
+    stain : Stain or None
+        Of the slide, once it is measured.
     ended : bool
         Set by whoever has enough: what was read beyond is not handed back, and no more is read.
     error : Exception or None
@@ -37,6 +41,8 @@ class Stream(Generic[Source]):
     pictures: Iterable[Source]
     load: LoadFn[Source]
     own: OwnFn | None = None
+    is_slide: bool = False
+    stain: Stain | None = None
     ended: bool = False
     error: Exception | None = None
 

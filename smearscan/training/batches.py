@@ -64,8 +64,8 @@ def with_gains(table: pd.DataFrame, windows: NDArray[np.uint8], config: Classifi
     """Add the columns :data:`GAINS` of each cell's slide, where training shows the reference stain."""
     if not config.reference_stain:
         return table
-    wide = config.crop_um * windows.shape[1] / config.crop_px
-    gains = slide_gains(table, stain.measure_cells(windows, wide), config.one_slide)
+    crops = middle_of(windows, config.crop_px)
+    gains = slide_gains(table, stain.measure_cells(crops, config.crop_um), config.one_slide)
     return table.assign(**dict(zip(GAINS, gains.T, strict=True)))
 
 
@@ -91,6 +91,12 @@ def slide_gains(
         own = (slide == name).to_numpy()
         gains[own] = stain.slide_gain(cells[own], cells[(site == site[own].iloc[0]).to_numpy()])
     return gains
+
+
+def middle_of(windows: NDArray[np.uint8], crop_px: int) -> NDArray[np.uint8]:
+    """Crops (N, crop_px, crop_px, 3) in the middle of windows."""
+    edge = (windows.shape[1] - crop_px) // 2
+    return windows[:, edge : edge + crop_px, edge : edge + crop_px]
 
 
 def shares(table: pd.DataFrame, config: ClassifierTraining) -> NDArray[np.float64]:

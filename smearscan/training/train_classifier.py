@@ -23,7 +23,7 @@ from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.taxonomy import BLAST, BLAST_CLASSES, DIFFERENTIAL_CLASSES, FINE_CLASSES, HEALTHY
 from smearscan.taxonomy.cell_names import BLAST_SYNONYMS, DIFFERENTIAL_SYNONYMS, FINE_SYNONYMS
 from smearscan.training import fine_tuning
-from smearscan.training.batches import Batches, crop_batches, feature_batches, with_gains
+from smearscan.training.batches import Batches, crop_batches, feature_batches, middle_of, with_gains
 from smearscan.training.cells import ROOM, load_crops, with_targets
 from smearscan.training.config import ClassifierTraining
 from smearscan.training.first_try import classifier_schedule, fingerprint, finished
@@ -100,7 +100,7 @@ def fit(
     gained = with_gains(cells, windows, config)
     batches = partial(crop_batches, windows, gained, config, n_classes, loaders=loaders(device))
     if config.how.cached:
-        forward, features = model.head, _features(model, _middle(windows, config.crop_px), config)
+        forward, features = model.head, _features(model, middle_of(windows, config.crop_px), config)
         batches = partial(feature_batches, features, cells, config)
     rows = cells[["image", "site", "target"]].to_csv(index=False)
     told = fingerprint(config.model_dump_json(), rows, hashlib.sha256(windows.data).hexdigest(), start or "")
@@ -158,12 +158,6 @@ def _run(network: nn.Module, seen: NDArray[np.uint8], config: ClassifierTraining
     whole = FromPixels(network, config.input.mean, config.input.std)
     batch = min(64, max(1, 64 * 112**2 // seen.shape[1] ** 2))
     return TorchEngine(whole, next(network.parameters()).device, batch).run(seen)
-
-
-def _middle(windows: NDArray[np.uint8], crop_px: int) -> NDArray[np.uint8]:
-    """Crops (N, crop_px, crop_px, 3) in the middle of windows."""
-    edge = (windows.shape[1] - crop_px) // 2
-    return windows[:, edge : edge + crop_px, edge : edge + crop_px]
 
 
 def threshold_at(specificity: float, healthy_probs: NDArray[np.floating]) -> float:

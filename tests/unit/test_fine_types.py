@@ -14,10 +14,11 @@ from smearscan.differential.flag import FlagRule
 from smearscan.differential.tally import SlideTally
 from smearscan.errors import ConfigError
 from smearscan.io import write_image
+from smearscan.report.exports.fhir import bundle
 from smearscan.report.exports.geojson import feature
 from smearscan.report.exports.parquet import ParquetExport
 from smearscan.report.scan_page import write_scan_page
-from smearscan.results import Scale
+from smearscan.results import FINE_COLUMNS, Scale
 from smearscan.scan import cell_classifier
 from smearscan.scan.cell_classifier import fine_pair
 from smearscan.scan.facts_file import facts_of
@@ -51,7 +52,8 @@ def test_a_scan_names_fine_types_within_the_types(monkeypatch: pytest.MonkeyPatc
             assert 0 < cell.fine_probability <= 1
         assert (bare.fine_classes, bare.fine_types) == ((), ())
     assert len({name for own in results for name in own.fine_types}) > 1
-    assert list(results[0].to_frame())[:-2] == list(plain[0].to_frame())
+    bare_frame = results[0].to_frame().drop(columns=list(FINE_COLUMNS))
+    assert list(bare_frame) == list(plain[0].to_frame())
 
 
 def test_each_field_gets_the_answers_to_its_own_cells() -> None:
@@ -95,6 +97,22 @@ def test_exports_tell_the_fine_type(tmp_path: Path) -> None:
     made = feature(cells[0], "f")["properties"]
     assert made["metadata"] == {"Fine type": cells[0].fine_type}
     assert made["measurements"]["Fine type probability"] == pytest.approx(cells[0].fine_probability, rel=1e-4)
+
+
+def test_a_laboratory_s_system_is_told_the_fine_types(tmp_path: Path) -> None:
+    write_image(tmp_path / "f.png", field(3, n_white=4))
+    scan = scanner()
+    ((report, _),) = scan.scan_slides(tmp_path)
+    made = [entry["resource"] for entry in bundle(report, facts_of(scan))["entry"]]
+    told = {r["code"]["text"]: r for r in made if r["resourceType"] == "Observation"}
+    total = report.differential.total
+    for share in report.fine_shares:
+        one = told[f"fine type {share.name}/100 leukocytes in Blood"]
+        assert one["note"][1]["text"] == f"{share.count} of {total} leukocytes"
+        assert one["valueQuantity"]["value"] == pytest.approx(share.percent, abs=0.01)
+        limits = [part["valueQuantity"]["value"] for part in one["component"]]
+        assert limits == pytest.approx([share.low, share.high], abs=0.01)
+    assert len(told) == len(report.differential.classes) + len(report.fine_shares)
 
 
 @pytest.mark.parametrize("unnamed", [0, 300])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from smearscan.results import FINE_COLUMNS, Detections, Field, FieldResult, Scale
+from smearscan.results import FINE_COLUMNS, STAIN_COLUMNS, Detections, Field, FieldResult, Scale
 
 XYXY = np.array([[0, 0, 10, 10], [20, 20, 34, 30], [50, 5, 60, 15], [70, 70, 72, 72]], np.float32)
 FOUND = Detections(XYXY, np.array([0.9, 0.8, 0.7, 0.6], np.float32), np.array([0, 1, 0, 2]))
@@ -96,8 +96,8 @@ def test_a_cell_has_its_fine_type_where_a_net_names_them() -> None:
     assert [c.fine_type for c in fine] == ["myeloblast", "band_neutrophil", "", "other"]
     assert next(iter(fine)).fine_probability == pytest.approx(0.8)
     table = fine.to_frame()
-    assert list(table)[-3:] == ["id", *FINE_COLUMNS]
-    assert list(table)[:-2] == list(result().to_frame())
+    assert list(table)[-6:] == ["id", *FINE_COLUMNS, *STAIN_COLUMNS]
+    assert list(table.drop(columns=list(FINE_COLUMNS))) == list(result().to_frame())
     assert table["fine_type"].tolist() == ["myeloblast", "band_neutrophil", "", "other"]
     np.testing.assert_allclose(table["fine_probability"], sure, rtol=1e-5)
 

@@ -12,7 +12,7 @@ from smearscan.training.augment import Augmentation
 from smearscan.training.batches import Cells, slide_gains, with_gains
 from smearscan.training.config import ClassifierTraining
 
-SIDE = 114
+SIDE, WIDE_UM = 114, 28.4
 NUCLEUS, RED = (np.array(one) for one in stain.REFERENCE)
 
 
@@ -20,7 +20,7 @@ def window(
     nucleus: NDArray[np.float64], red: NDArray[np.float64] | None, radius_um: float = 3.5
 ) -> NDArray[np.uint8]:
     """A leukocyte with a nucleus of a density and a radius, and a ring of red cells around it."""
-    at = (np.arange(SIDE) - (SIDE - 1) / 2) * stain.WINDOW_UM / SIDE
+    at = (np.arange(SIDE) - (SIDE - 1) / 2) * WIDE_UM / SIDE
     radius = np.hypot(at[:, None], at)
     density = np.zeros((SIDE, SIDE, 3))
     density[radius < 6] = 0.15
@@ -30,13 +30,17 @@ def window(
     return np.asarray(np.clip(BACKGROUND * np.exp(-density), 0, 255).round(), np.uint8)
 
 
+def measured(windows: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return stain.measure_cells(windows, WIDE_UM)
+
+
 def test_nucleus_and_red_cells_are_measured_apart() -> None:
-    (found,) = stain.measure_cells(window(NUCLEUS, RED)[None])
+    (found,) = measured(window(NUCLEUS, RED)[None])
     np.testing.assert_allclose(found[0], NUCLEUS, atol=0.02)
     np.testing.assert_allclose(found[1], RED, atol=0.01)
-    (bare,) = stain.measure_cells(window(NUCLEUS, None)[None])
+    (bare,) = measured(window(NUCLEUS, None)[None])
     assert np.isnan(bare[1]).all()
-    assert stain.measure_cells(np.zeros((0, SIDE, SIDE, 3), np.uint8)).shape == (0, 2, 3)
+    assert measured(np.zeros((0, SIDE, SIDE, 3), np.uint8)).shape == (0, 2, 3)
 
 
 @pytest.mark.parametrize("n", [2, 3, 80, 207, 208])
@@ -49,24 +53,22 @@ def test_quantiles_and_medians_are_numpy_s(n: int) -> None:
 @pytest.mark.parametrize("depth", [0.5, 0.8, 1.25])
 def test_a_deeper_or_paler_slide_is_brought_to_the_reference(depth: float) -> None:
     windows = np.stack([window(NUCLEUS * depth, RED * depth)] * 6)
-    gain = stain.slide_gain(stain.measure_cells(windows))
+    gain = stain.slide_gain(measured(windows))
     np.testing.assert_allclose(gain, 1 / depth, rtol=0.03)
-    (after, *_) = stain.measure_cells(multiply_density(windows, gain))
+    (after, *_) = measured(multiply_density(windows, gain))
     np.testing.assert_allclose(after[0], NUCLEUS, rtol=0.06)
 
 
 def test_large_and_small_nuclei_of_one_stain_give_one_gain() -> None:
     """A blast is nearly all nucleus, a segmented neutrophil is not: the ruler must not see the difference."""
-    small, large = (
-        stain.slide_gain(stain.measure_cells(np.stack([window(NUCLEUS, RED, um)] * 5))) for um in (2.6, 5.5)
-    )
+    small, large = (stain.slide_gain(measured(np.stack([window(NUCLEUS, RED, um)] * 5))) for um in (2.6, 5.5))
     np.testing.assert_allclose(small, large, rtol=0.02)
 
 
 def test_few_cells_and_missing_red_cells_fall_back() -> None:
-    cells = stain.measure_cells(np.stack([window(NUCLEUS * 0.7, RED * 0.7)] * 5))
+    cells = measured(np.stack([window(NUCLEUS * 0.7, RED * 0.7)] * 5))
     assert stain.slide_gain(cells[:4]).tolist() == [1, 1, 1]
-    bare = stain.measure_cells(np.stack([window(NUCLEUS * 0.7, None)] * 5))
+    bare = measured(np.stack([window(NUCLEUS * 0.7, None)] * 5))
     np.testing.assert_allclose(stain.slide_gain(bare), 1 / 0.7, rtol=0.03)
     np.testing.assert_allclose(stain.slide_gain(bare, cells), stain.slide_gain(cells), rtol=0.01)
     assert stain.slide_gain(cells * 100).tolist() == [pytest.approx(1 / 3)] * 3
@@ -81,7 +83,7 @@ def test_restaining_keeps_white_white_and_ones_change_nothing() -> None:
 
 
 def test_each_slide_has_its_gain_and_small_ones_that_of_their_site() -> None:
-    deep, pale = (stain.measure_cells(window(NUCLEUS * d, RED * d)[None])[0] for d in (1.2, 0.6))
+    deep, pale = (measured(window(NUCLEUS * d, RED * d)[None])[0] for d in (1.2, 0.6))
     table = pd.DataFrame({"site": ["a"] * 14, "group": ["1"] * 6 + ["2"] * 6 + ["3", "4"]})
     gains = slide_gains(table, np.stack([deep] * 6 + [pale] * 8))
     assert len({tuple(row) for row in gains[:6]}) == len({tuple(row) for row in gains[6:12]}) == 1
@@ -101,7 +103,6 @@ def test_training_shows_cells_in_the_reference_stain() -> None:
     crop, _ = next(iter(Cells(windows, gained, always, 0)))
     middle = windows[0][17:97, 17:97]
     np.testing.assert_array_equal(next(iter(Cells(windows, table, plain, 0)))[0], middle)
-    np.testing.assert_array_equal(
-        crop, multiply_density(middle, stain.slide_gain(stain.measure_cells(windows)))
-    )
+    gain = stain.slide_gain(stain.measure_cells(windows[:, 17:97, 17:97], 20))
+    np.testing.assert_array_equal(crop, multiply_density(middle, gain))
     assert crop.mean() < middle.mean()

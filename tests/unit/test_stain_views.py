@@ -15,15 +15,15 @@ from smearscan.taxonomy import FINE_CLASSES
 from smearscan.training.config import ClassifierTraining
 
 CONFIG = ClassifierTraining(name="cells", task="cells", crop_px=80)
-PX = 114
+PX = 80
 
 
-def windows(cells: pd.DataFrame, *_: object) -> np.ndarray:  # type: ignore[type-arg]
+def crops_of(cells: pd.DataFrame, *_: object) -> np.ndarray:  # type: ignore[type-arg]
     """Nuclei of half the reference's depth; blasts have the larger ones."""
-    at = np.hypot(*np.mgrid[-56.5:57.5, -56.5:57.5])
+    at = np.hypot(*np.mgrid[-39.5:40.5, -39.5:40.5])
     out = np.full((len(cells), PX, PX, 3), BACKGROUND, np.uint8)
-    for window, kind in zip(out, cells["class"], strict=True):
-        window[at < (34 if kind == "myeloblast" else 18)] = BACKGROUND * np.exp(-0.5 * np.array(REFERENCE[0]))
+    for crop, kind in zip(out, cells["class"], strict=True):
+        crop[at < (34 if kind == "myeloblast" else 18)] = BACKGROUND * np.exp(-0.5 * np.array(REFERENCE[0]))
     return out
 
 
@@ -50,7 +50,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place.mkdir(parents=True)
     rows.to_csv(place / "scores.csv", index=False)
     (place / "cells.safetensors").touch()
-    monkeypatch.setattr(stain_views, "load_crops", windows)
+    monkeypatch.setattr(stain_views, "load_crops", crops_of)
     monkeypatch.setattr(stain_views.Classifier, "load", lambda _: Net())
     return tmp_path
 

@@ -19,7 +19,7 @@ from smearscan.differential.statistics.intervals import exact_interval
 from smearscan.differential.tally import SlideTally
 from smearscan.errors import ConfigError
 from smearscan.report.tables import write_csv
-from smearscan.results import Detections, FieldFailure, FieldResult, Scale, cells_frame
+from smearscan.results import STAIN_COLUMNS, Detections, FieldFailure, FieldResult, Scale, cells_frame
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES, FINE_CLASSES, FINE_PARTS
 
 SCALE = Scale(0.0685714, "red cells", 30)
@@ -45,6 +45,8 @@ CELLS = """
 slide field x0 y0 x1 y1 score type type_probability blast_probability
 """.split()  # noqa: SIM905
 CELL_TABLE = [*CELLS, *(f"p_{name}" for name in DIFFERENTIAL_CLASSES), "um_per_px", "calibration", "id"]
+
+STAIN = ["stain", "stain_cells", *STAIN_COLUMNS]
 
 
 def field(
@@ -73,6 +75,7 @@ def test_report_columns() -> None:
         "suspect_reasons",
         "doubt",
         "doubt_reasons",
+        *STAIN,
     ]
     assert table.columns.is_unique
 
@@ -85,7 +88,7 @@ def test_fine_types_are_told_at_the_end_of_the_row() -> None:
         for classes in ((), FINE_CLASSES)
     )
     added = [f"fine_{name}_{part}" for name in FINE_PARTS for part in ("count", "percent", "low", "high")]
-    assert list(fine) == [*plain, *added]
+    assert list(fine) == [*plain.columns.drop(STAIN), *added, *STAIN]
     assert len(FINE_PARTS) == 11
     row = fine.iloc[0]
     assert (row["fine_promyelocyte_count"], row["fine_promyelocyte_percent"]) == (34, 34)
@@ -261,7 +264,7 @@ def test_failures_are_in_the_report_csv(tmp_path: Path) -> None:
 
 def test_cells_columns_and_values() -> None:
     table = cells_frame([field(Path("slides/s/1.png"))], Path("slides"))
-    assert list(table) == CELL_TABLE
+    assert list(table) == [*CELL_TABLE, *STAIN_COLUMNS]
     first, second = table.iloc[0], table.iloc[1]
     assert (first["slide"], first["field"], first["type"]) == ("s", "s/1.png", "neutrophil")
     assert first[["x0", "y0", "x1", "y1"]].tolist() == [1.0, 2.0, 10.0, 12.0]
@@ -285,7 +288,7 @@ def test_failures_have_no_cells() -> None:
 
 def test_a_field_without_cells_keeps_the_columns() -> None:
     table = cells_frame([field(types=())])
-    assert list(table) == CELL_TABLE
+    assert list(table) == [*CELL_TABLE, *STAIN_COLUMNS]
 
 
 @pytest.mark.parametrize(

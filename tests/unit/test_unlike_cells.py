@@ -29,7 +29,6 @@ from smearscan.rulers.unlike_cells import (
     FEWEST_COMPARED,
     count_unlike,
     doubts_of_unlike_cells,
-    stain_densities,
     standing_apart,
 )
 from smearscan.scan.pipeline import Pipeline
@@ -49,17 +48,24 @@ def crop(depth: tuple[float, float, float] = (1, 1, 1), px: int = 80) -> NDArray
     return np.asarray((BACKGROUND * np.exp(-density * depth)).clip(0, 255).round(), np.uint8)
 
 
+def cells_of(unlike: int, compared: int) -> NDArray[np.float64]:
+    """So many measured cells, of which so many are three times as deep as any that is known."""
+    cells = np.tile(np.array(stain.REFERENCE), (compared, 1, 1))
+    cells[:unlike] *= 3
+    return cells
+
+
 @pytest.mark.parametrize("px", [40, 80, 160])
 def test_densities_are_the_stain_s_whatever_the_crops_size(px: int) -> None:
-    np.testing.assert_allclose(stain_densities(crop(px=px)[None], 20)[0], MEAN, rtol=0.06)
+    np.testing.assert_allclose(stain.measure_cells(crop(px=px)[None], 20)[0].ravel(), MEAN, rtol=0.06)
 
 
 def test_cells_of_another_stain_are_unlike_and_those_without_red_cells_are_not_compared() -> None:
     known, deep, exchanged = crop(), crop((3, 3, 3)), crop()[..., ::-1]
     bare = np.full_like(known, BACKGROUND)
-    assert count_unlike(np.stack([known, known]), 20, KNOWN) == (0, 2)
-    assert count_unlike(np.stack([known, deep, exchanged, bare]), 20, KNOWN) == (2, 3)
-    assert count_unlike(np.empty((0, 80, 80, 3), np.uint8), 20, KNOWN) == (0, 0)
+    for crops, counts in (([known, known], (0, 2)), ([known, deep, exchanged, bare], (2, 3)), ([], (0, 0))):
+        measured = stain.measure_cells(np.array(crops, np.uint8).reshape(-1, 80, 80, 3), 20)
+        assert count_unlike(measured, KNOWN) == counts
 
 
 def test_distances_are_those_of_mahalanobis() -> None:
@@ -113,11 +119,11 @@ def test_a_scan_compares_its_crops_with_the_card_s_cells(
     write_image(tmp_path / "f.png", fakes.field(1, n_white=1))
     asked: list[tuple[tuple[int, ...], float]] = []
 
-    def counted(crops: NDArray[np.uint8], side_um: float, known: KnownCells) -> tuple[int, int]:
+    def measured(crops: NDArray[np.uint8], side_um: float) -> NDArray[np.float64]:
         asked.append((crops.shape, side_um))
-        return (FEWEST_COMPARED, FEWEST_COMPARED)
+        return cells_of(FEWEST_COMPARED, FEWEST_COMPARED)
 
-    monkeypatch.setattr("smearscan.scan.pipeline.count_unlike", counted)
+    monkeypatch.setattr("smearscan.scan.pipeline.measure_cells", measured)
     use_fake_nets(monkeypatch)
     ((report, (result,)),) = fakes.scanner().scan_slides(tmp_path)
     assert result.unlike_training == (0, 0)  # no card tells what its net learned from
@@ -142,7 +148,7 @@ def test_cells_already_cut_are_doubted_by_the_same_rule(
         for i in range(n):
             image = np.full((height, 100, 3), 240 - i, np.uint8)
             write_image(tmp_path / "cells" / site / f"{i}.png", image)
-    monkeypatch.setattr(Pipeline, "_unlike", lambda _, crops, xyxy, *__: counts[_height_of(xyxy)])
+    monkeypatch.setattr(Pipeline, "_stained", lambda _, crops, at, *__: cells_of(*counts[height_of(at)]))
     use_fake_nets(monkeypatch, known_cells=KNOWN)
     done = CliRunner().invoke(
         main,
@@ -162,7 +168,7 @@ def test_cells_already_cut_are_doubted_by_the_same_rule(
     assert fakes.scanner().classify(sorted((tmp_path / "cells" / "few").glob("*.png"))).doubts == ()
 
 
-def _height_of(xyxy: NDArray[np.float32]) -> int:
+def height_of(xyxy: NDArray[np.float32]) -> int:
     """Height of a picture without a cell, whose middle is taken."""
     return round(float(xyxy[0, 1] + xyxy[0, 3]))
 

@@ -8,9 +8,11 @@ the specimen, and answers for it.
 import json
 import math
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from smearscan.differential.fine_types import FineShare
 from smearscan.differential.slide_report import SlideReport
 from smearscan.io.atomic import write_text
 from smearscan.report.exports.names import FileNames
@@ -27,6 +29,8 @@ LOINC = {
     BLAST: ("26446-5", "Blasts/100 leukocytes in Blood"),
 }
 PANEL = ("69738-3", "Differential panel, method unspecified - Blood")
+FINE = "fine type "
+"""Before the name of a fine type, for a promyelocyte may be a blast or an immature granulocyte."""
 _NAMESPACE = uuid.UUID("3f6f0b8e-95c8-5a0e-8d1c-5e0a6d7a4b52")
 
 Resource = dict[str, Any]
@@ -57,7 +61,8 @@ def bundle(report: SlideReport, facts: RunFacts) -> Resource:
         return f"urn:uuid:{uuid.uuid5(_NAMESPACE, f'{facts.digest()}/{report.slide_id}/{name}')}"
 
     device = {"reference": url("device")}
-    observations = {name: _observation(report, k, facts, device) for k, name in _classes(report)}
+    shares = [*_classes(report), *_fine(report)]
+    observations = {share.name: _observation(share, report, facts, device) for share in shares}
     diagnostic: Resource = {
         "resourceType": "DiagnosticReport",
         "status": "preliminary",
@@ -76,14 +81,23 @@ def bundle(report: SlideReport, facts: RunFacts) -> Resource:
     return {"resourceType": "Bundle", "type": "collection", "timestamp": facts.made, "entry": entries}
 
 
-def _classes(report: SlideReport) -> list[tuple[int, str]]:
-    return list(enumerate(report.differential.classes))
-
-
-def _observation(report: SlideReport, k: int, facts: RunFacts, device: Resource) -> Resource:
+def _classes(report: SlideReport) -> list[FineShare]:
+    """Share of each class of the differential."""
     count = report.differential
-    name = count.classes[k]
-    value = float(count.percent[k])
+    parts = zip(count.classes, count.counts, count.percent, strict=True)
+    return [FineShare(name, int(n), float(p), *count.interval(name, report.level)) for name, n, p in parts]
+
+
+def _fine(report: SlideReport) -> list[FineShare]:
+    """Share of each fine type, under a name that no class has."""
+    return [replace(share, name=f"{FINE}{share.name}") for share in report.fine_shares]
+
+
+def _observation(share: FineShare, report: SlideReport, facts: RunFacts, device: Resource) -> Resource:
+    name, total = share.name, report.differential.total
+    notes = [NOTICE, f"{share.count} of {total} leukocytes"]
+    if name.startswith(FINE):
+        notes.append("a finer guess within what each leukocyte is called; it changes no other count")
     observation: Resource = {
         "resourceType": "Observation",
         "status": "preliminary",
@@ -101,17 +115,16 @@ def _observation(report: SlideReport, k: int, facts: RunFacts, device: Resource)
         "issued": facts.made,
         "device": device,
         "method": {"text": f"Image analysis of a stained smear, smearscan {facts.version}"},
-        "note": [{"text": NOTICE}, {"text": f"{count.count(name)} of {count.total} leukocytes"}],
+        "note": [{"text": text} for text in notes],
     }
-    if math.isnan(value):
+    if math.isnan(share.percent):
         system = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
         return observation | {"dataAbsentReason": {"coding": [{"system": system, "code": "not-performed"}]}}
-    low, high = count.interval(name, report.level)
     level = f"{100 * report.level:g} % interval"
-    observation["valueQuantity"] = _percent(value)
+    observation["valueQuantity"] = _percent(share.percent)
     observation["component"] = [
-        {"code": {"text": f"{level}, lower limit"}, "valueQuantity": _percent(low)},
-        {"code": {"text": f"{level}, upper limit"}, "valueQuantity": _percent(high)},
+        {"code": {"text": f"{level}, lower limit"}, "valueQuantity": _percent(share.low)},
+        {"code": {"text": f"{level}, upper limit"}, "valueQuantity": _percent(share.high)},
     ]
     if known := facts.range_of(name):
         least, most = known

@@ -7,7 +7,14 @@ from typing import Any
 from smearscan.differential.slide_report import SlideReport
 from smearscan.errors import ConfigError
 from smearscan.report.run_facts import RunFacts, field_name
-from smearscan.results import CELL_COLUMNS, FINE_COLUMNS, FieldFailure, FieldResult, cells_frame
+from smearscan.results import (
+    CELL_COLUMNS,
+    FINE_COLUMNS,
+    STAIN_COLUMNS,
+    FieldFailure,
+    FieldResult,
+    cells_frame,
+)
 from smearscan.taxonomy import NOTICE
 
 _TEXT = ("slide", "field", "type", "calibration", "fine_type")
@@ -34,6 +41,7 @@ class ParquetExport:
             "calibration",
             "id",
             *(FINE_COLUMNS if facts.has_fine_types else ()),
+            *STAIN_COLUMNS,
         ]
         told = {"smearscan": json.dumps(facts.as_json()), "notice": NOTICE}
         fields = [(name, pa.string() if name in _TEXT else pa.float64()) for name in self.columns]
