@@ -19,6 +19,7 @@ from smearscan.io.jpeg import decode_jpeg, reason_of
 from smearscan.io.kinds import SUFFIXES, told_kind
 from smearscan.io.limits import MAX_PIXELS, MIN_SIDE_PX, check_bytes, check_size
 from smearscan.io.samples import to_rgb8, turned_upright
+from smearscan.io.streams import read_ahead
 from smearscan.io.whole_slides import read_region, region_of
 
 __all__ = [
@@ -179,19 +180,27 @@ def longest_side(image: object) -> int:
         return 0  # reading it will tell why
 
 
-def some_images(pictures: Sequence[S], most: int, read: Callable[[S], Rgb] = as_rgb) -> list[Rgb]:
+def some_images(
+    pictures: Sequence[S], most: int, read: Callable[[S], Rgb] = as_rgb, threads: int = 1
+) -> list[Rgb]:
     """Read up to `most` pictures, evenly spread; one that cannot be read is passed over for another."""
     n = len(pictures)
     spread = np.linspace(0, n - 1, min(n, most)).round().astype(int).tolist()
-    images: list[Rgb] = []
-    for i in dict.fromkeys([*spread, *range(n)]):
-        if len(images) == len(spread):
-            break
+
+    def tried(i: int) -> Rgb | None:
         try:
-            images.append(read(pictures[i]))
+            return read(pictures[i])
         except ImageError:
-            continue
-    return images
+            return None
+
+    found = [image for image in read_ahead(spread, tried, threads, threads) if image is not None]
+    for i in sorted({*range(n)}.difference(spread)):
+        if len(found) == len(spread):
+            break
+        image = tried(i)
+        if image is not None:
+            found.append(image)
+    return found
 
 
 def write_image(path: str | Path, image: Rgb, quality: int = 92) -> None:

@@ -13,6 +13,7 @@ from smearscan.io import REDUCTIONS, load_field, longest_side, some_images
 from smearscan.io.limits import MAX_PIXELS
 from smearscan.results import Field, FieldFailure, Scale
 from smearscan.rulers.scale import measure_scale
+from smearscan.runtime.batches import usable_cores
 
 _LEAST_SIDE_PX = 600
 """Longest side that a field keeps at least where a slide's scale is measured first."""
@@ -71,7 +72,7 @@ def _measured(
         return field.image
 
     # broken fields are passed over here and reported when their turn comes
-    images = some_images(paths, n_fields, read)
+    images = some_images(paths, n_fields, read, usable_cores())
     if not images:
         return Scale(1.0, "assumed"), 1
     if made != {reduction}:  # fields that are no JPEG are whole: together they would have two scales

@@ -3,6 +3,7 @@
 import gc
 import weakref
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from smearscan.differential.statistics.intervals import exact_interval
 from smearscan.errors import ConfigError, DatasetError, ImageError
 from smearscan.experiments.class_folders import CropSet, Meanings, agreement, crop_sets
 from smearscan.io import fields
-from smearscan.io.decode import longest_side, some_images, write_image
+from smearscan.io.decode import as_rgb, longest_side, some_images, write_image
 from smearscan.results import Cell, FieldFailure
 from smearscan.scan.single_cells import ACROSS_UM, NamedCells, magnifications, measure_crops
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES, RED_CELL_UM
@@ -282,6 +283,13 @@ def test_some_pictures_are_spread_and_pass_over_broken_ones(tmp_path: Path) -> N
     assert [int(i.max()) for i in some_images(broken, 3)] == [0, 8, 1]
     assert len(some_images(broken, 99)) == 8
     assert some_images([], 3) == []
+    together = Barrier(3)  # passed by three that read at once alone
+
+    def read(picture: NDArray[np.uint8] | Path) -> NDArray[np.uint8]:
+        together.wait(10)
+        return as_rgb(picture)
+
+    assert [int(i.max()) for i in some_images(pictures, 3, read, 3)] == [0, 4, 8]
 
 
 def test_the_longest_side_is_told_without_decoding(tmp_path: Path) -> None:
