@@ -152,6 +152,14 @@ class ScanConfig(BaseModel):
             )
         return cells
 
+    @field_validator("blast", "differential")
+    @classmethod
+    def _is_run(cls, weights: Path | None, info: ValidationInfo) -> Path | None:
+        task = info.data.get("task", "both")
+        if weights and task not in (info.field_name, "both"):
+            raise ValueError(f"is not run, for the task is {task!r}; take the task both, or leave it out")
+        return weights
+
     @field_validator("flag_tiers")
     @classmethod
     def _ascending(cls, tiers: tuple[float, ...]) -> tuple[float, ...]:

@@ -139,3 +139,11 @@ def test_the_settings_there_are_are_named_where_one_is_not() -> None:
     with pytest.raises(ConfigError) as other:
         scan_config(window=0)
     assert "settings are" not in str(other.value)
+
+
+@pytest.mark.parametrize(("net", "task"), [("blast", "differential"), ("differential", "blast")])
+def test_weights_that_the_task_does_not_run_are_refused(net: str, task: str) -> None:
+    with pytest.raises(ConfigError, match=f"{net} = .*mine.*the task is '{task}'; take the task both"):
+        scan_config(None, **{net: Path("mine.safetensors")}, task=task)
+    for fits in (net, "both"):
+        assert getattr(scan_config(None, **{net: Path("mine.safetensors")}, task=fits), net) is not None
