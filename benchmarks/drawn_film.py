@@ -46,14 +46,15 @@ _THICK = "thick"
 _LAYERS = 5
 """Of red cells, that lie on each other in the thick part."""
 SPECS = {
-    _THICK: replace(_ONE_LAYER, leukocytes=8.0),
+    _THICK: _ONE_LAYER,
     _LAYER: _ONE_LAYER,
     _BLASTS: replace(_ONE_LAYER, composition={**HEALTHY_COMPOSITION, BLAST: 11.0}),
     "thin": replace(_ONE_LAYER, red_cell_density=1.0, leukocytes=1.0),
     "empty": replace(_ONE_LAYER, **_GLASS),
 }
-_PARTS = {_THICK: 0.15, _LAYER: 0.65, "thin": 0.1, "empty": 0.1}
-"""Of the film's width."""
+LAYER_SHARE = 0.65
+_BEYOND = {"thin": 0.1, "empty": 0.1}
+"""Of the film's width, what lies in one layer and what is beyond; the rest is thick."""
 _SEED = 17
 
 
@@ -168,6 +169,7 @@ def write_film(
     size: tuple[int, int],
     seed: int = 0,
     blast_pieces: float = BLAST_PIECES,
+    layer: float = LAYER_SHARE,
 ) -> Film:
     """Write a film of `size` (rounded down to whole pieces) as tiled TIFF of two levels.
 
@@ -182,12 +184,15 @@ def write_film(
         The same pieces and seed give the same film.
     blast_pieces : float
         Share of the layer's pieces that hold blasts.
+    layer : float
+        Share of the width that lies in one layer.
     """
     across, down = (side // PIECE_PX for side in size)
     every = [(name, piece) for name, own in pieces.items() for piece in own]
     names = np.array([name for name, _ in every])
-    ends = np.cumsum(list(_PARTS.values())) * across
-    part = np.array(list(_PARTS))[np.searchsorted(ends, np.arange(across), side="right")]
+    shares = {_THICK: 1 - layer - sum(_BEYOND.values()), _LAYER: layer, **_BEYOND}
+    ends = np.cumsum(list(shares.values())) * across
+    part = np.array(list(shares))[np.searchsorted(ends, np.arange(across), side="right")]
     rng = np.random.default_rng(seed)
     kinds = np.tile(part, (down, 1)).astype(names.dtype)
     kinds[(kinds == _LAYER) & (rng.random((down, across)) < blast_pieces)] = _BLASTS

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from benchmarks import machine
-from benchmarks.drawn_film import PIECE_PX, UM_PER_PX, Film, drawn_pieces, write_film
+from benchmarks.drawn_film import LAYER_SHARE, PIECE_PX, UM_PER_PX, Film, drawn_pieces, write_film
 from benchmarks.performance import filled
 from benchmarks.replay import in_short, replayed
 from benchmarks.soak import growth_mb, resident_mb
@@ -38,6 +38,8 @@ READS: tuple[int | str, ...] = ("all", 200, "resolved", "blasts")
 REPLAYED: tuple[int | str, ...] = (100, 200, 400, "resolved", "blasts")
 _ORDERS = 200
 _PLAIN_FIELDS = 12
+_SMALL_PX = 6144
+"""Side of the film whose memory is told beside the larger one's."""
 _WEIGHED = 100
 """How often memory is looked at while a film is read, about."""
 Floats = NDArray[np.float32]
@@ -169,12 +171,13 @@ def plain_fields(film: Film, told: Found, folder: Path) -> list[Path]:
 
 
 def measure(
-    size: tuple[int, int], of_layer: int, reads: tuple[int | str, ...], orders: int, folder: Path
-) -> dict[str, Any]:
+    size: tuple[int, int], layer: float, of_layer: int, reads: tuple[int | str, ...], orders: int,
+    folder: Path,
+) -> dict[str, Any]:  # fmt: skip
     """Draw a film, read it in every way, compare."""
     pieces = drawn_pieces(of_layer, usable_cores())
-    film = write_film(folder / "film.tif", pieces, size)
-    small = write_film(folder / "small.tif", pieces, (size[0] // 4, size[1] // 4))
+    film = write_film(folder / "film.tif", pieces, size, layer=layer)
+    small = write_film(folder / "small.tif", pieces, (_SMALL_PX,) * 2)
     ways: dict[str, Any] = {}
     told_of = each_in_a_process(
         *(([film.path], True, read, orders if read == "all" else 0) for read in reads),
@@ -228,6 +231,7 @@ def main() -> None:
     parser.add_argument(
         "--size", type=size_of, default=(20_480, 20_480), help="of the film, px: WIDTHxHEIGHT"
     )
+    parser.add_argument("--layer", type=float, default=LAYER_SHARE, help="share of its width in one layer")
     parser.add_argument("--pieces", type=int, default=4, help="different pieces of the part in one layer")
     parser.add_argument("--read", action="append", help=f"ways to read; default {', '.join(map(str, READS))}")
     parser.add_argument("--orders", type=int, default=_ORDERS, help="in which it is read again")
@@ -241,7 +245,7 @@ def main() -> None:
         known: dict[str, Any] = {
             "command": " ".join(["python -m benchmarks.whole_film", *sys.argv[1:]]),
             "machine": machine.described(),
-            "film": measure(asked.size, asked.pieces, reads, asked.orders, Path(folder)),
+            "film": measure(asked.size, asked.layer, asked.pieces, reads, asked.orders, Path(folder)),
         }
     machine.write_json(asked.json, known)
     asked.into.write_text(
