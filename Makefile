@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: cloud-test cluster-cost cluster-test film openslide-test in-flight bad-inputs fuzz sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights blasts calibration measure tables measure-unseen measure-patients measure-new-laboratory measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
+.PHONY: cloud-test cluster-cost cluster-test film large-film sequential-reading openslide-test in-flight bad-inputs fuzz sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights blasts calibration measure tables measure-unseen measure-patients measure-new-laboratory measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -264,6 +264,15 @@ openslide-test: $(VENV)/.installed
 # docs/whole_slides.md. Some minutes.
 film: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.whole_film
+
+# The same at 80,000 x 60,000 px, 4.8 gigapixels, with its memory: up to an hour of a core, 3 GB of disk.
+large-film: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.whole_film --size 80000x60000 --layer 0.1 --pieces 2 --read all --orders 0 \
+	  --section "large film" --json docs/results/whole_film_large.json
+
+# How far drawn films of several bloods are read until settled, and how often the flag is another than the whole film's.
+sequential-reading: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.sequential_reading
 
 # Twenty slides of 100 fields beside one of 2,000, in turn: its table in docs/many_slides.md. Some minutes.
 in-flight: $(VENV)/.installed

@@ -6,7 +6,7 @@ read whole tells what reading a part of it would have told, in as many orders as
 one that ``smearscan run`` reads in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,9 +23,9 @@ Replay = dict[str, Any]
 
 
 def replayed(
-    scanner: SmearScanner, results: Sequence[Outcome], scale: Scale, read: int | str, orders: int
+    scanner: SmearScanner, results: Sequence[Outcome], scale: Scale, read: int | str, seeds: Iterable[int]
 ) -> list[Replay]:
-    """Read a film so far as `read` says, once in each of so many orders.
+    """Read a film so far as `read` says, once in the order of each seed.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ def replayed(
     scale : Scale
     read : int or str
         As the setting of this name.
-    orders : int
-        The seeds from 0 on.
+    seeds : iterable of int
+        Of :func:`smearscan.scan.reading.stratified_order`.
     """
     judge = replace(scanner.judge, config=scanner.config.model_copy(update={"read": read}))
     told = []
-    for seed in range(orders):
+    for seed in seeds:
         order = stratified_order(len(results), seed=seed)
         paths = [result.path for result in results]
         reading = Reading("film", paths, order, judge.pace(len(results), scale))

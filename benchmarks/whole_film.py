@@ -69,7 +69,7 @@ def scan(paths: list[Path], is_whole: bool, read: int | str, orders: int = 0) ->
     read_ones = [r for r in results if isinstance(r, FieldResult)]
     curve = [(n + 1, round(mb, 1)) for n, mb in enumerate(held)]
     again = {
-        str(way): in_short(replayed(scanner, results, results[0].scale, way, orders), len(results))
+        str(way): in_short(replayed(scanner, results, results[0].scale, way, range(orders)), len(results))
         for way in REPLAYED
         if orders
     }

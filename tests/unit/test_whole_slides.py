@@ -256,7 +256,7 @@ def test_threads_and_windows_change_nothing(written: Path, whole: Any) -> None:
 def test_a_film_read_again_ends_where_a_scan_does(written: Path, whole: Any, far: int | str) -> None:
     """In the order of a scan, without scanning; in other orders it counts no more than there is."""
     report, results = whole
-    first, *others = replayed(scanner(), results, results[0].scale, far, 4)
+    first, *others = replayed(scanner(), results, results[0].scale, far, range(4))
     ends, _ = read(written, read=far)
     assert first == {
         "fields": ends.tally.n_fields,
