@@ -7,8 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks import machine, sequential_reading
 from benchmarks.drawn_film import PIECE_PX, SPECS, UM_PER_PX, Film, Piece, draw_thick, write_film
+from benchmarks.replay import Replay, in_short, in_words
+from benchmarks.sequential_reading import Pool, put_together
 from benchmarks.whole_film import compared, owners, parts_told
+from benchmarks.whole_film_tables import tables
 from smearscan.io.whole_slides import Region, WholeSlide
 from smearscan.results import FILM_PARTS, LAYER, FilmMap
 from smearscan.rulers.monolayer import Coverage, light_of_glass, part_of
@@ -100,3 +104,63 @@ def test_cells_are_compared_in_the_squares_that_were_read(film: Film, tmp_path: 
         "others_called_blast": 2 - int(types[inside][1] == BLAST),
     }  # fmt: skip
     assert parts_told(film, FilmMap((8192, 8192), side, parts, read))["one layer"] == {"one layer": 8}
+
+
+def test_a_film_put_together_is_of_the_pools_as_asked() -> None:
+    pools = [Pool([f"{name}{i}" for i in range(9)], 0.1, 0.9) for name in "ab"]  # type: ignore[misc]
+    for share, names in ((0.0, {"a"}), (1.0, {"b"}), (0.5, {"a", "b"})):
+        film = put_together(pools, share, 60, 3)
+        assert (len(film), {str(field)[0] for field in film}) == (60, names)
+        assert film == put_together(pools, share, 60, 3)
+        assert film != put_together(pools, share, 60, 4)
+
+
+def replays(*flags: str) -> list[Replay]:
+    return [{"fields": 10 * (i + 1), "cells": 100, "blasts": i, "flag": flag} for i, flag in enumerate(flags)]
+
+
+def test_replays_are_told_with_their_spread_and_flags() -> None:
+    short = in_short(replays("flagged", "not flagged", "flagged"), 100)
+    assert short["read_percent"] == {"median": 20, "least": 10, "most": 30}
+    assert (short["without_blasts"], short["flags"]) == (1, {"flagged": 2, "not flagged": 1})
+    assert in_words(short["read_percent"], " %") == "20.0 % (10.0 to 30.0)"
+    assert in_words(short["cells"]) == "100"
+
+
+def test_the_pages_tell_what_was_measured(film: Film, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "in_words", lambda _: "a machine")
+    way: dict[str, object] = dict.fromkeys(("drawn", "found_once", "found_twice", "lost"), 0)
+    way |= {"read_percent": 100.0, "leukocytes": 1234, "lost_in_photographs_too": 0, "blasts_drawn": 2}
+    way |= {"blasts_called_blast": 1, "others_called_blast": 0, "found_elsewhere": 3, "flag": "flagged"}
+    way |= {"core_seconds": 12.3, "peak_mb": 500.4}
+    short = in_short(replays("flagged", "not flagged"), 100)
+    told = tables(
+        {
+            "command": "this",
+            "machine": {},
+            "film": {
+                "size_px": film.shape[::-1], "drawn": 5678, "pieces": 28,
+                "parts": {"thick": {"thick": 9}, "empty": {}}, "ways": {"all": way},
+                "core_ms_a_megapixel": {"whole slide": 110.0, "its fields as photographs": 100.0},
+                "plain_fields": 12, "growth_mb": 1.2, "replayed": {"200": short},
+                "small": {"size_px": [1024, 1024], "peak_mb": 400.0},
+            },
+        }
+    )  # fmt: skip
+    for words in ("8,192 x 6,144 px", "| thick | 9 thick |", "| empty | no square lies in it whole |"):
+        assert words in told
+    assert "| all | 100 % | 1,234 |" in told
+    assert "110 ms of a core" in told
+    assert "(+10 %)" in told
+    assert "| 200 | 15.0 % (10.0 to 20.0) | 100 | 0 (0 to 1) | 1 of 2 | flagged: 1, not flagged: 1 |" in told
+    page = sequential_reading.table(
+        {
+            "command": "this", "machine": {}, "films": 2, "fields": 100, "scanned_fields": [9, 8],
+            "core_s_a_field": {"opening": 0.1, "reading": 0.9},
+            "kinds": {"healthy": {"200": {**short, "other_flag": 1}}},
+        }
+    )  # fmt: skip
+    # 15 % of the fields are read, and the tenth of the time that opening takes is spent in any case
+    assert (
+        "| healthy | 200 | 15.0 % (10.0 to 20.0) | 100 | 24 % | flagged: 1, not flagged: 1 | 1 of 2 |" in page
+    )
