@@ -40,7 +40,7 @@ def beside(checkout: Path, kind: fields.Kind, n_fields: int, rounds: int) -> dic
         "fields": n_fields,
         **ratios(told["before"]["core_seconds"], told["now"]["core_seconds"]),
         **{
-            name: {key: own[key] for key in ("core_ms_per_field", "types", "stages")}
+            name: {key: own[key] for key in ("core_ms_per_field", "peak_mb", "types", "stages")}
             for name, own in told.items()
         },
     }
