@@ -78,7 +78,7 @@ def _speed(part: Figures) -> str:
     each = sorted(seconds / field["fields"] * 1000 for seconds in run["seconds"])
     machine = part["machine"]
     return (
-        f"**Speed** on {machine['cores']} cores of {machine['processor']}, no GPU: {run['ms_per_field']:.1f} ms a field of 640x480 (median of {field['rounds']} "
+        f"**Speed** of version {machine['smearscan'].split()[0]} on {machine['cores']} cores of {machine['processor']}, no GPU: {run['ms_per_field']:.1f} ms a field of 640x480 (median of {field['rounds']} "
         f"rounds of {field['fields']} fields, {each[0]:.1f} to {each[-1]:.1f}), {ratio:.1f} times the speed of a plain loop "
         f"around the same networks; {run['peak_mb']:.0f} MB of memory at most."
     )

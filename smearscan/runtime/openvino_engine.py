@@ -1,5 +1,6 @@
 """Networks run by OpenVINO on the CPU: the default there."""
 
+import importlib
 import os
 import sys
 import threading
@@ -121,7 +122,10 @@ def import_openvino() -> Any:
     nothing. Its converter, which is two thirds of the time of the import, is imported when it is first
     called: compiled networks need none.
     """
-    with _importing, _hidden("openvino_telemetry"), _hidden("openvino.tools.ovc"):
+    with _importing:
+        if "openvino" not in sys.modules:
+            with _hidden("openvino_telemetry"), _hidden("openvino.tools.ovc"):
+                importlib.import_module("openvino")
         import openvino
     vars(openvino).setdefault("convert_model", _convert_model)
     return openvino
