@@ -359,14 +359,19 @@ def labeled_scans(data: Path, folder: Path, into: Path | None, out: Path | None)
 @JSON
 def stain(cells: Path, config_file: Path, data: Path, sites: tuple[str, ...], out: Path | None) -> None:
     """Tell how far the stain ruler's gain depends on which of a slide's cells are measured."""
-    from references.stain_trial import measure_dependence
+    from references.stain_trial import measure_dependence, measure_pooled
     from smearscan.cli.console import progress
     from smearscan.training.cells import read_manifest
     from smearscan.training.config import ClassifierTraining, load_config
+    from smearscan.weights import ClassifierCard, load_card, shipped
 
-    config = load_config(config_file, ClassifierTraining).model_copy(update={"sites": list(sites)})
+    every = load_config(config_file, ClassifierTraining)
+    of_slides = every.model_copy(update={"sites": list(sites)})
+    table, known = read_manifest(cells), load_card(shipped("differential"), ClassifierCard).known_cells
+    assert known is not None
     with progress("Measuring", None) as advance:
-        show(measure_dependence(read_manifest(cells), config, data, advance), out)
+        slides = measure_dependence(table, of_slides, data, advance)
+        show({"slides": slides, "pooled": measure_pooled(table, every, data, known, advance)}, out)
 
 
 @command.command("stain-views")

@@ -1,4 +1,4 @@
-"""Whether the stain ruler depends on a slide's cells: its blasts alone against its other cells alone."""
+"""Whether the stain ruler depends on a slide's cells: blasts alone, others alone, slides of one type."""
 
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,19 @@ from numpy.typing import NDArray
 
 from smearscan.rulers import stain
 from smearscan.rulers.optical_density import center_optical_density
+from smearscan.rulers.unlike_cells import ENOUGH_CELLS, FEWEST_COMPARED, measured_stain
+from smearscan.taxonomy import BLAST, BLAST_SUMS, DIFFERENTIAL_SUMS
 from smearscan.training.cells import Progress, load_crops
 from smearscan.training.config import ClassifierTraining
 from smearscan.training.partial import summed_targets
 from smearscan.training.train_classifier import prepared
+from smearscan.weights import KnownCells
 
 Floats = NDArray[np.float64]
 FEWEST = 10
 """Blasts and other cells that a slide needs of each."""
+DRAWS = 100
+BLAST_INDEX = list(BLAST_SUMS).index(BLAST)
 
 
 def measure_dependence(
@@ -66,3 +71,63 @@ def measure_dependence(
         }
         made[str(site)] = {**told, "slides": int(part["group"].nunique()), "cells": len(part)}
     return made
+
+
+def measure_pooled(
+    table: pd.DataFrame,
+    config: ClassifierTraining,
+    root: Path,
+    known: KnownCells,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Show slides of one type alone, of 95 % blasts and of all cells of a site to the ruler.
+
+    Whether a slide is brought to the reference, and by which factors, should be the same for all of a site.
+
+    Parameters
+    ----------
+    table, config, root
+        As of :func:`measure_dependence`.
+    known : KnownCells
+        Of the card of the networks that a scan runs.
+
+    Returns
+    -------
+    dict
+        For each site and kind of slide ``reference``, the share of :data:`DRAWS` slides of as many cells as a
+        scan measures that were brought to the reference; ``factor``, the median over them of the largest
+        factor, over the channels, between their gain and that of all the site's cells.
+    """
+    cells, classes = prepared(table, config)
+    kinds = summed_targets(cells, classes, "differential", config.normal_promyelocytes)
+    blasts = summed_targets(cells, classes, "blast", config.normal_promyelocytes) == BLAST_INDEX
+    types = np.where(blasts, BLAST, np.array([*DIFFERENTIAL_SUMS, ""])[kinds])
+    stained = stain.measure_cells(
+        load_crops(cells, root, config.crop_um, config.crop_px, progress), config.crop_um
+    )
+    rng, made = np.random.default_rng(0), dict[str, Any]()
+    for site, rows in cells.groupby("site").indices.items():
+        every = stain.slide_gain(stained[rows])
+        of_type = {str(name): rows[types[rows] == name] for name in np.unique(types[rows]) if name}
+        of_type = {name: own for name, own in of_type.items() if len(own) >= FEWEST_COMPARED}
+        slides = {"all": [rows], **{name: [own] for name, own in of_type.items()}}
+        if BLAST in of_type and (others := rows[types[rows] != BLAST]).size >= FEWEST_COMPARED:
+            slides["95 % blasts"] = [of_type[BLAST]] * 19 + [others]
+        made[str(site)] = {kind: _drawn(stained, parts, every, known, rng) for kind, parts in slides.items()}
+    return made
+
+
+def _drawn(
+    stained: Floats,
+    parts: list[NDArray[np.int64]],
+    every: Floats,
+    known: KnownCells,
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    """Draw slides of cells, each from one of the parts, and measure them."""
+    brought, factors = [], []
+    for _ in range(DRAWS):
+        rows = [rng.choice(parts[k]) for k in rng.integers(len(parts), size=ENOUGH_CELLS)]
+        brought.append(measured_stain([stained[rows]], known).source == "reference")
+        factors.append(float(np.exp(np.abs(np.log(stain.slide_gain(stained[rows]) / every)).max())))
+    return {"reference": float(np.mean(brought)), "factor": round(float(np.median(factors)), 3)}
