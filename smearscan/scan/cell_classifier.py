@@ -129,6 +129,15 @@ class CellClassifier:
         return next(((how, known) for how, known in told if known is not None), None)
 
     @property
+    def known_stain(self) -> tuple[Geometry, KnownCells] | None:
+        """What slides are brought to the reference by; None where a net may have learned other stains.
+
+        A net of one's own knows its laboratory's stain, of which the other net's card tells nothing.
+        """
+        nets = [net for net in (self.differential, self.blast) if net is not None]
+        return self.known_cells if all(net.card.known_cells for net in nets) else None
+
+    @property
     def red_cell_px(self) -> float:
         """Diameter of a red cell in the finest crops, pixels: what a field should keep of its own."""
         return max((how.px / how.um * RED_CELL_UM for how in self.geometries), default=0.0)

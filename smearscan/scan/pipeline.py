@@ -99,7 +99,7 @@ class Pipeline:
         An exception ends the stream that it arose in alone; an OutputError of `on_field` ends all.
         """
         found = read_ahead(_turns(streams), self._found, self.workers, self.ahead)
-        if self.reference_stain and (known := self.classifier.known_cells):
+        if self.reference_stain and (known := self.classifier.known_stain):
             found = with_stains(found, known[1])
         for window in windows(found, self.window, _n_crops, _ENOUGH_CROPS):
             for stream, item in self._named(window):

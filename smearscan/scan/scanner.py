@@ -192,7 +192,7 @@ class SmearScanner:
         given = scan_config(um_per_px=um_per_px).um_per_px or self.config.um_per_px
         scales = [Scale(given, "given")] * len(pictures) if given else measure_crops(self.detector, pictures)
         stain = AS_PHOTOGRAPHED
-        if self.config.reference_stain and (known := self.classifier.known_cells):
+        if self.config.reference_stain and (known := self.classifier.known_stain):
             stain = measure_stain(self.detector, pictures, scales, *known)
         load = partial(_load_crop, stain=stain)
         pairs = zip(pictures, scales, strict=True)

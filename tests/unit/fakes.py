@@ -15,6 +15,7 @@ from smearscan.results import FieldFailure, FieldResult
 from smearscan.scan import cell_classifier
 from smearscan.scan.scanner import SmearScanner
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES, RED_CELL_UM
+from smearscan.weights import KnownCells
 from smearscan.weights.pairs import ClassifierCard, DetectorCard
 
 WHITE = 240
@@ -146,11 +147,11 @@ UM_PER_PX = RED_CELL_UM / 32.0
 
 def use_fake_nets(
     monkeypatch: pytest.MonkeyPatch, classes: tuple[str, ...] = DIFFERENTIAL_CLASSES,
-    fine_classes: tuple[str, ...] = (), **blast_card: Any,
+    fine_classes: tuple[str, ...] = (), known_cells: KnownCells | None = None, **blast_card: Any,
 ) -> None:  # fmt: skip
     """Give every scanner networks of this file in place of the shipped ones, and no shipped calibration."""
-    nets = {"differential": classifier("differential", classes)}
-    nets["blast"] = classifier("blast", ("healthy", "blast"), **blast_card)
+    nets = {"differential": classifier("differential", classes, known_cells=known_cells)}
+    nets["blast"] = classifier("blast", ("healthy", "blast"), **{"known_cells": known_cells, **blast_card})
     if fine_classes:
         nets["cells"] = classifier("cells", fine_classes, sha256="ce" * 32)
     fine = Path("cells.safetensors") if fine_classes else None

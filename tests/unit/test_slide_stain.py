@@ -1,6 +1,7 @@
 """A slide of a stain that no training cell has is brought to the reference before its cells are named."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from fakes import assert_same, use_fake_nets
 from numpy.typing import NDArray
 
 from smearscan.calibration import last_layer
+from smearscan.classification import Classifier
 from smearscan.cli import main
 from smearscan.differential.slide_report import SlideReport, report_row
 from smearscan.io import find_slides, write_image
@@ -103,6 +105,19 @@ def test_few_cells_and_a_known_stain_stay_as_photographed(
         assert report.stain.source == "photographed"
         for one, other in zip(results, plain[name][1], strict=True):
             np.testing.assert_array_equal(one.probs, other.probs)
+
+
+def test_nets_of_ones_own_are_shown_cells_as_photographed(
+    slides: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They know their laboratory's stain, of which the shipped net's card tells nothing."""
+    scan = fakes.scanner()
+    own = scan.classifier.differential
+    assert own is not None
+    plain = Classifier(own.engine, own.card.model_copy(update={"known_cells": None}))
+    mixed = fakes.SmearScanner(scan.detector, replace(scan.classifier, differential=plain), scan.config)
+    assert {report.stain for report, _ in mixed.scan_slides(slides)} == {AS_PHOTOGRAPHED}
+    assert scan.classifier.known_stain == scan.classifier.known_cells
 
 
 @pytest.mark.parametrize(
