@@ -15,6 +15,7 @@ from smearscan.classification import backbones
 from smearscan.errors import ConfigError, WeightsError
 from smearscan.training import batches, fine_tuning, regimes
 from smearscan.training import train_classifier as training
+from smearscan.training.batches import middle_of
 from smearscan.training.config import ClassifierTraining, load_config
 from smearscan.training.loop import learning_rate
 from smearscan.weights.pairs import ClassifierCard, save_weights
@@ -157,7 +158,7 @@ def test_a_body_that_does_not_learn_is_not_in_training_mode(regime: str) -> None
 def test_cached_features_give_what_the_whole_net_gives(start: Path) -> None:
     settings = config("features")
     model = fine_tuning.network(settings, 2, start).eval()
-    crops = training._middle(cells()[1], SIDE)
+    crops = middle_of(cells()[1], SIDE)
     features = training.features_of(model, crops, settings)
     assert features.shape == (12, 8)
     assert features.dtype == np.float32
@@ -176,7 +177,7 @@ def test_the_net_is_run_once_a_cell_and_the_head_learns_to_tell_them(
     model = fit(settings, start, tmp_path)
     assert seen == [64]  # twelve cells, in one batch of fixed size
     table, windows = cells()
-    logits = training.logits_of(model, training._middle(windows, SIDE), settings)
+    logits = training.logits_of(model, middle_of(windows, SIDE), settings)
     assert (logits.argmax(axis=1) == table["target"]).all()
 
 

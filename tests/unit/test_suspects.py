@@ -258,7 +258,9 @@ def report(types: dict[str, int], own: bool = True, **rule: float) -> SlideRepor
 def test_the_report_tells_suspicions_at_its_end() -> None:
     made = report({"monocyte": 138})
     row = made.to_frame().iloc[0]
-    assert list(row.index[-4:]) == ["suspect", "suspect_reasons", "doubt", "doubt_reasons"]
+    columns = list(row.index)
+    at = columns.index("suspect")
+    assert columns[at : at + 5] == ["suspect", "suspect_reasons", "doubt", "doubt_reasons", "stain"]
     assert row["suspect"].split(";") == [s.name for s in made.suspects]
     assert "neutropenia" in row["suspect"].split(";")
     assert row["suspect_reasons"] == "; ".join(s.reason for s in made.suspects)
