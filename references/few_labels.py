@@ -27,7 +27,7 @@ from smearscan.calibration.last_layer import Refit, layer_features, refit, witho
 from smearscan.detection import boxes
 from smearscan.differential.calibration_card import Calibration
 from smearscan.errors import DatasetError
-from smearscan.results import STAIN_COLUMNS, FieldFailure
+from smearscan.results import FieldFailure
 from smearscan.scan.scanner import SmearScanner
 from smearscan.taxonomy import BLAST
 from smearscan.weights.pairs import ClassifierCard, load_weights
@@ -97,8 +97,7 @@ def scan_labeled(scanner: SmearScanner, data: Path, folder: Path) -> pd.DataFram
     Returns
     -------
     DataFrame
-        ``field``, box, ``um_per_px``, factors of the stain, the probabilities, ``truth``, ``patient`` and
-        ``disease``.
+        ``field``, box, ``um_per_px``, the probabilities, ``truth``, ``patient`` and ``disease``.
 
     Raises
     ------
@@ -123,7 +122,6 @@ def scan_labeled(scanner: SmearScanner, data: Path, folder: Path) -> pd.DataFram
                 probs = zip(result.classes, result.probs[cell].tolist(), strict=True)
                 told |= {f"p_{name}": p for name, p in probs}
                 told["blast_probability"] = float(result.blast_probs[cell])
-                told |= dict(zip(STAIN_COLUMNS, result.stain.gain, strict=True))
                 rows.append({"field": field, "um_per_px": result.scale.um_per_px, **box, **told})
     return pd.DataFrame(rows)
 

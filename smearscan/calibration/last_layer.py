@@ -21,8 +21,6 @@ from smearscan.classification.crops import cut_crops
 from smearscan.differential.calibration_card import Calibration
 from smearscan.errors import DatasetError
 from smearscan.io.decode import read_image
-from smearscan.results import STAIN_COLUMNS
-from smearscan.rulers.optical_density import multiply_density
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.taxonomy import BLAST
 from smearscan.weights.pairs import ClassifierCard, load_weights, save_weights
@@ -146,7 +144,9 @@ def refit_last_layer(
     tensors[f"{last_name}.weight"] = torch.tensor(done.layer[:, :-1], dtype=torch.float32)
     tensors[f"{last_name}.bias"] = torch.tensor(done.layer[:, -1], dtype=torch.float32)
     told = {"cells": done.n_cells, "hold": done.hold, "of": card.short_hash}
-    anew = {"temperature": 1.0, "metrics": {}, "confusion": [], "name": f"{card.name}_refitted"}
+    # it knows this stain now: cells are no longer unlike those that it learned from, and stay as photographed
+    anew = {"temperature": 1.0, "metrics": {}, "confusion": [], "known_cells": None}
+    anew["name"] = f"{card.name}_refitted"
     new = card.model_copy(update={"training": {**card.training, "last_layer": told}, **anew})
     probs = np.where(found[:, None], done.probs, np.nan)
     return save_weights(out / f"{new.name}.safetensors", new, tensors), probs
@@ -213,12 +213,10 @@ def layer_features(network: nn.Module, card: ClassifierCard, rows: pd.DataFrame,
     engine = TorchEngine(FromPixels(network.eval(), card.mean, card.std), torch.device("cpu"), 8)
     base = slides.parent if slides.is_file() else slides
     boxes = rows[["x0", "y0", "x1", "y1"]].to_numpy(np.float32)
-    stains = rows.reindex(columns=list(STAIN_COLUMNS), fill_value=1.0).to_numpy(np.float64)  # as it was named
     crops = np.empty((len(rows), card.crop_px, card.crop_px, 3), np.uint8)
     for i, (field, um_per_px) in enumerate(zip(rows["field"], rows["um_per_px"], strict=True)):
         image = read_image(base / str(field))
-        cut = cut_crops(image, boxes[i : i + 1], float(um_per_px), card.crop_um, card.crop_px)[0]
-        crops[i] = multiply_density(cut, stains[i])
+        crops[i] = cut_crops(image, boxes[i : i + 1], float(um_per_px), card.crop_um, card.crop_px)[0]
     seen = engine.run(apply_background(crops, card.background, card.crop_um))
     return np.column_stack([seen, np.ones(len(seen))]).astype(np.float64)
 

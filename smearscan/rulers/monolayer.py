@@ -31,6 +31,10 @@ thick (docs/results/film_parts.json, by ``python -m references film-parts``)."""
 _BLOCK_UM, _THICK_BLOCKS = 60.0, 0.1
 """Width of a block; share of thick ones above which a part is thick."""
 
+_THICK_SIDE, _FEWEST_HALVES = 0.5, 4
+"""Share of thick half-blocks along a side above which the thick part reaches into a square; a square of fewer
+half-blocks each way is not asked."""
+
 _BLURRED = 0.35
 """Share of the film's median sharpness below which a part is out of focus."""
 
@@ -54,23 +58,32 @@ class Coverage:
     thick : float
         Share of its blocks (60 um wide, about a field through a 100x lens) of which hardly any glass is seen:
         where the thick part begins within a square, much of this may be readable, and the rest is not.
+    reach : float
+        The same of blocks half as wide along a side, where it is the largest: a strip of the thick part that
+        reaches into a square from the next one is too narrow for whole blocks to tell.
     """
 
     whole: float
     thick: float
+    reach: float = 0.0
 
     @classmethod
     def of(cls, coarse: Rgb, glass: Light, um_per_px: float) -> "Coverage":
         """Measure it on a coarse picture, (H, W, 3) uint8 RGB; of the glass: :func:`light_of_glass`."""
         # whatever the stain, a cell takes much out of one channel
         covered = (coarse / glass).min(axis=-1) < 10**-_GLASS_DENSITY
-        rows, columns = (max(1, round(side * um_per_px / _BLOCK_UM)) for side in covered.shape)
-        blocks = [
-            float(block.mean())
-            for row in np.array_split(covered, rows)
-            for block in np.array_split(row, columns, axis=1)
-        ]
-        return cls(float(covered.mean()), float(np.mean(np.array(blocks) > _THICK)))
+        thick, halves = (_blocks(covered, um / um_per_px) > _THICK for um in (_BLOCK_UM, _BLOCK_UM / 2))
+        sides = (halves[0], halves[-1], halves[:, 0], halves[:, -1])
+        # of a part no wider than a field a side is a crowd of cells or two
+        reach = max(float(side.mean()) for side in sides) if min(halves.shape) > _FEWEST_HALVES else 0.0
+        return cls(float(covered.mean()), float(thick.mean()), reach)
+
+
+def _blocks(covered: NDArray[np.bool_], side_px: float) -> NDArray[np.float64]:
+    """Share that cells cover of each block of a part, (R, C), the blocks about so wide."""
+    rows, columns = (max(1, round(side / side_px)) for side in covered.shape)
+    parted = [np.array_split(row, columns, axis=1) for row in np.array_split(covered, rows)]
+    return np.array([[block.mean() for block in row] for row in parted])
 
 
 def part_of(covered: Coverage) -> int:
@@ -79,7 +92,7 @@ def part_of(covered: Coverage) -> int:
         return EMPTY
     if covered.whole < _THIN:
         return THIN
-    return THICK if covered.thick > _THICK_BLOCKS else LAYER
+    return THICK if covered.thick > _THICK_BLOCKS or covered.reach > _THICK_SIDE else LAYER
 
 
 def sharpness(patch: Rgb) -> float:

@@ -19,6 +19,7 @@ from smearscan.classification.crops import cut_crops
 from smearscan.errors import DatasetError
 from smearscan.io.decode import read_image, write_image
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
+from smearscan.weights import KnownCells, load_card, save_card
 from smearscan.weights.pairs import ClassifierCard, load_weights, save_weights
 
 N = 12
@@ -93,6 +94,9 @@ def test_a_layer_held_fast_answers_as_before(
 def test_cells_of_a_site_are_learned_and_the_new_pair_knows_it(
     pair: Path, rows: pd.DataFrame, slides: Path, tmp_path: Path
 ) -> None:
+    identity = tuple(tuple(row) for row in np.eye(6).tolist())
+    known = KnownCells(mean=(1,) * 6, covariance=identity, most_distance=4, most_unlike=0.1)
+    save_card(pair, load_card(pair, ClassifierCard).model_copy(update={"known_cells": known}))
     card, probs = refitted(rows, slides, pair, tmp_path / "new")
     truth = rows["truth"].map(KINDS.index).to_numpy()
     own = np.arange(N), truth
@@ -100,6 +104,7 @@ def test_cells_of_a_site_are_learned_and_the_new_pair_knows_it(
     loaded, tensors = load_weights(tmp_path / "new" / "differential_refitted.safetensors", ClassifierCard)
     assert loaded == card
     assert (card.name, card.temperature, card.classes) == ("differential_refitted", 1.0, KINDS)
+    assert card.known_cells is None  # it knows this stain: a scan shows it cells as photographed
     old, before = load_weights(pair, ClassifierCard)
     assert card.training["last_layer"]["cells"] == N
     assert card.training["last_layer"]["hold"] in HOLDS

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
-from types import SimpleNamespace
 
 import fakes
 import numpy as np
@@ -14,7 +13,6 @@ from click.testing import CliRunner
 from fakes import assert_same, use_fake_nets
 from numpy.typing import NDArray
 
-from smearscan.calibration import last_layer
 from smearscan.classification import Classifier
 from smearscan.cli import main
 from smearscan.differential.slide_report import SlideReport, report_row
@@ -28,8 +26,7 @@ from smearscan.results import (
     Scale,
     Stain,
 )
-from smearscan.rulers.optical_density import multiply_density
-from smearscan.rulers.stain import REFERENCE, slide_gain
+from smearscan.rulers.stain import REFERENCE
 from smearscan.rulers.unlike_cells import ENOUGH_CELLS, FEWEST_COMPARED, MOST_FIELDS, measured_stain
 from smearscan.scan.detected_field import DetectedField, with_stains
 from smearscan.scan.streams import Stream
@@ -252,28 +249,3 @@ def test_the_command_leaves_stains_alone_where_told(slides: Path) -> None:
         {"a": "reference", "b": "reference", "few": "photographed"},
         dict.fromkeys(["a", "b", "few"], "photographed"),
     ]
-
-
-def test_a_last_layer_is_fitted_to_cells_as_they_were_named(
-    slides: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = []
-
-    class Engine:
-        def __init__(self, *_: object) -> None:
-            pass
-
-        def run(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-            seen.append(crops)
-            return np.zeros((len(crops), 2), np.float32)
-
-    monkeypatch.setattr(last_layer, "TorchEngine", Engine)
-    monkeypatch.setattr(last_layer, "FromPixels", lambda *_: None)
-    card = SimpleNamespace(crop_um=20, crop_px=32, mean=0, std=1, background="keep")
-    network = SimpleNamespace(eval=lambda: None)
-    rows = pd.DataFrame({"field": ["a/00.png"], "x0": 90, "y0": 90, "x1": 120, "y1": 120, "um_per_px": 0.2})
-    gain = slide_gain(cells_of(30, 2.5))
-    for table in (rows, rows.assign(**dict(zip(STAIN_COLUMNS, gain, strict=True)))):
-        last_layer.layer_features(network, card, table, slides)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(seen[1], multiply_density(seen[0], gain))
-    assert (seen[0] != seen[1]).any()

@@ -372,7 +372,9 @@ def test_a_field_of_many_nuclei_is_not_thick_for_being_dark() -> None:
 
 
 @pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize(("share", "told"), [(0.0, "one layer"), (0.05, "one layer"), (0.4, "thick")])
+@pytest.mark.parametrize(
+    ("share", "told"), [(0.0, "one layer"), (0.05, "one layer"), (0.1, "thick"), (0.4, "thick")]
+)
 def test_a_square_that_the_thick_part_reaches_into_is_left_out(turned: bool, share: float, told: str) -> None:
     """Half of it would be read well, and in the other half stacks of red cells be taken for leukocytes."""
     um_per_px = 2.0
