@@ -8,6 +8,7 @@ encoded once, so a film of billions of pixels takes as long as its file takes to
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -34,12 +35,18 @@ UM_PER_PX = 0.25
 
 _EDGE_PX = 2
 _QUALITY = 92
+LEUKOCYTES = 20.0
+"""Expected on a piece."""
 _ONE_LAYER = replace(
-    HEALTHY, height=PIECE_PX, width=PIECE_PX, um_per_px=UM_PER_PX, leukocytes=20.0, vignette=0.0, stain=BEIGE,
+    HEALTHY, height=PIECE_PX, width=PIECE_PX, um_per_px=UM_PER_PX, leukocytes=LEUKOCYTES, vignette=0.0,
+    stain=BEIGE,
 )  # fmt: skip
 _LAYER, _BLASTS = "one layer", "one layer, with blasts"
 BLAST_PIECES = 0.05
 """Share of the layer's pieces that hold blasts, a tenth of their leukocytes: .5 % of all, expected."""
+
+_FEWEST_BLASTS, _APART = 2, 1000
+"""Of the piece that all blasts of a film are on; between the seeds of its draws."""
 
 _GLASS = {"red_cell_density": 0.0, "platelet_density": 0.0, "leukocytes": 0.0, "min_leukocytes": 0}
 _THICK = "thick"
@@ -137,21 +144,29 @@ class Film:
         return np.concatenate(xyxy), np.concatenate(whole), np.array(types), np.array(origin).reshape(-1, 2)
 
 
-def drawn_pieces(of_layer: int, workers: int) -> dict[str, list[Piece]]:
-    """Draw pieces of each kind, `of_layer` of the one layer and one of each other, in four mirrorings."""
-    wanted = [(name, k) for name in SPECS for k in range(of_layer if name == _LAYER else 1)]
+def drawn_pieces(of_layer: int, workers: int, leukocytes: float = LEUKOCYTES) -> dict[str, list[Piece]]:
+    """Draw pieces of each kind, `of_layer` of the one layer and one of each other, in four mirrorings.
+
+    `leukocytes` are expected on a piece of the thick part and of the one layer.
+    """
+    wanted = [name for name in SPECS for _ in range(of_layer if name == _LAYER else 1)]
+    crowds = [leukocytes if name in (_THICK, _LAYER, _BLASTS) else SPECS[name].leukocytes for name in wanted]
     with ProcessPoolExecutor(workers) as pool:
-        drawn = list(pool.map(_drawn, [name for name, _ in wanted], range(len(wanted))))
+        drawn = list(pool.map(_drawn, wanted, range(len(wanted)), crowds))
     pieces: dict[str, list[Piece]] = {name: [] for name in SPECS}
-    for (name, _), piece in zip(wanted, drawn, strict=True):
+    for name, piece in zip(wanted, drawn, strict=True):
         pieces[name] += [piece.mirrored(down, across) for down in (False, True) for across in (False, True)]
     return pieces
 
 
-def _drawn(name: str, number: int) -> Piece:
-    field = (draw_thick if name == _THICK else draw_field)(SPECS[name], _SEED + number)
-    own = field.labels == LEUKOCYTE
-    types = tuple(kind for kind, is_own in zip(field.types, own, strict=True) if is_own)
+def _drawn(name: str, number: int, leukocytes: float) -> Piece:
+    spec = replace(SPECS[name], leukocytes=leukocytes)
+    for again in count():
+        field = (draw_thick if name == _THICK else draw_field)(spec, _SEED + number + _APART * again)
+        own = field.labels == LEUKOCYTE
+        types = tuple(kind for kind, is_own in zip(field.types, own, strict=True) if is_own)
+        if name != _BLASTS or types.count(BLAST) >= _FEWEST_BLASTS:  # few are drawn, and none at times
+            break
     return Piece(field.image, field.xyxy[own], types)
 
 

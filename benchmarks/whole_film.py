@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from benchmarks import machine
-from benchmarks.drawn_film import LAYER_SHARE, PIECE_PX, UM_PER_PX, Film, drawn_pieces, write_film
+from benchmarks.drawn_film import LAYER_SHARE, LEUKOCYTES, PIECE_PX, UM_PER_PX, Film, drawn_pieces, write_film
 from benchmarks.performance import filled
 from benchmarks.replay import in_short, replayed
 from benchmarks.soak import growth_mb, resident_mb
@@ -171,11 +171,11 @@ def plain_fields(film: Film, told: Found, folder: Path) -> list[Path]:
 
 
 def measure(
-    size: tuple[int, int], layer: float, of_layer: int, reads: tuple[int | str, ...], orders: int,
-    folder: Path,
+    size: tuple[int, int], layer: float, of_layer: int, leukocytes: float, reads: tuple[int | str, ...],
+    orders: int, folder: Path,
 ) -> dict[str, Any]:  # fmt: skip
     """Draw a film, read it in every way, compare."""
-    pieces = drawn_pieces(of_layer, usable_cores())
+    pieces = drawn_pieces(of_layer, usable_cores(), leukocytes)
     film = write_film(folder / "film.tif", pieces, size, layer=layer)
     small = write_film(folder / "small.tif", pieces, (_SMALL_PX,) * 2)
     ways: dict[str, Any] = {}
@@ -233,6 +233,7 @@ def main() -> None:
     )
     parser.add_argument("--layer", type=float, default=LAYER_SHARE, help="share of its width in one layer")
     parser.add_argument("--pieces", type=int, default=4, help="different pieces of the part in one layer")
+    parser.add_argument("--leukocytes", type=float, default=LEUKOCYTES, help="expected on a piece of 256 um")
     parser.add_argument("--read", action="append", help=f"ways to read; default {', '.join(map(str, READS))}")
     parser.add_argument("--orders", type=int, default=_ORDERS, help="in which it is read again")
     parser.add_argument("--section", default="film", help="of the page that is filled")
@@ -245,7 +246,9 @@ def main() -> None:
         known: dict[str, Any] = {
             "command": " ".join(["python -m benchmarks.whole_film", *sys.argv[1:]]),
             "machine": machine.described(),
-            "film": measure(asked.size, asked.layer, asked.pieces, reads, asked.orders, Path(folder)),
+            "film": measure(
+                asked.size, asked.layer, asked.pieces, asked.leukocytes, reads, asked.orders, Path(folder)
+            ),
         }
     machine.write_json(asked.json, known)
     asked.into.write_text(
