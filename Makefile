@@ -75,6 +75,7 @@ blasts: $(VENV)/.installed build/fine_grouped.csv
 	$(SMEARSCAN) train classifier build/fine_grouped.csv --config configs/blast.yaml $(TRAINED) --start runs/cells/cells.safetensors \
 	  --out runs/blast
 	for net in cells blast; do cp runs/$$net/$$net.safetensors runs/$$net/$$net.yaml weights/ || exit 1; done
+	$(BIN)/python -m references as-known weights/differential.safetensors weights/blast.safetensors
 
 build/fine_grouped.csv: build/fine.csv
 	-$(BIN)/smearscan dataset leaks $< --data $(DATA) --regroup $@ > /dev/null
@@ -167,6 +168,7 @@ measure-new-laboratory: $(VENV)/.installed build/fine.csv
 	$(SMEARSCAN) train classifier build/fine.csv --config configs/blast.yaml $(TRAINED) \
 	  --start "runs/lodo_cells/seed0/$(NEW)/cells.safetensors" $(foreach site,$(subst +, ,$(NEW)),--exclude-site $(site)) --out runs/new
 	cp weights/differential.safetensors weights/differential.yaml runs/new/
+	$(BIN)/python -m references as-known runs/new/differential.safetensors runs/new/blast.safetensors
 	$(BIN)/smearscan evaluate labeled build/fine.csv --data $(DATA) $(OWN) $(NAMED) --out build/new.csv
 	$(BIN)/smearscan calibrate --cells build/new.csv $(OWN) --from-scratch --split val --error-rate 0.15 \
 	  --out runs/new/calibration.yaml > /dev/null

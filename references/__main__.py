@@ -188,6 +188,17 @@ def known_cells(cells: Path, data: Path, fields: Path | None, write_card: bool, 
         save_card(shipped(net), own.model_copy(update={"known_cells": known}))
 
 
+@command.command("as-known")
+@click.argument("source", type=PATH)
+@click.argument("target", type=PATH)
+def as_known(source: Path, target: Path) -> None:
+    """Write how the training cells of SOURCE, by its card, are stained into the card of TARGET."""
+    from smearscan.weights import ClassifierCard, load_card, save_card
+
+    known = load_card(source, ClassifierCard).known_cells
+    save_card(target, load_card(target, ClassifierCard).model_copy(update={"known_cells": known}))
+
+
 @command.command("film-parts")
 @click.argument("data", type=PATH)
 @click.option("--most", default=30, show_default=True, help="Fields of a slide, at most.")
