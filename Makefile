@@ -7,7 +7,7 @@ START  ?= ../shared/weights
 UNSEEN ?= runs/differential_unseen/differential.safetensors
 RESNET ?= $(START)/resnet18_imagenet_stem_to_layer3.safetensors
 
-.PHONY: cloud-test cluster-cost cluster-test film large-film sequential-reading openslide-test in-flight bad-inputs fuzz sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights blasts calibration measure tables measure-unseen measure-patients measure-new-laboratory measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
+.PHONY: cloud-test cluster-cost cluster-test film large-film crowded-film sequential-reading openslide-test in-flight bad-inputs fuzz sizing lock sbom audit soak kill-test page demo test lint types docs unit integration weights blasts calibration measure tables measure-unseen measure-patients measure-new-laboratory measure-lab graphs scan-only lodo nets stain seeds bench performance performance-page wheel clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -271,6 +271,11 @@ film: $(VENV)/.installed
 large-film: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.whole_film --size 80000x60000 --layer 0.04 --pieces 1 --read all --orders 0 \
 	  --section "large film" --json docs/results/whole_film_large.json
+
+# A drawn film of some 70,000 leukocytes with a thick and a feathered part: half an hour of a core.
+crowded-film: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.whole_film --size 31744x31744 --leukocytes 100 --read all --read 200 --orders 0 \
+	  --section "film of 60,000 cells" --json docs/results/whole_film_60000.json
 
 # How far drawn films of several bloods are read until settled, and how often the flag is another than the whole film's.
 sequential-reading: $(VENV)/.installed
