@@ -7,6 +7,7 @@ the reference stain before its cells are named.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,3 +109,16 @@ def doubts_of_unlike_cells(counts: Iterable[tuple[int, int]], known: KnownCells)
             "that the networks learned from: outside of what they know, names are to be reviewed by eye; "
             "calibrate with labeled cells of this stain, or retrain",
         )
+
+
+def with_stain_told(doubts: Sequence[Doubt], stain: Stain) -> tuple[Doubt, ...]:
+    """Tell with a slide's doubts that it was brought to the reference, whatever its later cells are like."""
+    if stain.source == "photographed":
+        return tuple(doubts)
+    told = f"the stain is {stain}"
+    if UNLIKE_TRAINING not in {doubt.name for doubt in doubts}:
+        return (*doubts, Doubt(UNLIKE_TRAINING, f"{told}; names are to be reviewed by eye"))
+    return tuple(
+        replace(doubt, reason=f"{doubt.reason}; {told}") if doubt.name == UNLIKE_TRAINING else doubt
+        for doubt in doubts
+    )

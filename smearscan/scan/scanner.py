@@ -13,6 +13,7 @@ from smearscan.differential.statistics.correction import Corrector
 from smearscan.errors import ConfigError, ImageError, WeightsError
 from smearscan.io import Picture, Slide, find_slides, load_field
 from smearscan.results import AS_PHOTOGRAPHED, Field, FieldFailure, FieldResult, Scale, Stain
+from smearscan.rulers.unlike_cells import with_stain_told
 from smearscan.runtime import usable_cores
 from smearscan.scan.cell_classifier import CellClassifier
 from smearscan.scan.pipeline import DetectFn, OnField, Pipeline
@@ -202,7 +203,8 @@ class SmearScanner:
             if on_progress:
                 on_progress(item.path.name if item.path else "")
         named = NamedCells(tuple(results), self.calibration_name)
-        return replace(named, doubts=self.judge.doubts_of_cells([named.unlike_training]))
+        doubts = self.judge.doubts_of_cells([named.unlike_training])
+        return replace(named, doubts=with_stain_told(doubts, stain))
 
     def scan_slides(
         self, root: str | Path, on_field: OnField | None = None, on_progress: OnProgress | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from smearscan.differential import SlideTally
 from smearscan.io import Slide, read_ahead
 from smearscan.results import AS_PHOTOGRAPHED, FieldResult, Scale
+from smearscan.rulers.unlike_cells import with_stain_told
 from smearscan.scan.film import Film, Seams
 from smearscan.scan.pipeline import Pipeline
 from smearscan.scan.reading import EveryField, Reading, order_of
@@ -110,5 +111,6 @@ def _outcome(stream: _SlideStream, judge: SlideJudge) -> ScannedSlide | Exceptio
                 doubts = judge.doubts(stream.scale, results)
     except Exception as error:
         return error
-    every = (*stream.slide.doubts, *doubts)
-    return replace(report, doubts=every, film=film_map, stain=stream.stain or AS_PHOTOGRAPHED), results
+    stain = stream.stain or AS_PHOTOGRAPHED
+    every = (*stream.slide.doubts, *with_stain_told(doubts, stain))
+    return replace(report, doubts=every, film=film_map, stain=stain), results

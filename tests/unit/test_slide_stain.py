@@ -26,8 +26,15 @@ from smearscan.results import (
     Scale,
     Stain,
 )
+from smearscan.results.doubts import UNLIKE_TRAINING, Doubt
 from smearscan.rulers.stain import REFERENCE
-from smearscan.rulers.unlike_cells import ENOUGH_CELLS, FEWEST_COMPARED, MOST_FIELDS, measured_stain
+from smearscan.rulers.unlike_cells import (
+    ENOUGH_CELLS,
+    FEWEST_COMPARED,
+    MOST_FIELDS,
+    measured_stain,
+    with_stain_told,
+)
 from smearscan.scan.detected_field import DetectedField, with_stains
 from smearscan.scan.streams import Stream
 from smearscan.weights import KnownCells
@@ -77,6 +84,8 @@ def test_a_slide_of_another_stain_is_named_in_the_reference_and_says_so(slides: 
         report, results = told[name]
         assert report.stain.source == "reference"
         assert report.stain.gain == pytest.approx((0.4, 0.4, 0.4), rel=0.01)
+        (doubt,) = [doubt for doubt in report.doubts if doubt.name == UNLIKE_TRAINING]
+        assert str(report.stain) in doubt.reason
         assert {result.stain for result in results} == {report.stain}
         assert len(results) == N_FIELDS
         pairs = list(zip(results, plain[name][1], strict=True))
@@ -87,6 +96,16 @@ def test_a_slide_of_another_stain_is_named_in_the_reference_and_says_so(slides: 
         assert list(row)[-5:] == ["stain", "stain_cells", *STAIN_COLUMNS]
     assert plain["a"][0].stain == AS_PHOTOGRAPHED
     assert report_row(plain["a"][0])["stain"] == "photographed"
+
+
+def test_what_was_brought_to_the_reference_is_told_though_most_cells_are_like_the_known() -> None:
+    stain, other = Stain((0.5, 1.2, 1.1), 64), Doubt("focus", "blurred")
+    assert with_stain_told([other], AS_PHOTOGRAPHED) == (other,)
+    first, added = with_stain_told([other], stain)
+    assert (first, added.name) == (other, UNLIKE_TRAINING)
+    assert "64 leukocytes, brought to the reference before cells were named" in added.reason
+    (longer,) = with_stain_told([Doubt(UNLIKE_TRAINING, "30 of 40 leukocytes")], stain)
+    assert longer.reason.startswith("30 of 40 leukocytes; the stain is unlike")
 
 
 def test_few_cells_and_a_known_stain_stay_as_photographed(
