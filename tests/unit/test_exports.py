@@ -16,6 +16,7 @@ from smearscan.differential import SuspectRule
 from smearscan.errors import ConfigError
 from smearscan.report.exports import KINDS, write_exports
 from smearscan.report.exports.names import FileNames
+from smearscan.report.exports.parquet import ParquetExport
 from smearscan.report.run_facts import RunFacts
 from smearscan.results import FieldResult, cells_frame
 
@@ -103,15 +104,31 @@ def test_geojson_is_valid_closed_and_classified(out: Path, run: drawn_run.Slides
 
 def test_parquet_holds_the_columns_of_cells_csv(out: Path, run: drawn_run.Slides, slides: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    file = parquet.ParquetFile(out / "cells.parquet")
-    want = cells_frame([r for _, results in run for r in results], slides)
-    assert file.num_row_groups == len(run)
-    table = file.read().to_pandas()
-    assert list(table.columns) == list(want.columns)
-    for name in want.columns:
-        assert table[name].tolist() == want[name].tolist()
-    facts = json.loads(file.schema_arrow.metadata[b"smearscan"])
-    assert facts["weights"][0]["sha256"] == "d" * 64
+    files = {path.stem: path for path in (out / "parquet").iterdir()}
+    assert set(files) == {report.slide_id for report, _ in run}
+    for report, results in run:
+        own, want = parquet.ParquetFile(files[report.slide_id]), cells_frame(results, slides)
+        table = own.read().to_pandas()
+        assert list(table.columns) == list(want.columns)
+        for name in want.columns:
+            assert table[name].tolist() == want[name].tolist()
+        facts = json.loads(own.schema_arrow.metadata[b"smearscan"])
+        assert facts["weights"][0]["sha256"] == "d" * 64
+    whole = parquet.read_table(out / "parquet").to_pandas()  # the folder is one table
+    assert len(whole) == sum(len(cells_frame(results, slides)) for _, results in run)
+
+
+def test_a_slide_without_a_cell_has_a_parquet_file_without_a_row(
+    tmp_path: Path, run: drawn_run.Slides
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    export = ParquetExport(tmp_path, drawn_run.facts(), None)
+    report, results = run[0]
+    export.add(replace(report, tally=replace(report.tally, slide_id="a/empty")), [])
+    export.add(report, results)
+    (folder,) = export.close()
+    assert parquet.read_table(folder / "a/empty.parquet").num_rows == 0
+    assert parquet.read_table(folder).num_rows == sum(len(r) for r in results if isinstance(r, FieldResult))
 
 
 def test_fhir_is_r4_with_method_neutral_codes(out: Path, run: drawn_run.Slides) -> None:

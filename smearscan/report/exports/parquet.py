@@ -1,4 +1,4 @@
-"""All cells as one Parquet file, a row group a slide, with the run's facts in its metadata."""
+"""The cells of each slide as a Parquet file of its own, with the run's facts in its metadata."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import Any
 
 from smearscan.differential.slide_report import SlideReport
 from smearscan.errors import ConfigError
+from smearscan.io.atomic import replacing
+from smearscan.report.exports.names import FileNames
 from smearscan.report.run_facts import RunFacts, field_name
 from smearscan.results import (
     CELL_COLUMNS,
@@ -21,7 +23,11 @@ _TEXT = ("slide", "field", "type", "calibration", "fine_type")
 
 
 class ParquetExport:
-    """Writes ``cells.parquet``: the columns of ``cells.csv``, of the same names, with their types."""
+    """Writes ``parquet/SLIDE.parquet``: the columns of ``cells.csv``, of the same names, with their types.
+
+    All have one schema, so that the folder opens as one table; a slide without a cell has a file without a
+    row.
+    """
 
     missing = ()
 
@@ -31,9 +37,8 @@ class ParquetExport:
             import pyarrow.parquet as pq
         except ImportError as error:
             raise ConfigError("--export parquet needs pyarrow: pip install pyarrow") from error
-        folder.mkdir(parents=True, exist_ok=True)
-        self.file, self._root, self._facts = folder / "cells.parquet", root, facts
-        self._part = self.file.with_name(".cells.parquet.part")
+        self._folder, self._root, self._facts = folder / "parquet", root, facts
+        self._names = FileNames()
         self.columns = [
             *CELL_COLUMNS,
             *(f"p_{name}" for name in facts.classes),
@@ -47,20 +52,18 @@ class ParquetExport:
         fields = [(name, pa.string() if name in _TEXT else pa.float64()) for name in self.columns]
         self._schema: Any = pa.schema(fields, metadata=told)
         self._pa: Any = pa
-        self._writer: Any = pq.ParquetWriter(self._part, self._schema, compression="zstd")
+        self._pq: Any = pq
 
     def add(self, report: SlideReport, results: list[FieldResult | FieldFailure]) -> None:
         """Add a slide."""
         table = cells_frame(results, self._root, self._facts.recalibrated_by)
-        if not len(table):
-            return
         read = [r for r in results if isinstance(r, FieldResult)]
         names = [field_name(r.path, self._root) for r in read for _ in range(len(r))]
         table = table.assign(field=names).reindex(columns=self.columns)
-        self._writer.write_table(self._pa.Table.from_pandas(table, self._schema, preserve_index=False))
+        cells = self._pa.Table.from_pandas(table, self._schema, preserve_index=False)
+        with replacing(self._folder / f"{self._names(report.slide_id)}.parquet") as part:
+            self._pq.write_table(cells, part, compression="zstd")
 
     def close(self) -> list[Path]:
-        """Finish the file; returns it."""
-        self._writer.close()
-        self._part.replace(self.file)
-        return [self.file]
+        """Return the folder."""
+        return [self._folder]
