@@ -37,9 +37,10 @@ _ROOT = Path(__file__).resolve().parents[1]
 READS: tuple[int | str, ...] = ("all", 200, "resolved", "blasts")
 REPLAYED: tuple[int | str, ...] = (100, 200, 400, "resolved", "blasts")
 _ORDERS = 200
-_PLAIN_FIELDS = 12
 _SMALL_PX = 6144
-"""Side of the film whose memory is told beside the larger one's."""
+"""Side of the film whose memory is told beside the larger one's, and its cost beside its fields' own."""
+_ROUNDS = 3
+"""Readings of the small film and of its fields as photographs, in turn: the load of a machine changes."""
 _WEIGHED = 100
 """How often memory is looked at while a film is read, about."""
 Floats = NDArray[np.float32]
@@ -61,10 +62,14 @@ def scan(paths: list[Path], is_whole: bool, read: int | str, orders: int = 0) ->
     scanner = SmearScanner(read=read, um_per_px=None if is_whole else UM_PER_PX)
     scanner.analyze(np.full((640, 640, 3), 230, np.uint8))  # networks are compiled
     held: list[float] = []
+    spent: list[float] = []
+
+    def note(_: object) -> None:
+        held.append(resident_mb())
+        spent.append(time.process_time())
+
     began, busy = time.perf_counter(), time.process_time()
-    report, results = scanner.scan_slide(
-        Slide("slide", tuple(paths), is_whole=is_whole), on_progress=lambda _: held.append(resident_mb())
-    )
+    report, results = scanner.scan_slide(Slide("slide", tuple(paths), is_whole=is_whole), on_progress=note)
     took = {"seconds": time.perf_counter() - began, "core_seconds": time.process_time() - busy}
     read_ones = [r for r in results if isinstance(r, FieldResult)]
     curve = [(n + 1, round(mb, 1)) for n, mb in enumerate(held)]
@@ -77,6 +82,7 @@ def scan(paths: list[Path], is_whole: bool, read: int | str, orders: int = 0) ->
         **took,
         "memory_curve": curve[:: max(1, len(curve) // _WEIGHED)],
         "growth_mb": round(growth_mb(curve), 1),
+        "last_beside_first_third": last_beside_first_third(spent),
         "replayed": again,
         "peak_mb": machine.peak_mb(),
         "fields": len(read_ones),
@@ -89,6 +95,14 @@ def scan(paths: list[Path], is_whole: bool, read: int | str, orders: int = 0) ->
         "stopped": report.reading.reason,
         "of_each_field": [r.detections.xyxy for r in read_ones],
     }
+
+
+def last_beside_first_third(spent: list[float]) -> float:
+    """Core seconds of the last third of a slide's fields over those of the first, by readings of a clock."""
+    third = (len(spent) - 1) // 3
+    if third < 1:
+        return float("nan")
+    return (spent[-1] - spent[-1 - third]) / (spent[third] - spent[0])
 
 
 def each_in_a_process(*scans: tuple[Any, ...]) -> list[Found]:
@@ -161,13 +175,28 @@ def parts_told(film: Film, found: FilmMap) -> dict[str, dict[str, int]]:
     return told
 
 
-def plain_fields(film: Film, told: Found, folder: Path) -> list[Path]:
-    """Write some of the film's regions as photographs, JPEG."""
-    paths = []
-    for i in np.linspace(0, len(told["paths"]) - 1, _PLAIN_FIELDS).astype(int).tolist():
-        paths.append(folder / f"field_{i:04d}.jpg")
-        write_image(paths[-1], read_image(told["paths"][i]))
-    return paths
+def beside_photographs(film: Film, folder: Path) -> dict[str, Any]:
+    """Read a film whole and its fields as photographs, JPEG, in turn: core ms a megapixel of each."""
+    took: dict[str, list[float]] = {"whole slide": [], "its fields as photographs": []}
+    photographs: list[Path] = []
+    for _ in range(_ROUNDS):
+        (whole,) = each_in_a_process(([film.path], True, "all", 0))
+        if not photographs:
+            photographs = [folder / f"field_{i:04d}.jpg" for i in range(len(whole["paths"]))]
+            for path, region in zip(photographs, whole["paths"], strict=True):
+                write_image(path, read_image(region))
+        (plain,) = each_in_a_process((photographs, False, "all", 0))
+        for own, told in zip(took.values(), (whole, plain), strict=True):
+            own.append(_core_ms(told))
+    slide, plain_ms = took.values()
+    ratios = [a / b for a, b in zip(slide, plain_ms, strict=True)]
+    return {
+        "fields": len(photographs),
+        "rounds": _ROUNDS,
+        "core_ms_a_megapixel": {name: float(np.median(own)) for name, own in took.items()},
+        "ratio": {"median": float(np.median(ratios)), "least": min(ratios), "most": max(ratios)},
+        "peak_mb": whole["peak_mb"],
+    }
 
 
 def measure(
@@ -180,18 +209,16 @@ def measure(
     small = write_film(folder / "small.tif", pieces, (_SMALL_PX,) * 2)
     ways: dict[str, Any] = {}
     told_of = each_in_a_process(
-        *(([film.path], True, read, orders if read == "all" else 0) for read in reads),
-        ([small.path], True, "all", 0),
+        *(([film.path], True, read, orders if read == "all" else 0) for read in reads)
     )
-    for read, told in zip(reads, told_of[:-1], strict=True):
+    for read, told in zip(reads, told_of, strict=True):
         ways[str(read)] = {
             **{k: told[k] for k in ("fields", "seconds", "core_seconds", "peak_mb", "flag", "stopped")},
             "leukocytes": len(told["types"]),
             "read_percent": told["film"].read_percent,
             **compared(film, told, folder),
         }
-    whole, in_small = told_of[0], told_of[-1]
-    (plain,) = each_in_a_process((plain_fields(film, whole, folder), False, "all", 0))
+    whole = told_of[0]
     return {
         "size_px": _size(film),
         "file_mb": film.path.stat().st_size / 1e6,
@@ -200,14 +227,11 @@ def measure(
         "parts": parts_told(film, whole["film"]),
         "ways": ways,
         "replayed": whole["replayed"],
-        "core_ms_a_megapixel": {
-            "whole slide": _core_ms(whole),
-            "its fields as photographs": _core_ms(plain),
-        },
-        "plain_fields": _PLAIN_FIELDS,
+        "core_ms_a_megapixel": _core_ms(whole),
+        "last_beside_first_third": whole["last_beside_first_third"],
         "growth_mb": whole["growth_mb"],
         "memory_curve": whole["memory_curve"],
-        "small": {"size_px": _size(small), "peak_mb": in_small["peak_mb"]},
+        "small": {"size_px": _size(small), **beside_photographs(small, folder)},
     }
 
 

@@ -21,17 +21,20 @@ def tables(known: dict[str, Any]) -> str:
     """Tell what was measured."""
     f = known["film"]
     size, small = ("{:,} x {:,} px".format(*told["size_px"]) for told in (f, f["small"]))
-    slide, plain = f["core_ms_a_megapixel"].values()
+    slide, plain = f["small"]["core_ms_a_megapixel"].values()
+    ratio = {name: f"{100 * (r - 1):+.0f}" for name, r in f["small"]["ratio"].items()}
     return "\n".join(
         [
             f"A drawn film of {size} with {f['drawn']:,} leukocytes in all its parts; {f['pieces']} "
             "pieces are laid at random. Cells that the edge of a piece cuts are not judged.",
             *_parts(f["parts"]),
             *_ways(f["ways"]),
-            f"\nA megapixel of the whole slide took {slide:.0f} ms of a core, with the look for its parts; "
-            f"of {f['plain_fields']} of its fields as photographs {plain:.0f} ms "
-            f"({100 * (slide / plain - 1):+.0f} %). Memory of a film of {small}: {f['small']['peak_mb']:.0f} "
-            f"MB; of this one it grew by {f['growth_mb']:.0f} MB over the last two thirds of its fields.",
+            f"\nRead whole, a field of the last third took {f['last_beside_first_third']:.2f} times as long "
+            f"as one of the first (core time), and memory grew by {f['growth_mb']:.0f} MB over the last two "
+            f"thirds. A film of {small} took {f['small']['peak_mb']:.0f} MB; a megapixel of it took "
+            f"{slide:.0f} ms of a core, with the look for its parts, and one of its {f['small']['fields']} "
+            f"fields as photographs {plain:.0f} ms: {ratio['median']} % ({ratio['least']} to "
+            f"{ratio['most']} %; {f['small']['rounds']} rounds in turn).",
             *_replays(f["replayed"]),
             f"\n`{known['command']}`; {machine.in_words(known['machine'])}",
         ]

@@ -11,7 +11,7 @@ from benchmarks import machine, sequential_reading
 from benchmarks.drawn_film import PIECE_PX, SPECS, UM_PER_PX, Film, Piece, draw_thick, write_film
 from benchmarks.replay import Replay, in_short, in_words
 from benchmarks.sequential_reading import Pool, put_together
-from benchmarks.whole_film import compared, owners, parts_told
+from benchmarks.whole_film import compared, last_beside_first_third, owners, parts_told
 from benchmarks.whole_film_tables import tables
 from smearscan.io.whole_slides import Region, WholeSlide
 from smearscan.results import FILM_PARTS, LAYER, FilmMap
@@ -115,6 +115,12 @@ def test_a_film_put_together_is_of_the_pools_as_asked() -> None:
         assert film != put_together(pools, share, 60, 4)
 
 
+def test_the_last_third_of_a_slide_is_compared_with_the_first() -> None:
+    clock = [0.0, 1, 2, 3, 5, 7, 9, 12, 15, 18]  # readings after each of ten fields
+    assert last_beside_first_third(clock) == pytest.approx(9 / 3)
+    assert np.isnan(last_beside_first_third(clock[:3]))
+
+
 def replays(*flags: str) -> list[Replay]:
     return [{"fields": 10 * (i + 1), "cells": 100, "blasts": i, "flag": flag} for i, flag in enumerate(flags)]
 
@@ -141,9 +147,12 @@ def test_the_pages_tell_what_was_measured(film: Film, monkeypatch: pytest.Monkey
             "film": {
                 "size_px": film.shape[::-1], "drawn": 5678, "pieces": 28,
                 "parts": {"thick": {"thick": 9}, "empty": {}}, "ways": {"all": way},
-                "core_ms_a_megapixel": {"whole slide": 110.0, "its fields as photographs": 100.0},
-                "plain_fields": 12, "growth_mb": 1.2, "replayed": {"200": short},
-                "small": {"size_px": [1024, 1024], "peak_mb": 400.0},
+                "last_beside_first_third": 1.01, "growth_mb": 1.2, "replayed": {"200": short},
+                "small": {
+                    "size_px": [1024, 1024], "peak_mb": 400.0, "fields": 5, "rounds": 3,
+                    "core_ms_a_megapixel": {"whole slide": 110.0, "its fields as photographs": 100.0},
+                    "ratio": {"median": 1.1, "least": 1.08, "most": 1.12},
+                },
             },
         }
     )  # fmt: skip
@@ -151,7 +160,8 @@ def test_the_pages_tell_what_was_measured(film: Film, monkeypatch: pytest.Monkey
         assert words in told
     assert "| all | 100 % | 1,234 |" in told
     assert "110 ms of a core" in told
-    assert "(+10 %)" in told
+    assert "+10 % (+8 to +12 %; 3 rounds in turn)" in told
+    assert "1.01 times as long" in told
     assert "| 200 | 15.0 % (10.0 to 20.0) | 100 | 0 (0 to 1) | 1 of 2 | flagged: 1, not flagged: 1 |" in told
     page = sequential_reading.table(
         {
