@@ -178,13 +178,14 @@ def _read_until(
         fresh = rng.multinomial(there - more, mix, slides)
         drawn += fresh
         called += _called(fresh, own_rows, rng)
-        looks = looks.next(0)
-        part = looks.error(1.0)
+        looks = looks.next(there) if there < most else looks.last()
         open_ = np.flatnonzero(reading)
-        fixed, found, settled = _decide(drawn[open_], called[open_], corrector, counted, rule, part, width)
+        fixed, found, settled = _decide(drawn[open_], called[open_], corrector, counted, rule, looks, width)
         done = settled | (there >= most)
         now = open_[done]
-        low, high = clopper_pearson(drawn[now, blast], drawn[now][:, inside].sum(axis=1), look_level(part))
+        low, high = clopper_pearson(
+            drawn[now, blast], drawn[now][:, inside].sum(axis=1), look_level(looks.share)
+        )
         hit[now, 0] = (low <= percent[blast] + 1e-9) & (high >= percent[blast] - 1e-9)
         hit[now, 1] = (fixed.low[done, blast] <= percent[blast] + 1e-9) & (
             fixed.high[done, blast] >= percent[blast] - 1e-9
@@ -205,14 +206,14 @@ def _read_until(
 
 def _decide(
     drawn: NDArray[np.int64], called: NDArray[np.int64], corrector: Corrector,
-    counted: tuple[str, ...], rule: FlagRule, part: float, width: float,
+    counted: tuple[str, ...], rule: FlagRule, looks: LookSchedule, width: float,
 ) -> tuple[CorrectedDifferentials, NDArray[np.bool_], NDArray[np.bool_]]:  # fmt: skip
     """Say of slides what a scan would say at one look: the correction, flagged, settled.
 
     The cells that may be blasts are not simulated: those called blast stand for them, the least there can be.
     """
     errors = corrector.errors
-    inside, blast = _inside(errors), errors.classes.index(BLAST)
+    inside, blast, part = _inside(errors), errors.classes.index(BLAST), looks.share
     test = blast_excess(called, errors, counted, rule.level, rule.look_power(part))
     fixed = corrector.correct(called, counted, look_level(part), rule.tiers)
     total = called[:, inside].sum(axis=1)
@@ -224,7 +225,7 @@ def _decide(
             DifferentialCount(counted, called[i, inside]),
             (int(called[i, blast]), int(asked[i])),
         )
-        flag = decide(count, rule, test[i], fixed[i], part, possible)
+        flag = decide(count, rule, test[i], fixed[i], part, looks.flag_share, possible)
         flagged[i] = flag.state == "flagged"
         settled[i] = is_settled(flag, float((high - low)[i].max()), width)
     return fixed, flagged, settled

@@ -70,7 +70,8 @@ def report_slide(
     test = blast_excess(seen, errors, classes, rule.level, rule.look_power(reading.alpha_share))[0]
     corrected = corrector.correct(seen, classes, look_level(reading.alpha_share), rule.tiers)[0]
     asked = tally.n_counted + tally.types[UNCLASSIFIED]
-    flag = decide(count, rule, test, corrected, reading.alpha_share, (tally.n_possible_blasts, asked))
+    shares = reading.alpha_share, reading.flag_share
+    flag = decide(count, rule, test, corrected, *shares, (tally.n_possible_blasts, asked))
     found = _suspects(tally, count, flag, suspects, errors, reading, fine_classes)
     why = unlike_labeled(rule, count.total, asked)
     corrected = corrected.withheld(why) if why else corrected

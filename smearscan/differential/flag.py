@@ -93,7 +93,8 @@ class Flag:
 
 def decide(
     count: DifferentialCount, rule: FlagRule, test: BlastExcessTest | None = None, corrected:
-    CorrectedDifferential | None = None, share: float = 1.0, possible: tuple[int, int] = (0, 0),
+    CorrectedDifferential | None = None, share: float = 1.0, flag_share: float = 1.0,
+    possible: tuple[int, int] = (0, 0),
 ) -> Flag:  # fmt: skip
     """Decide about one slide.
 
@@ -105,9 +106,11 @@ def decide(
     test, corrected : BlastExcessTest, CorrectedDifferential, optional
         With the levels and tiers of `rule`. Without them the rule by percentage decides.
     share : float
-        Of the error that this look at the slide may spend; below 1 where a slide may be looked at several
-        times, so that all looks together keep the level, the power and the 95 % of the interval. `test` is
-        then to be made with the power of the look, see :meth:`FlagRule.look_power`.
+        Of the error of intervals and of missing blasts, what this look at the slide may spend; below 1 where
+        a slide may be looked at several times, so that all looks together keep the power and the 95 % of the
+        interval. `test` is then to be made with the power of the look, see :meth:`FlagRule.look_power`.
+    flag_share : float
+        Of the rule's level, what this look may spend.
     possible : tuple of int
         Cells that may be blasts at the blast net's own, sensitive threshold; leukocytes asked, with the
         unclassified.
@@ -128,7 +131,7 @@ def decide(
     )
     if test is None or corrected is None:
         return _by_percentage(count, rule, told, low)
-    found = _by_test(count, rule, told, test, corrected, share)
+    found = _by_test(count, rule, told, test, corrected, flag_share)
     if found.state != "flagged":
         found = _apply_possible_blast_rule(found, rule, share, possible)
     return _withhold_if_unclassified(found, rule, count.total, possible[1])
@@ -154,11 +157,11 @@ def _by_test(
     told: str,
     test: BlastExcessTest,
     corrected: CorrectedDifferential,
-    share: float,
+    flag_share: float,
 ) -> Flag:
     p_value = test.p_value
     told += f"; {test.expected:.1f} are expected in such a slide without blasts ({_chance(p_value)})"
-    if p_value <= rule.level * share:
+    if p_value <= rule.level * flag_share:
         tier, words = _tier(rule, corrected)
         few = f"; only {count.total} cells, count more" if count.total < rule.min_cells else ""
         return Flag("flagged", f"{told}: an excess{words}{few}", tier, p_value)

@@ -47,13 +47,16 @@ class StopInfo:
     reason : str
         Why reading stopped.
     alpha_share : float
-        Of the error that intervals and flag may make, the share that this look at the slide may spend: 1
-        where the slide is looked at once.
+        Of the error that intervals and suspicions may make, and of missing blasts, the share that this look
+        at the slide may spend: 1 where the slide is looked at once.
+    flag_share : float
+        The same of the flag's level.
     """
 
     n_available: int = 0
     reason: str = "every field was read"
     alpha_share: float = 1.0
+    flag_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,11 @@ class SlideReport:
     def level(self) -> float:
         """Confidence of each interval; above 95 % where the slide may be looked at several times."""
         return look_level(self.reading.alpha_share)
+
+    @property
+    def flag_p_limit(self) -> float:
+        """Largest p of the test for a blast excess that raises the flag; NaN where no such test was made."""
+        return self.rule.level * self.reading.flag_share if self.test else float("nan")
 
     @property
     def unclassified_percent(self) -> float:
@@ -286,7 +294,8 @@ def report_row(report: SlideReport) -> dict[str, object]:
         "doubt": ";".join(doubt.name for doubt in report.doubts),
         "doubt_reasons": "; ".join(doubt.reason for doubt in report.doubts),
     }
-    return row | _film(report) | _fine(report) | _stain(report)
+    row |= _film(report) | _fine(report) | _stain(report)
+    return row | {"flag_p_limit": five_digits(report.flag_p_limit)}
 
 
 def _stain(report: SlideReport) -> dict[str, object]:

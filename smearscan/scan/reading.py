@@ -63,7 +63,7 @@ class UntilCounted:
 class UntilSettled:
     """Reads on until the report is settled.
 
-    It is looked at each time the count has doubled, and each look spends its share of the error
+    It is looked at each time the count has doubled, and at the end; each look spends its share of the error
     (:mod:`smearscan.differential.statistics.group_sequential`).
 
     Parameters
@@ -84,17 +84,19 @@ class UntilSettled:
         if not self._looks.due(tally.n_counted):
             return None
         self._looks = self._looks.next(tally.n_counted)
-        stop = StopInfo(self._n, f"settled after {n_read} of {self._n} fields", self._looks.error(1.0))
+        stop = StopInfo(self._n, f"settled after {n_read} of {self._n} fields", *self._spent())
         return stop if self._settled(tally, stop) else None
 
     def at_end(self, tally: SlideTally) -> StopInfo:
         """See :class:`Pace`."""
-        if not self._looks.fresh(tally.n_counted):
-            self._looks = self._looks.next(tally.n_counted)
-        stop = StopInfo(self._n, "every field was read", self._looks.error(1.0))
+        self._looks = self._looks.last()
+        stop = StopInfo(self._n, "every field was read", *self._spent())
         return (
             stop if self._settled(tally, stop) else replace(stop, reason="every field was read, not settled")
         )
+
+    def _spent(self) -> tuple[float, float]:
+        return self._looks.share, self._looks.flag_share
 
 
 class Reading:

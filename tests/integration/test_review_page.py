@@ -209,7 +209,9 @@ def drawn_counts(n: int, seed: int = 1) -> list[dict[str, Any]]:
         types = dict(zip(names, map(int, counts), strict=True)) | {"unclassified": unnamed}
         share = float(rng.choice([1, 1, 0.5, 0.25]))
         doubts = [name for name in sorted(ABOUT_NAMES) if rng.random() < 0.1]
-        cases.append({"types": types, "possible": possible, "share": share, "names_in_doubt": doubts})
+        flag_share = float(rng.choice([1, 0.9, 0.05])) if share < 1 else 1.0
+        shares_of_look = {"share": share, "flag_share": flag_share}
+        cases.append({"types": types, "possible": possible, **shares_of_look, "names_in_doubt": doubts})
     return cases
 
 
@@ -240,7 +242,7 @@ def test_counts_intervals_and_flag_are_python_s(browser: Any, tmp_path: Path, ru
         tally = SlideTally("s", 1, 0, Counter(case["types"]), 0, case["possible"])
         here = report_slide(
             tally, "both", Scale(0.1, "given"), FlagRule(), (), drawn_run.errors().classes[:-1], corrector,
-            StopInfo(1, "", case["share"]),
+            StopInfo(1, "", case["share"], case["flag_share"]),
         )  # fmt: skip
         count = here.differential
         assert intervals[-2:] == pytest.approx(here.blast_interval, abs=1e-9)

@@ -247,7 +247,7 @@ def test_many_possible_blasts_flag_a_slide_without_an_excess(
     corrected = correct_differential(seen, OWN, COUNTED, limits=(10.0, 20.0))[0]
     count = DifferentialCount(COUNTED, np.array([250, 30, 0]))
     without = decide(count, FlagRule(), test, corrected, share)
-    found = decide(count, FlagRule(), test, corrected, share, (possible, asked))
+    found = decide(count, FlagRule(), test, corrected, share, possible=(possible, asked))
     assert without.state != "flagged"
     assert (found.state == "flagged") == flagged
     if flagged:
@@ -268,13 +268,13 @@ def test_an_excess_goes_before_the_guide() -> None:
     ("asked", "state"), [(200, "not flagged"), (298, "not flagged"), (299, "insufficient")]
 )
 def test_a_slide_with_many_nameless_cells_is_never_cleared(asked: int, state: str) -> None:
-    found = decide(*judged(0, 200), 1.0, (0, asked))
+    found = decide(*judged(0, 200), possible=(0, asked))
     assert found.state == state
     assert ("have no name" in found.reason) == (state == "insufficient")
 
 
 def test_nameless_cells_take_no_flag_back() -> None:
-    found = decide(*judged(120, 200), 1.0, (0, 1000))
+    found = decide(*judged(120, 200), possible=(0, 1000))
     assert (found.state, found.tier) == ("flagged", ">= 20 %")
     assert found.reason.endswith(
         "80 % of the leukocytes have no name: the nets do not know such slides, "

@@ -55,10 +55,11 @@ def test_reading_stops_at_the_first_look_that_is_settled(slide: Path) -> None:
     assert len(results) < 12
     assert report.reading.reason == f"settled after {len(results)} of 40 fields"
     assert report.reading.n_available == 40
-    assert report.level == pytest.approx(0.975)
+    assert report.level == pytest.approx(0.98125)
     assert report.flag.state != "insufficient"
     widths = [
-        high - low for low, high in (report.differential.interval(n, 0.975) for n in ("neutrophil", "blast"))
+        high - low
+        for low, high in (report.differential.interval(n, 0.98125) for n in ("neutrophil", "blast"))
     ]
     assert max(widths) <= 60
 
@@ -73,7 +74,7 @@ def test_a_narrower_interval_takes_more_looks(slide: Path) -> None:
         while 20 * 2**looks <= report.differential.total:
             looks += 1
         if report.reading.reason.startswith("settled"):
-            assert report.reading.alpha_share == 0.5**looks
+            assert report.reading.alpha_share == 0.75 * 0.5**looks
             for name in report.differential.classes:
                 low, high = report.differential.interval(name, report.level)
                 assert high - low <= width
@@ -134,7 +135,9 @@ def test_a_slide_that_cannot_be_settled_is_read_whole_and_says_so(slide: Path) -
     assert len(results) == 40
     assert report.reading.reason == "every field was read, not settled"
     assert report.differential.total == 111
-    assert report.reading.alpha_share == 0.5**4  # looks at 20, 40 and 80 cells, and one at the end
+    spent = 1 / 2 + 1 / 4 + 1 / 8  # of what is not kept for the end, by looks at 20, 40 and 80 cells
+    assert report.reading.alpha_share == pytest.approx(1 - 0.75 * spent)
+    assert report.reading.flag_share == pytest.approx(1 - 0.1 * spent)
     assert report.tally.n_failed == 3
 
 
@@ -143,7 +146,7 @@ def test_few_leukocytes_are_read_whole_before_the_first_look(slide: Path, width:
     report, results = read(slide, first_look=500, resolve_width_percent=width)
     assert len(results) == 40
     assert report.reading.reason == f"every field was read{told}"
-    assert report.reading.alpha_share == 0.5
+    assert (report.reading.alpha_share, report.reading.flag_share) == (1, 1)  # one look has all of the error
 
 
 def test_without_leukocytes_the_slide_is_read_whole(tmp_path: Path) -> None:

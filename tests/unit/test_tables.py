@@ -46,7 +46,8 @@ slide field x0 y0 x1 y1 score type type_probability blast_probability
 """.split()  # noqa: SIM905
 CELL_TABLE = [*CELLS, *(f"p_{name}" for name in DIFFERENTIAL_CLASSES), "um_per_px", "calibration", "id"]
 
-STAIN = ["stain", "stain_cells", *STAIN_COLUMNS]
+END = ["stain", "stain_cells", *STAIN_COLUMNS, "flag_p_limit"]
+"""Columns of every row that came last."""
 
 
 def field(
@@ -75,7 +76,7 @@ def test_report_columns() -> None:
         "suspect_reasons",
         "doubt",
         "doubt_reasons",
-        *STAIN,
+        *END,
     ]
     assert table.columns.is_unique
 
@@ -88,7 +89,7 @@ def test_fine_types_are_told_at_the_end_of_the_row() -> None:
         for classes in ((), FINE_CLASSES)
     )
     added = [f"fine_{name}_{part}" for name in FINE_PARTS for part in ("count", "percent", "low", "high")]
-    assert list(fine) == [*plain.columns.drop(STAIN), *added, *STAIN]
+    assert list(fine) == [*plain.columns.drop(END), *added, *END]
     assert len(FINE_PARTS) == 11
     row = fine.iloc[0]
     assert (row["fine_promyelocyte_count"], row["fine_promyelocyte_percent"]) == (34, 34)
@@ -158,7 +159,7 @@ def judged(*counts: int, reading: StopInfo | None = None, task: str = "both", **
 
 
 def test_the_columns_of_the_test() -> None:
-    row = judged(140, 30, 10, 30, reading=StopInfo(12, "settled after 3 of 12 fields", 0.5))
+    row = judged(140, 30, 10, 30, reading=StopInfo(12, "settled after 3 of 12 fields", 0.5, 0.25))
     assert (row["flag"], row["flag_tier"]) == ("flagged", ">= 10 %")
     assert 0 <= row["flag_p_value"] < 1e-4
     assert 3 < row["expected_false_blasts"] < 6
@@ -166,7 +167,7 @@ def test_the_columns_of_the_test() -> None:
     assert 0.5 < row["blast_at_least_10"] <= 1
     assert 0 <= row["blast_at_least_20"] < 0.5
     assert (row["n_fields_available"], row["stopped"]) == (12, "settled after 3 of 12 fields")
-    assert row["interval_level"] == 0.975
+    assert (row["interval_level"], row["flag_p_limit"]) == (0.975, 0.0025)
     assert row["detection_limit"] == "30 blasts in 200 cells: up to 20.7 % cannot be excluded"
 
 
@@ -191,7 +192,13 @@ def test_the_columns_of_what_is_outside_the_denominator() -> None:
 
 def test_columns_are_empty_where_the_errors_are_not_known() -> None:
     row = report_frame([report(field())]).iloc[0]
-    unknown = ["expected_false_blasts", "detectable_blast_percent", "flag_p_value", *CORRECTED]
+    unknown = [
+        "expected_false_blasts",
+        "detectable_blast_percent",
+        "flag_p_value",
+        "flag_p_limit",
+        *CORRECTED,
+    ]
     assert row[[*unknown, "blast_at_least_10", "blast_at_least_20", "n_fields_available"]].isna().all()
     assert row["correction"] == "not known how these nets err"
     assert (row["interval_level"], row["stopped"]) == (0.95, "every field was read")

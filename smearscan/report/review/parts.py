@@ -131,6 +131,7 @@ def _entry(
         "um_per_px": float(f"{report.scale.um_per_px:.5g}"),
         "ruler": report.scale.source,
         "share": report.reading.alpha_share,
+        "flag_share": report.reading.flag_share,
         "stopped": report.reading.reason,
         "types": {str(k): int(v) for k, v in tally.types.items()},
         "possible": tally.n_possible_blasts,

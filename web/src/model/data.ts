@@ -27,6 +27,7 @@ export interface SlideEntry {
   um_per_px: number;
   ruler: string;
   share: number;
+  flag_share: number;
   stopped: string;
   types: Record<string, number>;
   possible: number;

@@ -37,7 +37,8 @@ export interface Counted {
 export const lookLevel = (share: number): number => 1 - 0.05 * share;
 
 export function decide(
-  count: Counted, rule: FlagRule, test: Excess | null, own: Corrected | null, share: number, possible: [number, number], say: Say,
+  count: Counted, rule: FlagRule, test: Excess | null, own: Corrected | null, share: number, flagShare: number,
+  possible: [number, number], say: Say,
 ): Flag {
   if (!count.knows_blasts) return flag("insufficient", say("flag.no_net"));
   if (count.total === 0) return flag("insufficient", say("flag.no_cells"));
@@ -47,7 +48,7 @@ export function decide(
     level: general(100 * lookLevel(share), 6),
   });
   if (test === null || own === null) return byPercentage(count, rule, told, low, say);
-  let found = byTest(count, rule, told, test, own, share, say);
+  let found = byTest(count, rule, told, test, own, flagShare, say);
   if (found.state !== "flagged") found = byGuide(found, rule, share, possible, say);
   return byLikeness(found, rule, count.total, possible[1], say);
 }
@@ -56,10 +57,10 @@ function flag(state: FlagState, reason: string, tier = "", p_value = NaN): Flag 
   return { state, reason, tier, p_value };
 }
 
-function byTest(count: Counted, rule: FlagRule, told: string, test: Excess, own: Corrected, share: number, say: Say): Flag {
+function byTest(count: Counted, rule: FlagRule, told: string, test: Excess, own: Corrected, flagShare: number, say: Say): Flag {
   const p = test.p_value;
   told += say("flag.expected", { expected: fixed(test.expected, 1), chance: p < 1e-4 ? "p < 0.0001" : `p = ${general(p, 2)}` });
-  if (p <= rule.level * share) {
+  if (p <= rule.level * flagShare) {
     const [reached, words] = tier(rule, own, say);
     const few = count.total < rule.min_cells ? say("flag.few", { total: count.total }) : "";
     return flag("flagged", told + say("flag.excess") + words + few, reached, p);

@@ -20,7 +20,9 @@ export interface Tally {
   /** Cells by name. */
   types: Record<string, number>;
   possible: number;
+  /** Of the error of intervals, and of the flag's level, what this look at the slide may spend. */
   share: number;
+  flag_share: number;
   /** Kinds of doubts in which what cells are called is not to be believed: the flag's sentence begins with them. */
   names_in_doubt: string[];
 }
@@ -62,7 +64,7 @@ export function reportSlide(tally: Tally, by: Judgement, say: Say): SlideReport 
     own = corrected(seen, errors, by.counted, level, by.rule.tiers);
   }
   const asked: [number, number] = usable ? [tally.possible, askedOf(tally)] : [0, 0];
-  const flag = decide({ knows_blasts: knowsBlasts, blasts, total }, by.rule, test, own, tally.share, asked, say);
+  const flag = decide({ knows_blasts: knowsBlasts, blasts, total }, by.rule, test, own, tally.share, tally.flag_share, asked, say);
   flag.reason = caution(tally.names_in_doubt, say) + flag.reason;
   const unnamed = (100 * (asked[1] - total)) / Math.max(asked[1], 1);
   if (own !== null && unnamed > by.rule.most_unclassified_percent) own = withheld(own);
