@@ -29,6 +29,7 @@ from smearscan.report.review import write_review
 from smearscan.report.review.page import built, dictionaries
 from smearscan.results import Scale
 from smearscan.results.doubts import ABOUT_NAMES, Doubt
+from smearscan.taxonomy import FINE_PARTS
 from smearscan.training.corrections import apply_corrections
 from smearscan.training.corrections_file import read_corrections
 
@@ -294,6 +295,72 @@ def test_the_whole_way_equals_python(watched: Watched, run: tuple[Path, drawn_ru
         assert n_of(page, name) == report.differential.count(name)
 
 
+def fine_rows(page: Any) -> dict[str, list[str]]:
+    rows = page.locator("#fine tbody tr").all()
+    return {row.get_attribute("data-fine"): row.locator("td").all_text_contents() for row in rows}
+
+
+def test_fine_types_are_the_report_s_until_a_person_names_otherwise(
+    watched: Watched, run: tuple[Path, drawn_run.Slides]
+) -> None:
+    page = watched.open("#/slide/1/gallery")
+    assert page.locator("#fine").get_attribute("open") is None  # the differential comes first
+    told = {
+        share.name: [str(share.count), f"{share.percent:.1f}", f"{share.low:.1f}\N{EN DASH}{share.high:.1f}"]
+        for share in run[1][1][0].fine_shares
+        if share.count
+    }
+    assert fine_rows(page) == told
+    page.click(".tile[data-name=blast] >> nth=0")
+    tile = page.locator(".tile.active")
+    cell = int(tile.get_attribute("id").removeprefix("cell-"))
+    own, field = [(c, k) for k, result in enumerate(run[1][1][1][:-1]) for c in result][cell]
+    told_on_it = f"fine type {own.fine_type}, {round(100 * own.fine_probability)} %"
+    assert tile.locator(".finer").get_attribute("title") == told_on_it
+    page.keyboard.press("Enter")  # confirmed, the type holds, and so does what is within it
+    assert page.locator(f"#cell-{cell} .finer").get_attribute("title") == told_on_it
+    page.keyboard.press("Control+z")
+    page.click(f"#cell-{cell}")
+    page.keyboard.press("i")
+    page.select_option("#show", "person")
+    lost = "no fine type: a person decided otherwise"
+    assert page.locator(f"#cell-{cell} .finer").get_attribute("title") == lost
+    assert int(fine_rows(page)[own.fine_type][0]) == int(told[own.fine_type][0]) - 1
+    assert page.locator("#without-fine").text_content().endswith(": 1")
+    page.goto(page.url.split("#")[0] + f"#/slide/1/fields/{field}/{cell}")
+    assert lost in page.locator(".beside button.selected").inner_text()
+    page.keyboard.press("Control+z")
+    assert fine_rows(page) == told
+    assert told_on_it in page.locator(".beside button.selected").inner_text()
+
+
+def test_cells_are_found_and_ordered_by_fine_type(watched: Watched) -> None:
+    page = watched.open("#/slide/1/gallery")
+    n = int(fine_rows(page)["promyelocyte"][0])
+    page.select_option("#show", "fine promyelocyte")
+    titles = page.locator(".finer").evaluate_all("all => all.map(e => e.title.split(',')[0])")
+    assert titles == ["fine type promyelocyte"] * n
+    page.select_option("#show", "all")
+    page.select_option("#order", "fine")
+    blasts = page.locator(".row[data-section=blast] .finer bdi").all_inner_texts()
+    order = ["promyelocyte", "myeloblast", "monoblast", "lymphoblast"]
+    assert blasts == sorted(blasts, key=order.index)
+    assert len(set(blasts)) > 1
+
+
+def test_without_a_net_of_fine_types_nothing_tells_of_them(browser: Any, run: Any, tmp_path: Path) -> None:
+    slides, two = run
+    bare = {"fine_classes": (), "fine_types": (), "fine_probs": np.empty(0, np.float32)}
+    fields = [replace(field, **bare) for field in two[0][1]]
+    report = replace(two[0][0], fine_classes=())
+    file = write_review(tmp_path, drawn_run.facts(), [(report, fields)], slides).files[0]
+    watched = Watched(browser, file)
+    page = watched.open("#/slide/0/gallery")
+    assert page.locator("#fine, .finer, optgroup, option[value=fine]").count() == 0
+    watched.close()
+    assert watched.troubles == []
+
+
 def test_suspicions_and_doubts_are_told(browser: Any, run: Any, tmp_path: Path) -> None:
     slides, two = run
     suspects = Suspect("blasts", "told by the flag"), Suspect("neutropenia", f"too few neutrophils {EVIL}")
@@ -322,7 +389,7 @@ def test_no_blast_percentage_where_too_many_have_no_name(browser: Any, run: Any,
     page = watched.open("#/slide/0/gallery")
     told = "No blast percentage: 100 % of the leukocytes have no name"
     assert told in page.locator("#flag").inner_text()
-    assert page.locator("aside .blasts").count() == 0
+    assert page.locator("aside .blasts").count() == len(fine_rows(page)) == 0
     name_all_unclassified(page)
     assert page.locator("aside .blasts strong").inner_text() == "0.0 %"
     watched.close()
@@ -334,7 +401,10 @@ def test_names_from_outside_change_nothing(browser: Any, run: Any, tmp_path: Pat
     renamed = drawn_run.renamed(two, EVIL, EVIL)
     report, results = renamed[0]
     evil_types = tuple(EVIL if t == "neutrophil" else t for t in results[0].types)
-    results[0] = replace(results[0], types=evil_types, path=Path("/nowhere") / EVIL.replace("/", "_"))
+    evil_fine = (EVIL,) * len(evil_types)
+    results[0] = replace(
+        results[0], types=evil_types, fine_types=evil_fine, path=Path("/nowhere") / EVIL.replace("/", "_")
+    )
     file = write_review(
         tmp_path, drawn_run.facts(), [(report, results), renamed[1]], slides, title=EVIL
     ).files[0]
@@ -369,6 +439,7 @@ def test_languages_hold_the_same_words() -> None:
     words = dictionaries()
     assert next(iter(words)) == "en"
     assert {"pt", "es"} <= set(words)
+    assert {f"fine_type.{name}" for name in FINE_PARTS} <= set(words["en"])
     for own in words.values():
         assert set(own) == set(words["en"])
         for key, text in own.items():
@@ -398,6 +469,8 @@ def test_axe_finds_nothing_serious(browser: Any, page_file: Path, scheme: str) -
     )  # all else is the same by day and night
     for place in places:
         page = watched.open(place)
+        for summary in page.locator("#fine summary").all():
+            summary.click()
         page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
         result = page.evaluate("rules => axe.run(rules)", rules)
         found += [

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -19,7 +20,7 @@ from smearscan.differential.tally import SlideTally
 from smearscan.report.run_facts import Network, RunFacts
 from smearscan.results import Detections, FieldFailure, FieldResult, Scale
 from smearscan.synthetic import HEALTHY, LEUKEMIC, write_slides
-from smearscan.taxonomy import BLAST, UNCLASSIFIED
+from smearscan.taxonomy import BLAST, FINE_CLASSES, FINE_TYPES_OF, UNCLASSIFIED
 
 Slides = list[tuple[SlideReport, list[FieldResult | FieldFailure]]]
 
@@ -32,7 +33,7 @@ def errors() -> MisclassificationModel:
 
 def facts(known: MisclassificationModel | None = None) -> RunFacts:
     known = known or errors()
-    nets = (Network("detector", "detector", "d" * 64), Network("blast", "classifier", "b" * 64))
+    nets = tuple(Network(name, name, name[0] * 64) for name in ("detector", "blast", "cells"))
     return RunFacts(
         "both", known.classes[:-1], nets, "calibration", known, {"task": "both"}, "2026-01-01T00:00:00Z"
     )
@@ -91,7 +92,21 @@ def field_result(
         Scale(um_per_px, "red cells", 300),
         n_red_cells=180,
         n_possible_blasts=int((blast >= POSSIBLE_FROM).sum()),
+        **fine_types(types),
     )
+
+
+def fine_types(types: tuple[str, ...]) -> dict[str, Any]:
+    """What a net might say finer of such cells."""
+    rng = np.random.default_rng(len(types))
+    within = [FINE_TYPES_OF.get(name, ("",)) for name in types]
+    probs = rng.uniform(0.4, 1, len(types)).astype(np.float32)
+    probs[[own == ("",) for own in within]] = np.nan
+    return {
+        "fine_classes": FINE_CLASSES,
+        "fine_types": tuple(str(rng.choice(own)) for own in within),
+        "fine_probs": probs,
+    }
 
 
 def run(slides: Path) -> Slides:
@@ -113,7 +128,9 @@ def report(
     corrector = None if known is None else Corrector(known)
     classes = errors().classes[:-1]
     scale = Scale(0.09, "red cells", 300)
-    return report_slide(tally, "both", scale, FlagRule(), ("net:000",), classes, corrector, reading)
+    return report_slide(
+        tally, "both", scale, FlagRule(), ("net:000",), classes, corrector, reading, fine_classes=FINE_CLASSES
+    )
 
 
 def renamed(run_: Slides, slide: str, field: str) -> Slides:

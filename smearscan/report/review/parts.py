@@ -109,7 +109,13 @@ def spool(
     }
     if film:
         _write(out, folder, f"map-{index}", pictures.drawing(draw_film_map(report, results)))
-    out.numbers = {"fields": fields, "cells": cells.as_json(), "sprite": _sprite(places), "film": film}
+    out.numbers = {
+        "fields": fields,
+        "cells": cells.as_json(),
+        "fine": _fine(report, read),
+        "sprite": _sprite(places),
+        "film": film,
+    }
     return out
 
 
@@ -162,6 +168,22 @@ def _field(result: FieldResult, root: Path | None) -> dict[str, Any]:
     height, width = result.shape
     name = field_name(result.path, root)
     return {"name": name, "height": height, "width": width, "reduction": 1.0, "picture": False}
+
+
+def _fine(report: SlideReport, results: list[FieldResult]) -> dict[str, Any] | None:
+    """Fine types that say more than the type, and which each cell is of; None where no net names them."""
+    names = [share.name for share in report.fine_shares]
+    if not names:
+        return None
+    number = {name: k for k, name in enumerate(names)}
+    cells = [cell for result in results for cell in result]
+    return {
+        "names": names,
+        "which": [number.get(cell.fine_type, -1) for cell in cells],
+        "probability": [
+            _number(cell.fine_probability) if cell.fine_type in number else None for cell in cells
+        ],
+    }
 
 
 def _note_doubtful(

@@ -95,6 +95,16 @@ export interface Cells {
   teach: number[];
 }
 
+/** Finer guesses of the nets within what they called each cell; apart from the cells, for no correction is about them. */
+export interface FineTypes {
+  /** Those that say more than the type does. */
+  names: string[];
+  /** Of each cell, a place in `names`; -1 where it has none. */
+  which: number[];
+  /** Of the fine type, given the type. */
+  probability: (number | null)[];
+}
+
 export interface Sprite {
   px: number;
   columns: number;
@@ -116,6 +126,8 @@ export interface Film {
 export interface Slide {
   fields: FieldInfo[];
   cells: Cells;
+  /** null where no net names them. */
+  fine: FineTypes | null;
   sprite: Sprite;
   film: Film | null;
 }

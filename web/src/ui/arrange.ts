@@ -1,10 +1,12 @@
 // How the gallery is arranged: which cells stand in which section, in which order, in which row.
 
 import type { Run, Slide } from "../model/data";
+import { fineOf } from "../model/fine";
 import { REMOVED, UNCLASSIFIED, type Reading } from "../model/reading";
 import { probabilityOf } from "./crop";
 
-export type Filter = "all" | "unclassified" | "possible" | "unsure" | "person" | "teach";
+export type Filter = "all" | "unclassified" | "possible" | "unsure" | "person" | "teach" | `fine ${string}`;
+export type Order = "sure" | "unsure" | "fine";
 
 export interface Section {
   id: string;
@@ -31,11 +33,12 @@ function wanted(reading: Reading, slide: Slide, i: number, filter: Filter): bool
     case "unsure": return !reading.decided[i] && !(probabilityOf(reading, i) >= UNSURE);
     case "person": return reading.decided[i] !== "";
     case "teach": return (slide.cells.teach[i] ?? 0) > 0;
+    default: return fineOf(reading, i)?.name === filter.slice("fine ".length);
   }
 }
 
 /** Unclassified cells first, then blasts, what may be blasts, the other classes, and what was removed. */
-export function sections(run: Run, slide: Slide, reading: Reading, filter: Filter, surestFirst: boolean): Section[] {
+export function sections(run: Run, slide: Slide, reading: Reading, filter: Filter, order: Order): Section[] {
   const found = new Map<string, Section>();
   const section = (id: string, to: string | null): Section => {
     let own = found.get(id);
@@ -53,14 +56,19 @@ export function sections(run: Run, slide: Slide, reading: Reading, filter: Filte
     else if (name !== UNCLASSIFIED && name !== "blast" && reading.mayBeBlast(i)) section("possible", null).cells.push(i);
     else section(name, name).cells.push(i);
   }
-  const sign = surestFirst ? -1 : 1;
+  const sign = order === "unsure" ? 1 : -1;
   const key = (i: number): number => probabilityOf(reading, i) || 0;
+  /** By fine type, the surest of each first; cells without one last. */
+  const byFine = (i: number): number => {
+    const guess = fineOf(reading, i);
+    return guess ? 2 * slide.fine!.names.indexOf(guess.name) - (guess.probability ?? 0) : Infinity;
+  };
   for (const { id, cells } of found.values()) {
     if (id === UNCLASSIFIED) {
       const rank = (i: number): number => slide.cells.teach[i] || 1e9;
       cells.sort((a, b) => rank(a) - rank(b) || key(a) - key(b));
     } else if (id === "possible") cells.sort((a, b) => (slide.cells.blast[b] ?? 0) - (slide.cells.blast[a] ?? 0));
-    else cells.sort((a, b) => sign * (key(a) - key(b)) || a - b);
+    else cells.sort((a, b) => (order === "fine" && byFine(a) - byFine(b)) || sign * (key(a) - key(b)) || a - b);
   }
   return [...found.values()].filter((s) => s.cells.length > 0);
 }

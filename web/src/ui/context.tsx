@@ -63,10 +63,11 @@ export function useRoute(here: number[], alone: boolean): Route {
   return parseRoute(hash, here, alone);
 }
 
-/** A class in the language of the page; a class of one's own keeps its name. */
-export function className(say: Say, name: string): string {
-  const word = say(`class.${name}`);
-  return word === `class.${name}` ? name.replaceAll("_", " ") : word;
+/** A class or a fine type in the language of the page; a class of one's own keeps its name. */
+export function className(say: Say, name: string, kind: "class" | "fine_type" = "class"): string {
+  const key = `${kind}.${name}`;
+  const word = say(key);
+  return word === key ? name.replaceAll("_", " ") : word;
 }
 
 export function useNumbers(): (value: number, digits?: number) => string {

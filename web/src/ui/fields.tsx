@@ -3,6 +3,7 @@ import { fieldId, pictureUrl, type Slide } from "../model/data";
 import { REMOVED, UNCLASSIFIED, type Box, type Reading } from "../model/reading";
 import { className, go, href, useNumbers, usePage } from "./context";
 import { cropStyle, probabilityOf } from "./crop";
+import { FineLine } from "./fine";
 import { Palette, useNaming } from "./palette";
 
 const CELL_UM = 13;
@@ -200,7 +201,8 @@ export function FieldView({ index, slide, reading, field, cell, version }: Props
                   <button type="button" class={i === active ? "selected" : ""} aria-pressed={i === active} onClick={() => { setActive(i); if (!adding) close(reading.boxOf(i)); }}>
                     <span class="crop" style={{ width: "44px", height: "44px", ...cropStyle(slide, index, reading, i, 44, umPerPx) }} />
                     <span><bdi>{name === REMOVED ? say("section.removed") : className(say, name)}</bdi>{" "}
-                      <span class="quiet">{reading.decided[i] ? `✓ ${say("cell.person")}` : Number.isFinite(p) ? `${number(100 * p, 0)} %` : ""}</span></span>
+                      <span class="quiet">{reading.decided[i] ? `✓ ${say("cell.person")}` : Number.isFinite(p) ? `${number(100 * p, 0)} %` : ""}</span>
+                      <FineLine reading={reading} cell={i} /></span>
                   </button>
                   <a href={href(index, "gallery", at, i)} aria-label={say("fields.to_gallery", { cell: i + 1 })}>G</a>
                 </li>

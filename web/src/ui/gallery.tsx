@@ -1,15 +1,18 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Slide } from "../model/data";
+import { fineNames } from "../model/fine";
 import { REMOVED, UNCLASSIFIED, type Reading } from "../model/reading";
-import { neighbor, rows, sections, type Filter, type Row, type Section } from "./arrange";
+import { neighbor, rows, sections, type Filter, type Order, type Row, type Section } from "./arrange";
 import { className, go, href, useNumbers, usePage } from "./context";
 import { cropStyle, probabilityOf } from "./crop";
+import { FineLine } from "./fine";
 import { Palette, useNaming } from "./palette";
 
 const SIDES = { s: 64, m: 92, l: 140 };
 const CAPTION = 24;
+const FINE_LINE = 16;
 const GAP = 6;
-const FILTERS: Filter[] = ["all", "unclassified", "possible", "unsure", "person", "teach"];
+const FILTERS = ["all", "unclassified", "possible", "unsure", "person", "teach"] as const;
 
 interface Props {
   index: number;
@@ -22,7 +25,7 @@ interface Props {
 export function Gallery({ index, slide, reading, version, start }: Props) {
   const { desk, say } = usePage();
   const [filter, setFilter] = useState<Filter>("all");
-  const [surest, setSurest] = useState(true);
+  const [order, setOrder] = useState<Order>("sure");
   const [size, setSize] = useState<keyof typeof SIDES>("m");
   const [active, setActive] = useState(start ?? -1);
   const [anchor, setAnchor] = useState(-1);
@@ -32,8 +35,10 @@ export function Gallery({ index, slide, reading, version, start }: Props) {
   const room = view.width - 16 + GAP;
   const columns = Math.max(1, Math.floor(room / (SIDES[size] + GAP)));
   const side = Math.floor(room / columns) - GAP; // what is left over makes the crops larger
-  const list = useMemo(() => sections(desk.run, slide, reading, filter, surest), [version, reading, filter, surest]);
-  const laid = useMemo(() => rows(list, columns, side + CAPTION + GAP), [list, columns, side]);
+  const list = useMemo(() => sections(desk.run, slide, reading, filter, order), [version, reading, filter, order]);
+  const fine = useMemo(() => fineNames(reading), [reading]);
+  const caption = CAPTION + (fine.length > 0 ? FINE_LINE : 0);
+  const laid = useMemo(() => rows(list, columns, side + caption + GAP), [list, columns, side, caption]);
   const naming = useNaming(index, reading);
 
   useLayoutEffect(() => {
@@ -159,12 +164,18 @@ export function Gallery({ index, slide, reading, version, start }: Props) {
           <label><span class="quiet">{say("gallery.show")}</span>{" "}
             <select id="show" value={filter} onChange={(e) => setFilter(e.currentTarget.value as Filter)}>
               {FILTERS.map((name) => <option key={name} value={name}>{say(`filter.${name}`)}</option>)}
+              {fine.length > 0 && (
+                <optgroup label={say("fine.title")}>
+                  {fine.map((name) => <option key={name} value={`fine ${name}`}>{className(say, name, "fine_type")}</option>)}
+                </optgroup>
+              )}
             </select>
           </label>
           <label><span class="quiet">{say("gallery.order")}</span>{" "}
-            <select value={surest ? "sure" : "unsure"} onChange={(e) => setSurest(e.currentTarget.value === "sure")}>
+            <select id="order" value={order} onChange={(e) => setOrder(e.currentTarget.value as Order)}>
               <option value="sure">{say("gallery.surest")}</option>
               <option value="unsure">{say("gallery.unsure")}</option>
+              {fine.length > 0 && <option value="fine">{say("gallery.fine")}</option>}
             </select>
           </label>
           <label><span class="quiet">{say("gallery.size")}</span>{" "}
@@ -270,6 +281,7 @@ function Tile({ index, slide, reading, cell, side, active, selected, position, t
         <span class="unseen">, {say("cell.number", { cell: cell + 1 })}</span>
         {rank > 0 && <span class="rank" aria-hidden="true" title={say("cell.teach")}>{rank}</span>}
       </div>
+      <FineLine reading={reading} cell={cell} />
     </div>
   );
 }

@@ -66,7 +66,7 @@ function Pages({ index, slide, reading, report }: Props) {
   const signers = desk.readings(index).filter((r) => r.signed);
   const compared = desk.compared(index);
   let room = MOST_CELLS;
-  const shown = sections(desk.run, slide, reading, "all", true).filter((s) => s.id !== "removed").map((s) => {
+  const shown = sections(desk.run, slide, reading, "all", "sure").filter((s) => s.id !== "removed").map((s) => {
     const cells = s.cells.slice(0, Math.min(MOST_A_CLASS, Math.max(room, 0)));
     room -= Math.ceil(cells.length / MOST_A_CLASS) * MOST_A_CLASS;
     return { ...s, shown: cells };

@@ -3,6 +3,7 @@ import type { Reading } from "../model/reading";
 import type { SlideReport } from "../statistics/report";
 import { FlagPill } from "./chart";
 import { className, useNumbers, usePage } from "./context";
+import { FineTypes } from "./fine";
 
 interface Props {
   index: number;
@@ -22,6 +23,7 @@ export function Sidebar({ index, reading, report }: Props) {
         <details><summary>{say("side.why")}</summary><p id="reason">{report.flag.reason}</p></details>
       </div>
       <Counts report={report} reading={reading} />
+      <FineTypes reading={reading} report={report} />
       <Sign index={index} reading={reading} report={report} />
     </aside>
   );
