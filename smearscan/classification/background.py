@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.classification.crops import BACKGROUND
+from smearscan.numeric import special
 
 _DIRECTIONS, _RADII = 64, 48
 _LARGEST_UM, _LEAST_UM, _USUAL_UM = 14.0, 2.0, 6.5
@@ -61,8 +62,6 @@ def leukocyte_mask(crop: NDArray[np.uint8], side_um: float = 20.0) -> NDArray[np
     ndarray, (S, S) bool
         One piece without holes; seen from the middle of the crop, each direction leaves it once.
     """
-    from scipy.special import expit  # late: a scan's first field does not wait for it
-
     side = crop.shape[0]
     polar = _polar(side, side_um)
     blurred = cv2.GaussianBlur(crop, (0, 0), _BLUR_UM * side / side_um)
@@ -74,7 +73,7 @@ def leukocyte_mask(crop: NDArray[np.uint8], side_um: float = 20.0) -> NDArray[np
         cost = -np.cumsum((odds + known) * polar.area, axis=1)
         cost[:, polar.radius < _LEAST_UM] = np.inf
         edge = polar.radius[_closed_path(cost)]
-        inside = expit((edge[:, None] - polar.radius) / 0.3)
+        inside = special().expit((edge[:, None] - polar.radius) / 0.3)
     return _filled(edge * side / side_um, side)
 
 
@@ -110,8 +109,6 @@ def _colors(
     seen: NDArray[np.uint8], radius: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Of each point: number of its color, log odds of being cell for any stain, chance to start from."""
-    from scipy.special import expit  # late: a scan's first field does not wait for it
-
     density = cv2.LUT(seen, _DENSITY)
     dark = np.maximum(density.mean(axis=2), 0)
     blue = density[..., 0] - density[..., 2]  # what looks blue absorbs red
@@ -120,7 +117,7 @@ def _colors(
     color = first * _BINS[1] + np.clip(second, 0, _BINS[1] - 1).astype(np.int64)
     known = np.clip((dark - 0.06) / 0.06, -1, 1) + 0.2 * (_USUAL_UM - radius)
     known += 0.3 * np.clip(blue / 0.1, -1, 1) * (dark > 0.1)
-    start = np.clip((dark - 0.02) / 0.06, 0.05, 1) * expit((_USUAL_UM - radius) / 1.5)
+    start = np.clip((dark - 0.02) / 0.06, 0.05, 1) * special().expit((_USUAL_UM - radius) / 1.5)
     return color, known, start
 
 

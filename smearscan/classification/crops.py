@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smearscan.numeric import level_percentile
+
 BACKGROUND = 235
 """Gray level the field's background is brought to, and the fill beyond the field's border."""
 
@@ -39,18 +41,9 @@ def background_gain(image: NDArray[np.uint8]) -> NDArray[np.float32]:
         Within 0.6 to 2.5; a field without background keeps about its colors.
     """
     step = max(1, int(np.sqrt(image.shape[0] * image.shape[1] / _SAMPLES)))
-    part = np.ascontiguousarray(image[::step, ::step])
-    bright = np.array([_percentile(part, channel) for channel in range(3)])
+    bright = level_percentile(image[::step, ::step], _BACKGROUND_PERCENTILE)
     gain = np.clip(BACKGROUND / np.maximum(bright, 1), *_GAIN_LIMITS)
     return np.asarray(gain, np.float32)
-
-
-def _percentile(image: NDArray[np.uint8], channel: int) -> float:
-    """Percentile of a channel, just as numpy's, by counting values: ten times as quick as by sorting them."""
-    below = np.cumsum(cv2.calcHist([image], [channel], None, [256], [0, 256]))
-    rank = (image.shape[0] * image.shape[1] - 1) * _BACKGROUND_PERCENTILE / 100
-    low, high = np.searchsorted(below, [np.floor(rank), np.ceil(rank)], side="right")
-    return float(low + (high - low) * (rank - np.floor(rank)))
 
 
 def cut_crops(

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.errors import ImageError
+from smearscan.numeric import median
 
 _SIDE = 128  # pixels looked at each way are at most so many
 _BLANK = 3.0
@@ -55,7 +56,7 @@ def check_colors(image: NDArray[np.uint8], name: str) -> None:
     order = np.argpartition(lightness, sorted({*ranks, n_ends - 1, n - n_ends}))
     low, middle, high = lightness[order[list(ranks)]]
     ends = green[order[-n_ends:]].mean() + green[order[:n_ends]].mean()
-    greener = ends - 2 * np.median(green)
+    greener = ends - 2 * median(green)
     dark_ground = (middle - low) / max(high - low, 1.0) < _DARK
     if greener > _GREENISH or (dark_ground and greener > 0):
         raise ImageError(f"{name}: has the colors of a negative, in which leukocytes are missed; {cure}")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from smearscan.numeric import median
 from smearscan.results import FieldResult, Scale
 from smearscan.results.doubts import MAGNIFICATION, SCALE, Doubt, first_of
 from smearscan.rulers.scale import whole_sizes
@@ -27,9 +28,7 @@ def red_cell_um(fields: Sequence[FieldResult]) -> NDArray[np.float64]:
     found = []
     for field in fields:
         sizes = whole_sizes(field.red_cell_xyxy, field.shape)
-        found.append(
-            float(np.median(sizes)) * field.scale.um_per_px if len(sizes) >= _FEWEST else float("nan")
-        )
+        found.append(float(median(sizes)) * field.scale.um_per_px if len(sizes) >= _FEWEST else float("nan"))
     return np.array(found, np.float64)
 
 
@@ -52,7 +51,7 @@ def doubts_of_scale(scale: Scale, fields: Sequence[FieldResult]) -> tuple[Doubt,
     known = sizes[~np.isnan(sizes)]
     if not len(known):
         return ()
-    middle = float(np.median(known))
+    middle = float(median(known))
     if known.max() / known.min() > _MOST_APART:
         unusual = np.flatnonzero(np.abs(np.log(sizes / middle)) > np.log(_UNUSUAL)).tolist()
         paths = [path for i in unusual if (path := fields[i].path) is not None]

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smearscan.numeric import median
 from smearscan.results.film_map import BLURRED, EMPTY, LAYER, THICK, THIN
 
 Rgb = NDArray[np.uint8]
@@ -127,5 +128,5 @@ def without_blurred(parts: NDArray[np.uint8], sharp: NDArray[np.float64]) -> NDA
     layer = parts == LAYER
     if not layer.any():
         return parts
-    limit = _BLURRED * float(np.median(sharp[layer]))
+    limit = _BLURRED * float(median(sharp[layer]))
     return np.where(layer & (sharp < limit), np.uint8(BLURRED), parts)

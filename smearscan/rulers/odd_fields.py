@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from smearscan.numeric import median
 from smearscan.results import FieldQuality, FieldResult
 from smearscan.results.doubts import COLORS, FIELD_COLORS, Doubt, counted, named_files
 from smearscan.weights import QualityLimits
@@ -65,8 +66,7 @@ def colors_apart(qualities: Sequence[FieldQuality]) -> NDArray[np.float64]:
     colors = np.array([field_colors(quality) for quality in qualities])
     known = ~np.isnan(colors)
     middle = [
-        float(np.median(own[told])) if told.any() else 0.0
-        for own, told in zip(colors.T, known.T, strict=True)
+        float(median(own[told])) if told.any() else 0.0 for own, told in zip(colors.T, known.T, strict=True)
     ]
     away = np.where(known, np.abs(colors - middle), 0)
     return np.asarray(away.reshape(-1, 2, 2).max(axis=2), np.float64)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.detection.detector import resized
+from smearscan.numeric import median
 from smearscan.results import Detections, FieldQuality, Scale
 from smearscan.rulers.monolayer import deviation, sharpness_of, smoothed
 from smearscan.taxonomy import LEUKOCYTE, RED_CELL, RED_CELL_UM
@@ -88,9 +89,7 @@ def measure_quality(image: Rgb, image_scale: Scale, found: Detections) -> FieldQ
         greenish=_greenish(small, light),
         bar=_longest_bar(small, light) / RED_CELL_PX,
         nucleus=_nucleus(_density(_at(small, cells, _GRID), light)),
-        red_cell=_channels(np.median(_density(ring, light).reshape(-1, 3), axis=0))
-        if ring.size
-        else _UNKNOWN,
+        red_cell=_channels(median(_density(ring, light).reshape(-1, 3))) if ring.size else _UNKNOWN,
         stained=_channels(_density(of_stained, light)) if of_stained.any() else _UNKNOWN,
         pale=found.n_pale,
     )
@@ -199,7 +198,7 @@ def _nucleus(density: Floats) -> tuple[float, float, float]:
         return _UNKNOWN
     n = round(_NUCLEUS_SHARE * density.shape[1])
     darkest = np.argpartition(-density.sum(axis=2), n, axis=1)[:, :n]
-    return _channels(np.median(np.take_along_axis(density, darkest[..., None], axis=1).mean(axis=1), axis=0))
+    return _channels(median(np.take_along_axis(density, darkest[..., None], axis=1).mean(axis=1)))
 
 
 def _channels(values: Floats) -> tuple[float, float, float]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.detection import boxes
+from smearscan.numeric import median
 from smearscan.results import FieldQuality, FieldResult
 from smearscan.results.doubts import (
     BORDER_CELLS,
@@ -154,13 +155,13 @@ def color_shares(fields: Sequence[FieldResult]) -> tuple[float, float, float, fl
     known = [(field, field.quality) for field in fields if field.quality is not None]
     if not known:
         return (math.nan,) * 4
-    light = np.median([quality.light for _, quality in known], axis=0)
+    light = median([quality.light for _, quality in known])
     blue_light = _LIGHT_WEIGHT * math.log(light[2] / light[0])
 
     def middle(densities: list[tuple[float, float, float]], n: int) -> Floats:
         seen = [density for density in densities if not math.isnan(density[0])]
         enough = n >= _FEWEST and seen
-        return np.median(seen, axis=0) if enough else np.full(3, math.nan)
+        return median(seen) if enough else np.full(3, math.nan)
 
     nucleus = middle([quality.nucleus for _, quality in known], sum(len(field) for field, _ in known))
     red_cell = middle(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from smearscan.detection import boxes
 from smearscan.detection.detector import Detector, resized
 from smearscan.io.streams import read_ahead
+from smearscan.numeric import median
 from smearscan.results import Detections, Scale
 from smearscan.runtime.batches import usable_cores
 from smearscan.taxonomy import LEUKOCYTE, RED_CELL, RED_CELL_UM
@@ -75,7 +76,7 @@ def measure_scale(detector: Detector, images: Sequence[NDArray[np.uint8]]) -> Sc
     if not known:
         return _assumed(images)
     # of several fields the geometric middle; one odd field does not turn the slide
-    factor = float(np.exp(np.median(np.log(known))))
+    factor = float(np.exp(median(np.log(known))))
     target = detector.card.working_red_cell_px
     red = leukocytes = np.empty(0, np.float32)
     for _ in range(_ROUNDS):
@@ -152,6 +153,6 @@ def whole_sizes(xyxy: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np
 def _red_cell_size(red: NDArray[np.float32], leukocytes: NDArray[np.float32]) -> float | None:
     """Size of a red cell, px: of red cells alone if enough, else with leukocytes as larger red cells."""
     if len(red) >= _MIN_RED_CELLS:
-        return float(np.median(red))
+        return float(median(red))
     every = np.concatenate([red, leukocytes / np.float32(_LEUKOCYTE_PER_RED_CELL)])
-    return float(np.median(every)) if len(every) else None
+    return float(median(every)) if len(every) else None

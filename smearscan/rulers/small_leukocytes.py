@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from smearscan.numeric import median
 from smearscan.results import FieldResult
 from smearscan.results.doubts import SMALL_LEUKOCYTES, Doubt
 from smearscan.rulers.scale import whole_sizes
@@ -36,7 +37,7 @@ def count_small(fields: Sequence[FieldResult]) -> tuple[int, int]:
     white = np.concatenate([whole_sizes(f.detections.xyxy, f.shape) for f in fields] or none)
     if len(red) < _FEWEST_RED:
         return 0, 0
-    return int((white <= _SMALL * np.median(red)).sum()), len(white)
+    return int((white <= _SMALL * median(red)).sum()), len(white)
 
 
 def doubts_of_size(fields: Sequence[FieldResult]) -> tuple[Doubt, ...]:

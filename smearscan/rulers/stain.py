@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from smearscan.numeric import median, quantile
 from smearscan.rulers.optical_density import GAIN_LIMITS, MEASURED_DENSITY
 
 Floats = NDArray[np.float64]
@@ -55,27 +56,13 @@ def _measure(crop: NDArray[np.uint8], side_um: float) -> Floats:
     pixels = crop.reshape(-1, 3)
     inner = MEASURED_DENSITY[pixels[middle]]
     depth = inner.mean(axis=1)
-    dark = depth >= _quantile(depth, 1 - _NUCLEUS_SHARE)
+    dark = depth >= quantile(depth, 1 - _NUCLEUS_SHARE)
     nucleus, limit = inner[dark].mean(axis=0), depth[dark].mean()
     outer = MEASURED_DENSITY[pixels[ring]]
     depth = outer.mean(axis=1)
     around = (depth > 0.1) & (depth < 0.75 * limit)
-    red_cells = _medians(outer[around]) if around.sum() > _FEWEST_PIXELS else np.full(3, np.nan)
+    red_cells = median(outer[around]) if around.sum() > _FEWEST_PIXELS else np.full(3, np.nan)
     return np.stack([nucleus, red_cells])
-
-
-def _quantile(values: Floats, share: float) -> float:
-    """As numpy's, in a twentieth of its time for a few hundred values."""
-    at = (len(values) - 1) * share
-    low = int(at)
-    below, above = np.partition(values, (low, low + 1))[low : low + 2].tolist()
-    return float(below + (above - below) * (at - low))
-
-
-def _medians(values: Floats) -> Floats:
-    """Median of each column, as numpy's, in less than half of its time for a few hundred rows."""
-    ordered, middle = np.sort(values, axis=0), len(values) // 2
-    return np.asarray((ordered[middle] + ordered[-1 - middle]) / 2, np.float64)
 
 
 @cache
@@ -110,11 +97,11 @@ def slide_gain(cells: Floats, site: Floats | None = None) -> Floats:
     if len(cells) < FEWEST_CELLS:
         return np.ones(3)
     nuclei, red_cells = np.array(REFERENCE)
-    nucleus = np.median(cells[:, 0], axis=0) / nuclei
+    nucleus = median(cells[:, 0]) / nuclei
     red = nucleus
     for seen in (cells, site):
         if seen is not None and (known := ~np.isnan(seen[:, 1]).any(axis=1)).any():
-            red = np.median(seen[known, 1], axis=0) / red_cells
+            red = median(seen[known, 1]) / red_cells
             break
     gain = (nucleus + _RED_CELL_WEIGHT * red) / (nucleus**2 + _RED_CELL_WEIGHT * red**2)
     return np.asarray(np.clip(gain, *GAIN_LIMITS), np.float64)

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smearscan.numeric import softmax
+
 if TYPE_CHECKING:
     from smearscan.runtime.network import Engine, NetworkSpec
 
@@ -51,9 +53,7 @@ def difference_from(
 
 def probabilities(logits: NDArray[np.float32], heads: tuple[int, ...] = ()) -> list[NDArray[np.float32]]:
     """Probabilities (B, K) of the classes of each head, of logits (B, sum of K)."""
-    from scipy.special import softmax  # late: a scan's first field does not wait for it
-
-    return [softmax(part, axis=1) for part in np.split(logits, np.cumsum(heads)[:-1].astype(int), axis=1)]
+    return [softmax(part) for part in np.split(logits, np.cumsum(heads)[:-1].astype(int), axis=1)]
 
 
 def _apart(a: NDArray[np.float32], b: NDArray[np.float32], spec: "NetworkSpec") -> tuple[float, float]:
@@ -78,7 +78,7 @@ def pictures(spec: "NetworkSpec") -> list[NDArray[np.uint8]]:
     ]
 
 
-def _cells(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
+def _cells(rng: "np.random.Generator", height: int, width: int) -> NDArray[np.uint8]:
     """Draw red cells and, on top, one with a nucleus; not for the eye, but no noise to a network either."""
     image = np.empty((height, width, 3), np.uint8)
     image[:] = rng.integers(200, 245, 3)

@@ -17,6 +17,7 @@ from smearscan.detection import boxes
 from smearscan.detection.detector import Detector
 from smearscan.errors import ImageError
 from smearscan.io.decode import longest_side, some_images
+from smearscan.numeric import median
 from smearscan.results import Cell, Detections, Doubt, FieldFailure, FieldResult, Scale, Stain, cells_frame
 from smearscan.rulers.scale import measure_scale
 from smearscan.rulers.stain import measure_cells
@@ -123,7 +124,7 @@ def _measured(detector: Detector, pictures: Sequence[object]) -> Scale:
     scale = measure_scale(detector, images) if images else Scale(1.0, "assumed")
     if not images or scale.source != "assumed":
         return scale
-    return Scale(ACROSS_UM / float(np.median([max(image.shape[:2]) for image in images])), "assumed")
+    return Scale(ACROSS_UM / float(median([max(image.shape[:2]) for image in images])), "assumed")
 
 
 def central_cell(detector: Detector, image: NDArray[np.uint8], scale: Scale) -> Detections:

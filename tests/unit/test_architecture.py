@@ -27,6 +27,7 @@ ROOMS = (
     "synthetic",
     "results",
     "config",
+    "numeric",
     "taxonomy",
     "errors",
 )

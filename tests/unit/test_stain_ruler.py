@@ -43,13 +43,6 @@ def test_nucleus_and_red_cells_are_measured_apart() -> None:
     assert measured(np.zeros((0, SIDE, SIDE, 3), np.uint8)).shape == (0, 2, 3)
 
 
-@pytest.mark.parametrize("n", [2, 3, 80, 207, 208])
-def test_quantiles_and_medians_are_numpy_s(n: int) -> None:
-    values = np.random.default_rng(n).random((n, 3))
-    np.testing.assert_allclose(stain._quantile(values[:, 0], 0.6), np.quantile(values[:, 0], 0.6), rtol=1e-12)
-    np.testing.assert_array_equal(stain._medians(values), np.median(values, axis=0))
-
-
 @pytest.mark.parametrize("depth", [0.5, 0.8, 1.25])
 def test_a_deeper_or_paler_slide_is_brought_to_the_reference(depth: float) -> None:
     windows = np.stack([window(NUCLEUS * depth, RED * depth)] * 6)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.differential.statistics.misclassification import MisclassificationModel
+from smearscan.numeric import special
 from smearscan.taxonomy import BLAST
 
 Floats = NDArray[np.float64]
@@ -211,12 +212,11 @@ def cumulative(n: Counts, a: Floats, b: Floats, top: int) -> Floats:
 
     By the ratio of neighboring terms, for all slides at once; scipy's own sums term by term in Python.
     """
-    from scipy.special import betaln  # late: a scan's first field does not wait for it
-
     k = np.arange(top - 1)
     left = np.maximum(n[:, None] - k, 0)
     with np.errstate(divide="ignore"):
         steps = np.log(left * (a[:, None] + k)) - np.log((k + 1) * (b[:, None] + np.maximum(left - 1, 0)))
+    betaln = special().betaln
     first = betaln(a, b + n) - betaln(a, b)
     terms = np.exp(np.cumsum(np.column_stack([first, steps]), axis=1))
     return np.asarray(np.minimum(np.cumsum(terms, axis=1), 1.0), np.float64)

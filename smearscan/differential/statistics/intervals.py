@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from smearscan.numeric import special
+
 Floats = NDArray[np.float64]
 
 
@@ -53,7 +55,5 @@ def upper_limit(counts: ArrayLike, totals: ArrayLike, level: float = 0.95) -> Fl
 
 def _quantile(share: float, a: Floats, b: Floats) -> Floats:
     """Beta quantile; parameters that are not positive mark limits the caller replaces."""
-    from scipy.special import betaincinv  # late: a scan's first field does not wait for it
-
-    quantile: Any = betaincinv(np.maximum(a, 1e-9), np.maximum(b, 1e-9), share)
+    quantile: Any = special().betaincinv(np.maximum(a, 1e-9), np.maximum(b, 1e-9), share)
     return np.asarray(quantile, np.float64)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from smearscan.differential.statistics.blast_excess import beta_of, false_rate
 from smearscan.differential.statistics.misclassification import MisclassificationModel
+from smearscan.numeric import special
 
 Side = Literal["above", "below"]
 
@@ -32,11 +33,10 @@ def range_p_value(count: int, total: int, limit: float, side: Side) -> float:
     side : str
         ``above`` or ``below``: which side of the limit is asked for.
     """
-    from scipy.special import bdtr, bdtrc  # late: a scan's first field does not wait for it
-
     if total == 0:
         return 1.0
-    return float(bdtrc(count - 1, total, limit) if side == "above" else bdtr(count, total, limit))
+    of = special()
+    return float(of.bdtrc(count - 1, total, limit) if side == "above" else of.bdtr(count, total, limit))
 
 
 def misnamed_range_p_value(
@@ -95,8 +95,7 @@ def _beta_binomial(
     k: NDArray[np.int64], n: int, a: NDArray[np.float64], b: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Chance of each count k of n, where the rate has a beta distribution (a, b)."""
-    from scipy.special import betaln  # late: a scan's first field does not wait for it
-
+    betaln = special().betaln
     ways = -np.log(n + 1) - betaln(n - k + 1, k + 1)
     return np.asarray(np.exp(ways + betaln(k + a, n - k + b) - betaln(a, b)), np.float64)
 
