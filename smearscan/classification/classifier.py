@@ -13,7 +13,7 @@ from smearscan.classification.crops import Geometry
 from smearscan.runtime import Engine, NetworkSpec, Precision, make_engine
 from smearscan.runtime.graph import Graph
 from smearscan.runtime.graph import read as read_graph
-from smearscan.weights.pairs import ClassifierCard, read_pair, shipped
+from smearscan.weights.pairs import ClassifierCard, content_of, shipped, verified_card
 from smearscan.weights.tensors import arrays_of, fill, graph_file, tensors_of
 
 if TYPE_CHECKING:
@@ -107,16 +107,20 @@ def network_spec(weights: Path) -> tuple[ClassifierCard, NetworkSpec]:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A classifier's card and the content of its weights file."""
+    """A classifier's card, and the weights file that it was verified with."""
 
     path: Path
     card: ClassifierCard
-    data: bytes
 
     @classmethod
     def read(cls, weights: Path) -> "Pair":
         """Read and verify; raises as :func:`smearscan.weights.pairs.read_pair`."""
-        return cls(weights, *read_pair(weights, ClassifierCard))
+        return cls(weights, verified_card(weights, ClassifierCard))
+
+    @property
+    def data(self) -> bytes:
+        """Content of the weights file, read and verified; asked for where the network is not compiled."""
+        return content_of(self.path, self.card)
 
     @property
     def made_of(self) -> tuple[str, int, "Head", "Norm"]:

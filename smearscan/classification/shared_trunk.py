@@ -50,7 +50,7 @@ def _trunk(pair: Pair) -> object | None:
     if not card.trunk:
         return None
     crop = (card.crop_um, card.crop_px, card.mean, card.std, card.background)
-    return card.architecture, card.norm, *crop, card.trunk, layers_hash(pair.data, pair.path, card.trunk)
+    return card.architecture, card.norm, *crop, card.trunk, layers_hash(pair.path, card.trunk)
 
 
 def have_one_body(one: Path, other: Path) -> bool:

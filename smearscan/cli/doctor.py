@@ -81,14 +81,16 @@ def _hardware() -> None:
 
 
 def _cache() -> None:
-    from smearscan.runtime.cache import folder
+    from smearscan.io.kept import YAML, folder
 
     place = folder()
     if place is None:
         click.echo("cache: off (SMEARSCAN_CACHE); networks are compiled anew for each scan")
         return
-    sizes = [f.stat().st_size for f in place.iterdir() if f.is_file()] if place.is_dir() else []
-    click.echo(f"cache: {place}, {len(sizes)} compiled networks, {sum(sizes) / 1e6:.0f} MB")
+    files = [file for file in place.iterdir() if file.is_file()] if place.is_dir() else []
+    n_networks = sum(not file.name.startswith(YAML) for file in files)
+    size = sum(file.stat().st_size for file in files)
+    click.echo(f"cache: {place}, {n_networks} compiled networks, {size / 1e6:.0f} MB")
 
 
 def _stage(name: str, network: "NetworkSpec", device: str, engine: str, precision: "Precision") -> bool:

@@ -17,7 +17,7 @@ from smearscan.runtime import Engine, NetworkSpec, make_engine
 from smearscan.runtime.graph import Graph
 from smearscan.runtime.graph import read as read_graph
 from smearscan.taxonomy import LEUKOCYTE, RED_CELL_UM
-from smearscan.weights.pairs import DetectorCard, read_pair, shipped
+from smearscan.weights.pairs import DetectorCard, content_of, shipped, verified_card
 from smearscan.weights.tensors import arrays_of, fill, graph_file, tensors_of
 
 if TYPE_CHECKING:
@@ -183,19 +183,19 @@ def network_spec(weights: Path) -> tuple[DetectorCard, NetworkSpec]:
     WeightsError
         As :meth:`Detector.load`.
     """
-    card, data = read_pair(weights, DetectorCard)
+    card = verified_card(weights, DetectorCard)
 
     def build() -> "FromPixels":
         from smearscan.detection import yolo
         from smearscan.runtime.torch_engine import FromPixels
 
         network = yolo.build(card.architecture, len(card.classes))
-        fill(network, tensors_of(data, weights), weights)
+        fill(network, tensors_of(content_of(weights, card), weights), weights)
         return FromPixels(yolo.fused(network))
 
     identity = f"{card.sha256} {card.architecture} {len(card.classes)}"
 
     def graph() -> Graph | None:
-        return read_graph(graph_file(weights), identity, [arrays_of(data, weights)])
+        return read_graph(graph_file(weights), identity, [arrays_of(content_of(weights, card), weights)])
 
     return card, NetworkSpec(identity, "boxes", 1, (STRIDE, card.tile_px), build, graph=graph)

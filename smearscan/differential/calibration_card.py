@@ -13,10 +13,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from smearscan.classification.naming import NamingRule, Recalibration
-from smearscan.config import FileStem, Word, checked, read_yaml
+from smearscan.config import FileStem, Word, checked
 from smearscan.differential.statistics.misclassification import MisclassificationModel
 from smearscan.errors import WeightsError
 from smearscan.io.atomic import write_text
+from smearscan.io.kept import read_kept_yaml
 from smearscan.taxonomy import NOTICE
 from smearscan.weights.pairs import ClassifierCard, shipped_folder
 
@@ -167,7 +168,7 @@ def load_calibration(path: Path) -> Calibration:
     WeightsError
         If it is missing, not YAML, or no calibration.
     """
-    content = read_yaml(path, WeightsError, "the calibration card cannot be read")
+    content = read_kept_yaml(path, WeightsError, "the calibration card cannot be read")
     return checked(Calibration, content, path, WeightsError, "is no calibration card ({told})")
 
 

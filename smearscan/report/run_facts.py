@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from smearscan.differential.reference_ranges import (
     shipped_ranges,
 )
 from smearscan.differential.statistics.misclassification import MisclassificationModel
+from smearscan.io.installed import installed_version
 from smearscan.weights.pairs import Card, ClassifierCard
 
 _PACKAGES = ("numpy", "scipy", "opencv-python", "openvino", "onnxruntime", "torch", "pillow")
@@ -160,13 +160,8 @@ def now() -> str:
 
 def package_versions() -> dict[str, str]:
     """Versions of the packages that compute, as far as they are installed."""
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    found = {name: installed_version(name) for name in _PACKAGES}
+    return {name: version for name, version in found.items() if version}
 
 
 def field_name(path: Path | None, root: Path | None) -> str:

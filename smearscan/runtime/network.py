@@ -82,7 +82,7 @@ class Backend(Protocol):
         """Compile a network that was converted before; None where this engine takes none."""
         ...
 
-    def loaded(self, payload: bytes, spec: NetworkSpec, precision: Precision) -> Engine:
+    def loaded(self, payload: bytes | memoryview, spec: NetworkSpec, precision: Precision) -> Engine:
         """Make an engine of it."""
         ...
 

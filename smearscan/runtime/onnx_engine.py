@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from smearscan.errors import EngineError
-from smearscan.runtime import cache
+from smearscan.io.kept import folder as cache_folder
 from smearscan.runtime.batches import Answers, Batched, Pictures
 from smearscan.runtime.network import NetworkSpec, Precision
 
@@ -24,7 +24,7 @@ class OnnxEngine(Batched):
     Parameters
     ----------
     name : str
-    payload : bytes
+    payload : bytes or memoryview
         The network, see :func:`to_onnx`.
     batch, at_once : int
         See :class:`smearscan.runtime.batches.Batched`.
@@ -33,7 +33,12 @@ class OnnxEngine(Batched):
     """
 
     def __init__(
-        self, name: str, payload: bytes, batch: int, providers: list[Any], at_once: int | None = None
+        self,
+        name: str,
+        payload: bytes | memoryview,
+        batch: int,
+        providers: list[Any],
+        at_once: int | None = None,
     ) -> None:
         import onnxruntime
 
@@ -41,7 +46,7 @@ class OnnxEngine(Batched):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3  # errors
-        self._session = onnxruntime.InferenceSession(payload, options, providers=providers)
+        self._session = onnxruntime.InferenceSession(bytes(payload), options, providers=providers)
         wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
         if wanted not in self._session.get_providers():  # it would run on something slower, and not say so
             raise EngineError(f"engine {name}: ONNX Runtime cannot load its {wanted}; use --engine torch")
@@ -64,7 +69,7 @@ class OnnxRuntime:
     def compiled_graph(self, graph: "Graph", precision: Precision) -> None:
         """ONNX Runtime reads no graph of OpenVINO's."""
 
-    def loaded(self, payload: bytes, spec: NetworkSpec, precision: Precision) -> Batched:
+    def loaded(self, payload: bytes | memoryview, spec: NetworkSpec, precision: Precision) -> Batched:
         """Make an engine of what :meth:`compiled` gave."""
         return OnnxEngine("onnxruntime cpu", payload, spec.batch, ["CPUExecutionProvider"])
 
@@ -82,14 +87,14 @@ class TensorRt(OnnxRuntime):
     def __init__(self, device: str) -> None:
         self._number = int(device.partition(":")[2] or 0)
 
-    def loaded(self, payload: bytes, spec: NetworkSpec, precision: Precision) -> Batched:
+    def loaded(self, payload: bytes | memoryview, spec: NetworkSpec, precision: Precision) -> Batched:
         """Make an engine of what :meth:`compiled` gave; the first time TensorRT takes minutes."""
         low, high = spec.sides
         shapes = {
             f"trt_profile_{name}_shapes": f"images:{spec.batch}x{side}x{side}x3"
             for name, side in (("min", low), ("opt", spec.example[0]), ("max", high))
         }
-        folder = cache.folder()
+        folder = cache_folder()
         kept = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(folder)} if folder else {}
         tensorrt = {"device_id": self._number, "trt_bf16_enable": precision == "bf16", **shapes, **kept}
         providers = [

@@ -32,7 +32,7 @@ class OpenVinoEngine(Batched):
 
     Parameters
     ----------
-    payload : bytes
+    payload : bytes or memoryview
         See :meth:`OpenVino.compiled`.
     batch, at_once : int
         See :class:`smearscan.runtime.batches.Batched`.
@@ -40,9 +40,16 @@ class OpenVinoEngine(Batched):
         What it was compiled for.
     """
 
-    def __init__(self, payload: bytes, batch: int, precision: Precision, at_once: int | None = None) -> None:
+    def __init__(
+        self, payload: bytes | memoryview, batch: int, precision: Precision, at_once: int | None = None
+    ) -> None:
         super().__init__("openvino cpu" + (" bf16" if precision == "bf16" else ""), batch, at_once)
-        compiled = core().import_model(payload, "CPU", _options(precision, self.at_once))
+        if isinstance(payload, memoryview):  # is computed with where it lies: no copy of a file in memory
+            self._lies_in = np.frombuffer(payload, np.uint8)
+            blob = import_openvino().Tensor(self._lies_in, shared_memory=True)
+        else:
+            blob = payload
+        compiled = core().import_model(blob, "CPU", _options(precision, self.at_once))
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self.at_once):
             self._requests.put(compiled.create_infer_request())
@@ -80,7 +87,7 @@ class OpenVino:
         tensor = import_openvino().Tensor(constants)
         return blob_of(core().read_model(graph.xml, tensor), precision)
 
-    def loaded(self, payload: bytes, spec: NetworkSpec, precision: Precision) -> Batched:
+    def loaded(self, payload: bytes | memoryview, spec: NetworkSpec, precision: Precision) -> Batched:
         """Make an engine of what :meth:`compiled` gave."""
         return OpenVinoEngine(payload, spec.batch, precision)
 

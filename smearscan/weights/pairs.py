@@ -1,7 +1,12 @@
 """Weights files: NAME.safetensors and its card NAME.yaml, checked together; nothing is unpickled."""
 
 import hashlib
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -10,9 +15,11 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from smearscan.config import FileStem, Word, checked, read_yaml
+from smearscan.config import FileStem, Word, checked
 from smearscan.errors import WeightsError
 from smearscan.io.atomic import write_bytes, write_text
+from smearscan.io.kept import read_kept_yaml
+from smearscan.numeric import softmax
 from smearscan.taxonomy import BLAST, DETECTOR_CLASSES, NOTICE, SUMS
 from smearscan.weights.known import KnownCells, QualityLimits, Share
 from smearscan.weights.tensors import pair_file, tensors_of
@@ -115,9 +122,7 @@ class ClassifierCard(Card):
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.floating]:
         """Turn logits (N, K) into calibrated probabilities (N, K), rows of sum 1, of the same precision."""
-        from scipy.special import softmax  # late: a scan's first field does not wait for it
-
-        probs = np.asarray(softmax(logits / self.temperature, axis=1))
+        probs = np.asarray(softmax(logits / self.temperature))
         if not self.sums:
             return probs
         summed = np.stack([probs[:, list(own)].sum(axis=1) for own in self.sums.values()], axis=1)
@@ -184,20 +189,53 @@ def load_weights(path: Path, kind: type[C]) -> "tuple[C, dict[str, Tensor]]":
 def read_pair(path: Path, kind: type[C]) -> tuple[C, bytes]:
     """Read a pair and verify it, without making tensors of the file's content; as :func:`load_weights`."""
     card = load_card(path, kind)
+    return card, content_of(path, card)
+
+
+def verified_card(path: Path, kind: type[C]) -> C:
+    """Verify a pair as :func:`read_pair`, without its content: a network compiled before needs none."""
+    card = load_card(path, kind)
+    with _opened(path) as file:
+        _check_hash(path, card, _sha256(file))
+    return card
+
+
+def content_of(path: Path, card: Card) -> bytes:
+    """Read the weights file of a card and verify it; raises as :func:`load_weights`."""
+    with _opened(path) as file:
+        data = file.read()
+    _check_hash(path, card, hashlib.sha256(data).hexdigest())
+    return data
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
     source = pair_file(path, ".safetensors")
     try:
-        data = source.read_bytes()
+        with source.open("rb") as file:
+            yield file
     except FileNotFoundError as error:
         raise WeightsError(
             f"{source}: the weights file is missing; a pair is NAME.safetensors and NAME.yaml"
         ) from error
     except OSError as error:
         raise WeightsError(f"{source}: the weights file cannot be read ({error.strerror})") from error
-    if hashlib.sha256(data).hexdigest() != card.sha256:
+
+
+def _sha256(file: BufferedReader) -> str:
+    """Hash a file in one go, without Python's lock: in parts, each would wait for whoever imports."""
+    if not os.fstat(file.fileno()).st_size:
+        return hashlib.sha256().hexdigest()
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return hashlib.sha256(content).hexdigest()
+
+
+def _check_hash(path: Path, card: Card, sha256: str) -> None:
+    if sha256 != card.sha256:
         raise WeightsError(
-            f"{source}: does not match the sha256 of its card; it was altered or cut, copy it again"
+            f"{pair_file(path, '.safetensors')}: does not match the sha256 of its card; "
+            "it was altered or cut, copy it again"
         )
-    return card, data
 
 
 def load_card(path: Path, kind: type[C]) -> C:
@@ -209,7 +247,8 @@ def load_card(path: Path, kind: type[C]) -> C:
         If it is missing, not YAML, or of another stage.
     """
     source = pair_file(path, ".yaml")
-    content = read_yaml(source, WeightsError, "the card is missing; a pair is NAME.safetensors and NAME.yaml")
+    missing = "the card is missing; a pair is NAME.safetensors and NAME.yaml"
+    content = read_kept_yaml(source, WeightsError, missing)
     return checked(kind, content, source, WeightsError, f"is no {kind.__name__} ({{told}})")
 
 

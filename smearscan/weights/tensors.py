@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from smearscan.errors import WeightsError
 
@@ -25,23 +25,24 @@ def pair_file(path: Path, suffix: str) -> Path:
     return path.with_name(stem + suffix)
 
 
-def layers_hash(data: bytes, path: Path, parts: tuple[str, ...]) -> str:
-    """SHA-256 of the named layers' tensors in a weights file; `path` is for messages.
+def layers_hash(path: Path, parts: tuple[str, ...]) -> str:
+    """SHA-256 of the named layers' tensors of a pair's weights file, of which no more is read.
 
     Raises
     ------
     WeightsError
         If it is no safetensors file.
     """
-    from safetensors.numpy import load
-
-    tensors = _read(load, data, path)
-    found = hashlib.sha256()
-    for name in sorted(tensors):
-        if name.partition(".")[0] in parts:
-            array = tensors[name]
-            found.update(f"{name} {array.dtype} {array.shape}".encode())
-            found.update(array.tobytes())
+    found, file = hashlib.sha256(), pair_file(path, ".safetensors")
+    try:
+        with safe_open(file, "np") as tensors:
+            for name in sorted(tensors.keys()):
+                if name.partition(".")[0] in parts:
+                    array = tensors.get_tensor(name)
+                    found.update(f"{name} {array.dtype} {array.shape}".encode())
+                    found.update(array.tobytes())
+    except (OSError, SafetensorError) as error:
+        raise _no_safetensors(path, error) from error
     return found.hexdigest()
 
 
@@ -112,4 +113,8 @@ def _read(load: Callable[[bytes], dict[str, T]], data: bytes, path: Path) -> dic
     try:
         return load(data)
     except SafetensorError as error:
-        raise WeightsError(f"{pair_file(path, '.safetensors')}: is no safetensors file ({error})") from error
+        raise _no_safetensors(path, error) from error
+
+
+def _no_safetensors(path: Path, error: Exception) -> WeightsError:
+    return WeightsError(f"{pair_file(path, '.safetensors')}: is no safetensors file ({error})")

@@ -73,7 +73,7 @@ def test_another_network_precision_shape_or_version_is_another_file(monkeypatch:
     make_engine(logits("a"), "cpu")
     monkeypatch.setattr(Backend, "made_with", ("numpy",))
     make_engine(logits("a"), "cpu")
-    monkeypatch.setattr(cache, "version", lambda package: "99")
+    monkeypatch.setattr(cache, "installed_version", lambda package: "99")
     make_engine(logits("a"), "cpu")
     assert len(set(asked)) == len(asked) == 10
 
