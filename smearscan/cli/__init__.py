@@ -34,10 +34,13 @@ _COMMANDS = {
 
 # What modules make while they load lives to the end. To search it for garbage after every 700 new objects,
 # and once more when the process ends, is a tenth of the time of a short scan.
+gc.disable()  # until the command is loaded
 gc.set_threshold(50_000)
 atexit.register(gc.freeze)
 # Pydantic looks through every installed package for plugins of its own, of which none is used here.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+_SCANS = {"run", "classify"}
 
 
 class _Refused(click.ClickException):
@@ -62,7 +65,13 @@ class _Lazy(Refusing):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
+        if name in _SCANS:
+            # Of linear algebra a scan has a few small matrices; the threads that numpy would start for it
+            # wait busily for work, a twentieth of the time of a short scan.
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         command: click.Command = import_module(f"smearscan.cli.{_COMMANDS[name][0]}").command
+        gc.freeze()
+        gc.enable()
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -167,14 +167,16 @@ def command(
         if flat:
             say(flat)
 
-        from smearscan.cli.run_scan import scan_and_write
         from smearscan.cli.warm_up import warm_up
-        from smearscan.runtime.batches import usable_cores
         from smearscan.scan.scanner import SmearScanner
+
+        warm_up()
+        scanner = SmearScanner.load(config)
+
+        from smearscan.cli.run_scan import scan_and_write
+        from smearscan.runtime.batches import usable_cores
         from smearscan.scan.timing import Stopwatch
 
-        scanner = SmearScanner.load(config)
-        warm_up()
         scan_all = None
         if cluster:
             from smearscan.scan.cluster import scan_on_ray
