@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from benchmarks.sessions import Worker
 
 _ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 5
+_COMMAND = ("-c", "import sys; from smearscan.cli import main; sys.exit(main())")
 LIBRARIES = "numpy, cv2, openvino"
 """What computes in a scan, imported as anybody does."""
 _ROUNDS_OF_COMMANDS = 3
@@ -43,7 +45,7 @@ def _beside_peer(folder: Path, rounds: int) -> dict[str, Any]:
         told = once.go()
         boxes, out = Path(place) / "boxes.json", Path(place) / "report.csv"
         boxes.write_text(json.dumps([field["xyxy"] for field in once.cells()]))
-        ours = ["-c", "import sys; from smearscan.cli import main; sys.exit(main())", "run", str(folder)]
+        ours = [*_COMMAND, "run", str(folder)]
         ours += ["--out", str(out), "--one-slide", "--no-resume", "--quiet"]
         seconds(ours)
         report = pd.read_csv(out).iloc[0]
@@ -53,12 +55,12 @@ def _beside_peer(folder: Path, rounds: int) -> dict[str, Any]:
         scale = float(report["um_per_px"])
         peer = ["-m", "benchmarks.peer", str(folder), "--um-per-px", str(scale), "--boxes", str(boxes)]
         few = min(rounds, _ROUNDS_OF_MANY) if told["fields"] >= _MANY else rounds
-        taken = in_turns({"smearscan": ours, "peer": peer}, few)
+        passed = in_turns({"smearscan": ours, "peer": peer}, few)
     return {
         "fields": told["fields"],
         "rounds": few,
-        "seconds": taken,
-        "times_faster": round(taken["peer"] / taken["smearscan"], 2),
+        "seconds": passed,
+        "times_faster": round(passed["peer"] / passed["smearscan"], 2),
     }
 
 
@@ -68,30 +70,56 @@ def in_turns(calls: Mapping[str, Sequence[str]], rounds: int) -> dict[str, float
     for _ in range(rounds + 1):
         for name, call in calls.items():
             runs[name].append(seconds(call))
-    return {name: round(median(taken[1:]), 3) for name, taken in runs.items()}
+    return {name: round(median(own[1:]), 3) for name, own in runs.items()}
 
 
 def seconds(options: Sequence[str]) -> float:
-    """Run ``python OPTIONS`` in a new process as a user does: it keeps what it compiles, on all threads."""
+    """Seconds of ``python OPTIONS``, see :func:`taken`."""
+    return taken(options)[0]
+
+
+def taken(options: Sequence[str], root: Path = _ROOT) -> tuple[float, float]:
+    """Run ``python OPTIONS`` in a new process as a user does: it keeps what it compiles, on all threads.
+
+    Parameters
+    ----------
+    options : sequence of str
+    root : Path
+        Source of the version that is run.
+
+    Returns
+    -------
+    seconds, core_seconds : float
+        That passed, and that cores worked.
+    """
     env = {
         name: value
         for name, value in os.environ.items()
         if name != "PYTHONDONTWRITEBYTECODE" and not name.endswith("_NUM_THREADS")
     }
-    env["PYTHONPATH"] = str(_ROOT)
-    began = time.perf_counter()
-    subprocess.run([sys.executable, *options], check=True, capture_output=True, env=env)
-    return time.perf_counter() - began
+    env["PYTHONPATH"] = str(root)
+    began, worked = time.perf_counter(), _core_seconds()
+    subprocess.run([sys.executable, *options], check=True, capture_output=True, env=env, cwd=root)
+    return time.perf_counter() - began, _core_seconds() - worked
+
+
+def _core_seconds() -> float:
+    """Seconds that cores worked for the processes that ended so far."""
+    told = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return told.ru_utime + told.ru_stime
+
+
+def scan_of_one_field(place: str) -> list[str]:
+    """Options of Python for a scan of one drawn field, as a command that writes to a folder."""
+    field = sorted(slide(SMALL, SMALL.distinct).rglob("*.jpg"))[0]
+    return [*_COMMAND, "run", str(field), "--out", str(Path(place) / "report.csv")]
 
 
 def start_up(quick: bool) -> dict[str, Any]:
     """Time new processes: help text, libraries alone, and one field with compiled networks in the cache."""
     rounds = 3 if quick else ROUNDS
-    field = sorted(slide(SMALL, SMALL.distinct).rglob("*.jpg"))[0]
-    command = ["-c", "import sys; from smearscan.cli import main; sys.exit(main())"]
     with TemporaryDirectory() as place:
-        scan = ["run", str(field), "--out", str(Path(place) / "report.csv")]
         libraries = ["-c", f"import {LIBRARIES}"]
-        calls = {"help": [*command, "--help"], "libraries": libraries, "first_field": [*command, *scan]}
-        taken = in_turns(calls, rounds)
-    return {"rounds": rounds, **{f"{name}_seconds": value for name, value in taken.items()}}
+        scan = scan_of_one_field(place)
+        found = in_turns({"help": [*_COMMAND, "--help"], "libraries": libraries, "first_field": scan}, rounds)
+    return {"rounds": rounds, **{f"{name}_seconds": value for name, value in found.items()}}

@@ -7,6 +7,7 @@ without.
 import ctypes
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -30,6 +31,9 @@ CURES = {
     "tensorrt": "pip install onnx onnxruntime-gpu tensorrt-cu12 on a machine with a GPU of NVIDIA",
 }
 """How to get an engine that is not installed."""
+
+_making = threading.Lock()
+"""Networks are built and converted one at a time: the libraries that do it were not made for threads."""
 
 NO_BF16 = "; f32, because it has no bf16 on this device"
 FAR_BF16 = "; f32, because bf16 is too far from torch"
@@ -212,7 +216,8 @@ def _backend(engine: str, device: str) -> Backend:
 def _made_by_torch(spec: NetworkSpec, device: str, half: bool, why: str) -> EngineInfo:
     from smearscan.runtime.torch_engine import TorchEngine
 
-    network = spec.build()
+    with _making:
+        network = spec.build()
     engine = TorchEngine(network, device, spec.batch)
     if half and device == "cpu":
         why += NO_BF16
@@ -246,9 +251,10 @@ def _compiled(
             return EngineInfo(as_used(known), why, entry.apart, from_cache=True) if known else None
         except Exception:  # whatever a library says of a file it cannot use: it is made again
             pass
-    payload, engine, apart = _of_graph(backend, spec, precision, as_used) or _of_torch(
-        backend, spec, precision, as_used
-    )
+    with _making:
+        payload, engine, apart = _of_graph(backend, spec, precision, as_used) or _of_torch(
+            backend, spec, precision, as_used
+        )
     if apart.holds:
         cache.write(file, cache.Entry(apart, payload))
         return EngineInfo(engine, why, apart)

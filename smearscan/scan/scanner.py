@@ -1,6 +1,7 @@
 """The scanner: detect, crop, classify, hand back."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -70,13 +71,12 @@ class SmearScanner:
             settings, detector = {**settings, "detector": detector}, None
         given = {name: value for name, value in settings.items() if value is not None}
         self.config = scan_config(None, **{**(config.model_dump() if config else {}), **given})
-        # weights that do not fit are refused before an engine is made of the detector
         own, self._is_custom = self.config, detector is not None or classifier is not None
         self.suspect_rule = SuspectRule.of(own)  # a file of ranges that cannot be read is refused here
-        self.classifier = classifier or CellClassifier.load(own)
-        self.detector = _at_site(
-            detector or Detector.load(own.detector, own.device, own.engine), self.classifier.calibration
-        )
+        with ThreadPoolExecutor(1, "smearscan-load") as pool:  # verified and loaded without Python's lock
+            found = pool.submit(lambda: detector or Detector.load(own.detector, own.device, own.engine))
+            self.classifier = classifier or CellClassifier.load(own)
+            self.detector = _at_site(found.result(), self.classifier.calibration)
         if own.read == "blasts" and self.classifier.blast is None:
             raise ConfigError("read is 'blasts', and no blast net runs; take the task both or blast")
         self.timer = StageTimer()
