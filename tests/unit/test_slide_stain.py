@@ -93,7 +93,7 @@ def test_a_slide_of_another_stain_is_named_in_the_reference_and_says_so(slides: 
         assert all(len(one) == len(other) for one, other in pairs)
         row = report_row(report)
         assert (row["stain"], row["stain_cells"]) == ("reference", report.stain.n_cells)
-        assert list(row)[-5:] == ["stain", "stain_cells", *STAIN_COLUMNS]
+        assert list(row)[-6:] == ["stain", "stain_cells", *STAIN_COLUMNS, "flag_p_limit"]
     assert plain["a"][0].stain == AS_PHOTOGRAPHED
     assert report_row(plain["a"][0])["stain"] == "photographed"
 
