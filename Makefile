@@ -301,8 +301,8 @@ cloud-test: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds
 
-# All tables of docs/performance.md: on a machine with nothing else to do, about a quarter of an hour. QUICK=1 shows
-# that it runs, in about a minute, and writes to build/benchmarks. What needs DATA or nncf is left out without.
+# All tables of docs/performance.md: on a machine with nothing else to do, about three quarters of an hour. QUICK=1
+# shows that it runs, in about six minutes, and writes to build/benchmarks. What needs DATA or nncf is left out without.
 performance: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.performance --data $(DATA) $(if $(QUICK),--quick)
 

@@ -29,7 +29,10 @@ _ROUNDS_OF_MANY, _MANY = 1, 100  # of so many fields, of which the peer takes mi
 def whole_command(quick: bool) -> dict[str, Any]:
     """Time ``smearscan run`` and the peer script as commands in turns, over numbers of drawn fields."""
     rounds = 1 if quick else _ROUNDS_OF_COMMANDS
-    return {f"{n} drawn": _beside_peer(slide(SMALL, n), rounds) for n in ((1, 20) if quick else (1, 10, 100))}
+    return {
+        f"{n} drawn": _beside_peer(slide(SMALL, n), rounds)
+        for n in ((1, 20) if quick else (1, 10, 100, 1000))
+    }
 
 
 def whole_command_real(quick: bool, data: Path | None) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def _beside_peer(folder: Path, rounds: int) -> dict[str, Any]:
         scale = float(report["um_per_px"])
         peer = ["-m", "benchmarks.peer", str(folder), "--um-per-px", str(scale), "--boxes", str(boxes)]
         few = min(rounds, _ROUNDS_OF_MANY) if told["fields"] >= _MANY else rounds
-        passed = in_turns({"smearscan": ours, "peer": peer}, few)
+        passed = in_turns({"smearscan": ours, "peer": peer}, few, uncounted=few == rounds)
     return {
         "fields": told["fields"],
         "rounds": few,
@@ -64,13 +67,22 @@ def _beside_peer(folder: Path, rounds: int) -> dict[str, Any]:
     }
 
 
-def in_turns(calls: Mapping[str, Sequence[str]], rounds: int) -> dict[str, float]:
-    """Median seconds of Python programs that take turns in new processes, after a round that fills caches."""
+def in_turns(calls: Mapping[str, Sequence[str]], rounds: int, uncounted: bool = True) -> dict[str, float]:
+    """Median seconds of Python programs that take turns in new processes.
+
+    Parameters
+    ----------
+    calls : mapping
+        Options of Python, by the program's name.
+    rounds : int
+    uncounted : bool
+        Whether a round goes before that fills caches and counts for nothing.
+    """
     runs: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds + 1):
+    for _ in range(rounds + uncounted):
         for name, call in calls.items():
             runs[name].append(seconds(call))
-    return {name: round(median(own[1:]), 3) for name, own in runs.items()}
+    return {name: round(median(own[int(uncounted) :]), 3) for name, own in runs.items()}
 
 
 def seconds(options: Sequence[str]) -> float:

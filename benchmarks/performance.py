@@ -1,7 +1,7 @@
 """Measures everything docs/performance.md tells, and writes it: ``python -m benchmarks.performance``.
 
-On a machine with nothing else to do it takes about a quarter of an hour; ``--quick`` about a minute, and its
-figures mean nothing: it shows that all of it runs, and writes to build/benchmarks.
+On a machine with nothing else to do it takes about three quarters of an hour; ``--quick`` six
+minutes, and its figures mean nothing: it shows that all of it runs, and writes to build/benchmarks.
 """
 
 import argparse
