@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.detection import boxes, tiles
-from smearscan.detection.nuclei import one_name_each
+from smearscan.detection.nuclei import DOUBTED, one_name_each
 from smearscan.results import Detections, Scale
 from smearscan.runtime import Engine, NetworkSpec, make_engine
 from smearscan.runtime.graph import Graph
@@ -126,8 +126,13 @@ class Detector:
         :func:`smearscan.detection.nuclei.one_name_each`.
         """
         limit = np.array(thresholds if thresholds is not None else self.card.thresholds, np.float32)
+        threshold = limit[LEUKOCYTE].copy()
+        if thresholds is None:
+            limit[LEUKOCYTE] = min(threshold, DOUBTED)
         anchor, label = np.nonzero(raw.probs >= limit)
-        keep = boxes.areas(raw.xyxy[anchor]) > 1
+        doubted = (label == LEUKOCYTE) & (raw.probs[anchor, label] < threshold)
+        side = (raw.xyxy[anchor, 2:] - raw.xyxy[anchor, :2]).min(axis=1)
+        keep = (boxes.areas(raw.xyxy[anchor]) > 1) & ~(doubted & (side < self.card.working_red_cell_px))
         anchor, label = anchor[keep], label[keep]
         xyxy, scores = raw.xyxy[anchor], raw.probs[anchor, label]
         xywh = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1)
@@ -135,7 +140,7 @@ class Detector:
         kept = cv2.dnn.NMSBoxesBatched(xywh.tolist(), scores.tolist(), label.tolist(), 0.0, self.card.nms_iou)
         order = np.asarray(kept, np.int64).reshape(-1)
         found = Detections(xyxy[order], scores[order], label[order].astype(np.int64))
-        return one_name_each(_without_nested(found), picture)
+        return one_name_each(_without_nested(found), picture, float(threshold))
 
 
 def _without_nested(found: Detections, share: float = 0.85) -> Detections:

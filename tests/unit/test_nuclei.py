@@ -43,13 +43,16 @@ def with_red_box(found: Detections, cell: int, score: float) -> Detections:
 
 def test_a_red_cell_taken_for_a_leukocyte_is_dropped() -> None:
     found, picture = field(*RED_CELLS, (LEUKOCYTE, 0.95, BLUE_RED_CELL), (LEUKOCYTE, 0.55, PURPLE_NUCLEUS))
-    assert labels_at(one_name_each(found, picture)) == [*((i, RED_CELL) for i in range(6)), (7, LEUKOCYTE)]
+    assert labels_at(one_name_each(found, picture, 0.5)) == [
+        *((i, RED_CELL) for i in range(6)),
+        (7, LEUKOCYTE),
+    ]
 
 
 def test_a_nucleus_stands_against_a_red_cell_of_any_score() -> None:
     found, picture = field(*RED_CELLS, (LEUKOCYTE, 0.6, PURPLE_NUCLEUS), (LEUKOCYTE, 0.6, BLUE_RED_CELL))
     both = with_red_box(with_red_box(found, 6, 0.9), 7, 0.9)
-    told = labels_at(one_name_each(both, picture))
+    told = labels_at(one_name_each(both, picture, 0.5))
     assert (6, LEUKOCYTE) in told
     assert (6, RED_CELL) not in told
     assert (7, RED_CELL) in told
@@ -60,7 +63,7 @@ def test_a_nucleus_that_takes_the_red_light_alone_stands() -> None:
     """Vivid blue nuclei among dark pink red cells let green light through as these do."""
     pink: list[tuple[int, float, Color]] = [(RED_CELL, 0.8, (190, 150, 150))] * 5
     found, picture = field(*pink, (LEUKOCYTE, 0.9, (130, 150, 240)))
-    assert (5, LEUKOCYTE) in labels_at(one_name_each(found, picture))
+    assert (5, LEUKOCYTE) in labels_at(one_name_each(found, picture, 0.5))
 
 
 def test_red_cells_with_a_likelier_leukocyte_are_no_measure() -> None:
@@ -68,7 +71,7 @@ def test_red_cells_with_a_likelier_leukocyte_are_no_measure() -> None:
     found, picture = field(*RED_CELLS, *[(LEUKOCYTE, 0.9, PURPLE_NUCLEUS)] * 9)
     for cell in range(6, 15):
         found = with_red_box(found, cell, 0.8)
-    assert sum(label == LEUKOCYTE for _, label in labels_at(one_name_each(found, picture))) == 9
+    assert sum(label == LEUKOCYTE for _, label in labels_at(one_name_each(found, picture, 0.5))) == 9
 
 
 @pytest.mark.parametrize("n_red", [0, 4])
@@ -76,16 +79,16 @@ def test_without_enough_red_cells_the_score_decides(n_red: int) -> None:
     found, picture = field(
         *RED_CELLS[:n_red], (LEUKOCYTE, 0.9, BLUE_RED_CELL), (LEUKOCYTE, 0.8, PURPLE_NUCLEUS)
     )
-    told = labels_at(one_name_each(with_red_box(found, n_red + 1, 0.5), picture))
+    told = labels_at(one_name_each(with_red_box(found, n_red + 1, 0.5), picture, 0.5))
     assert (n_red, LEUKOCYTE) in told
     assert (n_red + 1, RED_CELL) in told
 
 
 def test_platelets_and_fields_without_leukocytes_are_left_alone() -> None:
     found, picture = field(*RED_CELLS, (PLATELET, 0.6, BLUE_RED_CELL))
-    assert labels_at(one_name_each(found, picture)) == labels_at(found)
+    assert labels_at(one_name_each(found, picture, 0.5)) == labels_at(found)
     empty, blank = field()
-    assert len(one_name_each(empty, blank)) == 0
+    assert len(one_name_each(empty, blank, 0.5)) == 0
 
 
 def test_density_is_the_logarithm_of_light() -> None:

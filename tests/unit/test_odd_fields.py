@@ -153,7 +153,7 @@ def test_what_is_left_out_is_counted_up_to_the_field_s_quality() -> None:
         image[y : y + 30, x : x + 30] = color
     boxes = np.array([[x, y, x + 30, y + 30] for x, y in at], np.float32)
     found = Detections(boxes, np.ones(10, np.float32), np.array([1] * 8 + [0, 0]))
-    kept = one_name_each(found, image)
+    kept = one_name_each(found, image, 0.5)
     assert (kept.count("leukocyte"), kept.n_pale) == (1, 1)
     assert kept.leukocytes.rescaled_to(2, (400, 800)).n_pale == 1
     assert measure_quality(image, SCALE, kept).pale == 1
