@@ -29,14 +29,14 @@ THICK_DENSITY, SAME_COLOR = (1.8, 1.5), 1.15
 """What is no darker than this and has the two densities in nearly the ratio of red cells is a thick one."""
 OTHER_COLOR, LEAST_VIOLET = 1.25, 1.1
 """Of so much more green than red light a small excess of density is enough."""
-LARGE = 1.3
-"""Smaller side, in those of red cells, that hardly a red cell has."""
+LARGE, TOO_LARGE = 1.3, 2.5
+"""Smaller side, in those of red cells, that hardly a red cell has; larger one that two cells have."""
 DOUBTED = 0.1
 """Score of a large, dark box of another color than red cells from which on it is a leukocyte."""
 EVIDENT = 0.5
 """Score that such a box gets where its own is lower."""
 _LEAST_RED_CELLS, _MOST_RED_CELLS = 5, 24
-_APART, _SAME = 0.2, 0.5
+_TOUCHED, _APART, _SAME = 0.1, 0.2, 0.5
 _ADVANTAGE = 2.0
 _ACROSS, _DARKEST = 12, 0.4
 _WHITE_PERCENTILE = 90
@@ -53,8 +53,9 @@ _LEVELS = np.arange(256).clip(1)[:, None]
 def one_name_each(found: Detections, picture: NDArray[np.uint8], threshold: float) -> Detections:
     """Drop leukocytes that are no darker than red cells, and red cells where a leukocyte stands.
 
-    A large box that is dark, and not in the color of red cells, is a leukocyte from a score of
-    :data:`DOUBTED` on, whatever red cell the network sees there: its score is raised to :data:`EVIDENT`.
+    A large box that is dark, not in the color of red cells, and apart from other leukocytes, is a leukocyte
+    from a score of :data:`DOUBTED` on, whatever red cell the network sees there: its score is raised to
+    :data:`EVIDENT`.
 
     The measure are red cells without a likelier leukocyte at their place. Where there are fewer than five, a
     leukocyte stands against a red cell at the same place with twice its score: it is hardly ever taken for a
@@ -81,11 +82,13 @@ def one_name_each(found: Detections, picture: NDArray[np.uint8], threshold: floa
     sure = red[~((overlap >= _APART) & likelier).any(axis=0)][:_MOST_RED_CELLS]
     if len(sure) >= _LEAST_RED_CELLS:
         both = found.xyxy[np.concatenate([cells, sure])]
-        density, side = densities(picture, both), (both[:, 2:] - both[:, :2]).min(axis=1)
+        density, sides = densities(picture, both), both[:, 2:] - both[:, :2]
         n = len(cells)
         beside = density[:n] / np.maximum(median(density[n:]), _NO_DENSITY)
-        stands, evident = _by_nucleus(beside, side[:n] / float(np.median(side[n:])))
-        raised = evident & (found.scores[cells] >= DOUBTED)
+        stands, evident = _by_nucleus(beside, sides[:n] / float(np.median(sides[n:].min(axis=1))))
+        others = stands & (found.scores[cells] >= EVIDENT) & ~np.eye(n, dtype=bool)
+        touched = ((boxes.iou(found.xyxy[cells], found.xyxy[cells]) >= _TOUCHED) & others).any(axis=1)
+        raised = evident & ~touched & (found.scores[cells] >= DOUBTED)
         scores = found.scores.copy()
         scores[cells[raised]] = np.maximum(scores[cells[raised]], EVIDENT)
     else:
@@ -102,7 +105,7 @@ def one_name_each(found: Detections, picture: NDArray[np.uint8], threshold: floa
 
 
 def _by_nucleus(
-    density: NDArray[np.float64], side: NDArray[np.float32]
+    density: NDArray[np.float64], sides: NDArray[np.float32]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Tell which boxes, measured in their field's red cells, are leukocytes, and which evidently so, (N,).
 
@@ -110,15 +113,15 @@ def _by_nucleus(
     ----------
     density : ndarray, (N, 2) float64
         For red and for green light.
-    side : ndarray, (N,)
-        The smaller one.
+    sides : ndarray, (N, 2)
     """
-    red, green = density.T
+    (red, green), least = density.T, sides.min(axis=1)
     color = np.log(np.maximum(green, _NO_DENSITY) / np.maximum(red, _NO_DENSITY))
     dark = (density >= LEAST_DENSITY).any(axis=1)
     violet = color >= np.log(OTHER_COLOR)
-    thick = (density < THICK_DENSITY).all(axis=1) & (np.abs(color) < np.log(SAME_COLOR)) & (side < LARGE)
-    evident = violet & (green >= LEAST_DENSITY[1]) & (side >= LARGE)
+    thick = (density < THICK_DENSITY).all(axis=1) & (np.abs(color) < np.log(SAME_COLOR)) & (least < LARGE)
+    size = (least >= LARGE) & (sides.max(axis=1) < TOO_LARGE)
+    evident = violet & (green >= LEAST_DENSITY[1]) & size
     return (dark & ~thick) | (violet & (green >= LEAST_VIOLET)), evident
 
 
