@@ -84,6 +84,68 @@ def test_without_enough_red_cells_the_score_decides(n_red: int) -> None:
     assert (n_red + 1, RED_CELL) in told
 
 
+def scaled(color: Color, red: float, green: float) -> Color:
+    """The color of what absorbs so many times as much red and green light."""
+    bright = [WHITE * (part / WHITE) ** by for part, by in zip(color, (red, green, green), strict=True)]
+    return round(bright[0]), round(bright[1]), round(bright[2])
+
+
+PALE_RED_CELL: Color = (150, 160, 190)
+
+
+def judged(density: tuple[float, float], side: int, score: float, *others: float) -> list[float]:
+    """Scores of the leukocytes that are left of one of this density and side, and others that touch it."""
+    found, picture = field(*[(RED_CELL, 0.8, PALE_RED_CELL)] * 6, *[(LEUKOCYTE, 0.1, (WHITE,) * 3)] * 3)
+    x, color = 320, scaled(PALE_RED_CELL, *density)
+    picture = np.concatenate([picture, np.full((100, picture.shape[1], 3), WHITE, np.uint8)])
+    picture[5 : 5 + side, x : x + side] = color
+    box = np.array([[x, 5, x + side, 5 + side]], np.float32)
+    near = box + np.array([[0.7 * side, 0, 0.7 * side, 0]], np.float32)
+    picture[5 : 5 + side, x + side : x + 2 * side] = color if others else WHITE
+    xyxy = np.concatenate([found.xyxy[:6], box, *([near] * len(others))])
+    scores = np.array([*[0.8] * 6, score, *others], np.float32)
+    labels = np.array([*[RED_CELL] * 6, LEUKOCYTE, *[LEUKOCYTE] * len(others)], np.int64)
+    told = one_name_each(Detections(xyxy, scores, labels), picture, 0.5)
+    return sorted(told.scores[told.labels == LEUKOCYTE].tolist())
+
+
+def test_a_red_cell_that_is_only_thicker_is_no_leukocyte() -> None:
+    """Its densities are scaled alike; a nucleus of the same green density has another dye."""
+    assert judged((1.35, 1.35), SIDE, 0.9) == []
+    assert judged((0.9, 1.35), SIDE, 0.9) == pytest.approx([0.9])
+    assert judged((2.2, 2.2), SIDE, 0.9) == pytest.approx([0.9])  # no red cell is so thick
+
+
+def test_another_color_is_enough_where_little_darker() -> None:
+    assert judged((0.85, 1.14), SIDE, 0.9) == pytest.approx([0.9])
+    assert judged((1.1, 1.14), SIDE, 0.9) == []
+
+
+@pytest.mark.parametrize(
+    ("density", "side", "score", "others", "left"),
+    [
+        ((0.95, 1.4), 50, 0.15, (), [0.5]),  # a large dark blast that looks to the network like a red cell
+        ((0.95, 1.4), 50, 0.05, (), []),
+        ((0.95, 1.4), 30, 0.15, (), []),  # as small as a red cell
+        ((1.4, 1.4), 50, 0.15, (), []),  # in its color
+        ((0.95, 1.4), 80, 0.15, (), []),  # as large as two cells
+        ((0.95, 1.4), 50, 0.15, (0.9,), [0.9]),  # a part of a cell that is found
+    ],
+)
+def test_a_large_dark_box_of_another_color_is_a_leukocyte_at_a_low_score(
+    density: tuple[float, float], side: int, score: float, others: tuple[float, ...], left: list[float]
+) -> None:
+    assert judged(density, side, score, *others) == pytest.approx(left)
+
+
+def test_what_is_left_is_sorted_by_score_and_has_the_threshold() -> None:
+    found, picture = field(*RED_CELLS, (LEUKOCYTE, 0.7, PURPLE_NUCLEUS), (LEUKOCYTE, 0.4, PURPLE_NUCLEUS))
+    for threshold, n in ((0.3, 2), (0.5, 1), (0.8, 0)):
+        told = one_name_each(found, picture, threshold)
+        assert sum(told.labels == LEUKOCYTE) == n
+        assert (np.diff(told.scores) <= 0).all()
+
+
 def test_platelets_and_fields_without_leukocytes_are_left_alone() -> None:
     found, picture = field(*RED_CELLS, (PLATELET, 0.6, BLUE_RED_CELL))
     assert labels_at(one_name_each(found, picture, 0.5)) == labels_at(found)
