@@ -40,6 +40,7 @@ _TOUCHED, _APART, _SAME = 0.1, 0.2, 0.5
 _ADVANTAGE = 2.0
 _ACROSS, _DARKEST = 12, 0.4
 _WHITE_PERCENTILE = 90
+_BORDER_PX = 2.0
 _NO_DENSITY = 1e-6
 
 _STEPS = (np.arange(_ACROSS) + 0.5) / _ACROSS
@@ -53,7 +54,7 @@ _LEVELS = np.arange(256).clip(1)[:, None]
 def one_name_each(found: Detections, picture: NDArray[np.uint8], threshold: float) -> Detections:
     """Drop leukocytes that are no darker than red cells, and red cells where a leukocyte stands.
 
-    A large box that is dark, not in the color of red cells, and apart from other leukocytes, is a leukocyte
+    A large box that is whole, dark, not in the color of red cells, and apart from others is a leukocyte
     from a score of :data:`DOUBTED` on, whatever red cell the network sees there: its score is raised to
     :data:`EVIDENT`.
 
@@ -88,7 +89,8 @@ def one_name_each(found: Detections, picture: NDArray[np.uint8], threshold: floa
         stands, evident = _by_nucleus(beside, sides[:n] / float(np.median(sides[n:].min(axis=1))))
         others = stands & (found.scores[cells] >= EVIDENT) & ~np.eye(n, dtype=bool)
         touched = ((boxes.iou(found.xyxy[cells], found.xyxy[cells]) >= _TOUCHED) & others).any(axis=1)
-        raised = evident & ~touched & (found.scores[cells] >= DOUBTED)
+        cut = boxes.touches_border(found.xyxy[cells], picture.shape[0], picture.shape[1], _BORDER_PX)
+        raised = evident & ~touched & ~cut & (found.scores[cells] >= DOUBTED)
         scores = found.scores.copy()
         scores[cells[raised]] = np.maximum(scores[cells[raised]], EVIDENT)
     else:

@@ -138,6 +138,15 @@ def test_a_large_dark_box_of_another_color_is_a_leukocyte_at_a_low_score(
     assert judged(density, side, score, *others) == pytest.approx(left)
 
 
+def test_a_box_that_the_border_cuts_is_not_taken_at_a_low_score() -> None:
+    found, picture = field(*[(RED_CELL, 0.8, PALE_RED_CELL)] * 6, (LEUKOCYTE, 0.2, (WHITE,) * 3))
+    for y, n in ((0, 0), (2, 0), (4, 1)):
+        shown = np.concatenate([picture, np.full((100, picture.shape[1], 3), WHITE, np.uint8)])
+        shown[y : y + 50, 320:370] = scaled(PALE_RED_CELL, 0.95, 1.4)
+        found.xyxy[6] = 320, y, 370, y + 50
+        assert (one_name_each(found, shown, 0.5).labels == LEUKOCYTE).sum() == n
+
+
 def test_what_is_left_is_sorted_by_score_and_has_the_threshold() -> None:
     found, picture = field(*RED_CELLS, (LEUKOCYTE, 0.7, PURPLE_NUCLEUS), (LEUKOCYTE, 0.4, PURPLE_NUCLEUS))
     for threshold, n in ((0.3, 2), (0.5, 1), (0.8, 0)):
