@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 from scipy.special import expit
 from sklearn.model_selection import GroupKFold, KFold
 
@@ -30,6 +31,7 @@ from smearscan.weights.pairs import ClassifierCard
 _BLAST_NET = (HEALTHY, BLAST)
 _TYPICAL_SLIDE = 200
 _FEWEST_CHOOSING = 10
+_AS_GOOD = 4.0
 
 
 def new_calibration(
@@ -126,20 +128,23 @@ def best_threshold(cells: LabeledCells, cards: dict[str, ClassifierCard]) -> flo
 
     A low one calls more blasts, and more false ones, which hide few blasts; see
     :attr:`smearscan.differential.statistics.blast_excess.BlastExcessTest.detectable_percent`. Taken is the
-    lowest that is within two percentage points of the best: neighboring steps differ by one from chance, and
-    a low one misses fewer blasts. The one of the net's card where no blast is labeled.
+    lowest that is within four percentage points of the best, for a low one misses fewer blasts, and small
+    changes of the cells counted move the best by so much. Of few slides neighboring steps differ by far
+    more: each counts as the median of itself and its neighbors. The one of the net's card where no blast is
+    labeled.
     """
     classes = (*cards["differential"].classes, BLAST)
     if not (cells.found & (cells.truth == BLAST)).any():
         return cards["blast"].threshold
     slide = np.array([[round(_TYPICAL_SLIDE * REFERENCE_PERCENT.get(name, 0.0) / 100) for name in classes]])
     counted = tuple(name for name in classes if name not in EXCLUDED_FROM_DIFFERENTIAL)
-    least: dict[float, float] = {}
-    for threshold in np.arange(6, 20) / 20:
+    steps, least = np.arange(6, 20) / 20, []
+    for threshold in steps:
         rule = NamingRule(classes[:-1], float(threshold), cards["differential"].unclassified_below)
         found = blast_excess(slide, count_errors(classes, cells, rule), counted).detectable_percent[0]
-        least[float(threshold)] = float(np.nan_to_num(found, nan=100.0))
-    return min(t for t, found in least.items() if found <= min(least.values()) + 2)
+        least.append(float(np.nan_to_num(found, nan=100.0)))
+    calm = median_filter(np.array(least), 3, mode="nearest")
+    return float(steps[calm <= calm.min() + _AS_GOOD].min())
 
 
 def named_limit(

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import CLASSES, KINDS, calibration, cards, errors, labeled
 
+from smearscan.calibration import fit
 from smearscan.calibration.fit import (
     best_threshold,
     count_errors,
@@ -159,6 +161,17 @@ def test_the_threshold_is_the_lowest_that_hides_few_blasts() -> None:
     assert 0.3 <= found <= 0.95
     healthy = cells.where(cells.truth != "blast")
     assert best_threshold(healthy, CARDS) == CARDS["blast"].threshold  # nothing to choose it by
+
+
+def test_one_lucky_step_is_not_taken_for_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of few slides the share of blasts that would be found jumps from step to step."""
+    detectable = iter([66, 62, 64, 41, 42, 50, 100, 100, 35, 100, 100, 100, 12, 100])
+
+    def excess(*_: object) -> SimpleNamespace:
+        return SimpleNamespace(detectable_percent=[next(detectable)])
+
+    monkeypatch.setattr(fit, "blast_excess", excess)
+    assert best_threshold(labeled(600, slides=7), CARDS) == 0.45
 
 
 def test_the_limit_is_of_cells_that_get_their_name_from_the_differential() -> None:
