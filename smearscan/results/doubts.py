@@ -4,10 +4,12 @@ A *failure* (:class:`smearscan.results.FieldFailure`) was not read: it ends a ru
 was read: it changes no exit code, and stands on the screen, in the report and in the run folder.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
+
+T = TypeVar("T")
 
 COPIES: Final = "copies"
 SHARED_FIELDS: Final = "shared fields"
@@ -80,7 +82,7 @@ def named_files(paths: Iterable[Path | None]) -> tuple[tuple[Path, ...], str]:
     return known, f" ({first_of([str(path) for path in known])})" if known else ""
 
 
-def first_of(told: Sequence[str]) -> str:
-    """Join the first of many words, and tell how many more there are."""
+def first_of(told: Sequence[T], say: Callable[[T], str] = str) -> str:
+    """Join the first of many, each in the words that `say` has for it, and tell how many more there are."""
     more = len(told) - MOST_TOLD
-    return ", ".join(told[:MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(map(say, told[:MOST_TOLD])) + (f" and {more} more" if more > 0 else "")

@@ -5,9 +5,9 @@ whose nearest red cells lie alike propose a shift; it stands if most cells of ei
 the other lie on a cell there. Chance brings few cells onto others: they cover a small part of a field.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from smearscan.results import FieldResult
 from smearscan.results.doubts import OVERLAP, Doubt, counted, first_of
 
 Points = NDArray[np.float64]
-_Cell = tuple[int, int]  # index of a field, and of a leukocyte within it
+_Cell = list[int]  # index of a field, and of a leukocyte within it
 
 _ALIKE = 0.15
 """In diameters of a red cell: so far may a cell lie from where the other field shows it."""
@@ -53,18 +53,16 @@ def find_overlaps(fields: Sequence[FieldResult]) -> list[Overlap]:
     """
     cells = [_all_cells(field) for field in fields]
     owner, sizes, offsets = _leukocytes(fields, cells)
-    tried: set[tuple[int, int]] = set()
-    found = []
-    for (first, i), (second, j) in _alike(owner, sizes, offsets):
-        pair = first, second
-        if pair in tried:
-            continue
-        a, b = cells[first], cells[second]
-        shift = b[j] - a[i]
-        if n := _confirmed(a, b, shift, fields[pair[0]], fields[pair[1]]):
-            tried.add(pair)
-            found.append(Overlap(*pair, n))
-    return sorted(found, key=lambda one: (one.first, one.second))
+    found: list[Overlap] = []
+    for first, pairs in groupby(_alike(owner, sizes, offsets), lambda pair: pair[0][0]):
+        common: dict[int, int] = {}  # leukocytes that the field has in common with others
+        for (_, i), (second, j) in pairs:
+            if second not in common:
+                a, b = cells[first], cells[second]
+                if n := _confirmed(a, b, b[j] - a[i], fields[first], fields[second]):
+                    common[second] = n
+        found += (Overlap(first, second, common[second]) for second in sorted(common))
+    return found
 
 
 def doubts_of_overlap(fields: Sequence[FieldResult]) -> tuple[Doubt, ...]:
@@ -72,12 +70,13 @@ def doubts_of_overlap(fields: Sequence[FieldResult]) -> tuple[Doubt, ...]:
     found = find_overlaps(fields)
     if not found:
         return ()
-    pairs = [(fields[one.first].path, fields[one.second].path) for one in found]
-    named = [(a, b) for a, b in pairs if a is not None and b is not None]
+    paths = [field.path for field in fields]
+    named = [one for one in found if paths[one.first] is not None and paths[one.second] is not None]
     twice = counted(sum(one.n_leukocytes for one in found), "leukocyte is", "leukocytes are")
-    which = first_of([f"{a} and {b}" for a, b in named])
+    which = first_of(named, lambda one: f"{paths[one.first]} and {paths[one.second]}")
     told = f"{counted(len(found), 'pair', 'pairs')} of fields overlap, {twice} counted twice: {which}"
-    shown = tuple(path for pair in named[:3] for path in pair)
+    pairs = ((paths[one.first], paths[one.second]) for one in named[:3])
+    shown = tuple(path for pair in pairs for path in pair if path is not None)
     return (Doubt(OVERLAP, f"{told}; leave out one of each pair", shown),)
 
 
@@ -111,22 +110,25 @@ def _leukocytes(
     )
 
 
-def _alike(owner: NDArray[np.int64], sizes: Points, offsets: Points) -> list[tuple[_Cell, _Cell]]:
-    """Pairs of leukocytes, of two fields, that may be one."""
-    found: Counter[tuple[_Cell, _Cell]] = Counter()
-    cells: list[_Cell] = [(field, cell) for field, cell in owner.tolist()]
+def _alike(owner: NDArray[np.int64], sizes: Points, offsets: Points) -> Iterator[tuple[_Cell, _Cell]]:
+    """Pairs of leukocytes, of two fields, that may be one, in order."""
+    cells, cell = np.unique(owner, axis=0, return_inverse=True)
     order = np.argsort(offsets[:, 0], kind="stable")  # of each only those of a like offset are looked at
-    across = offsets[order, 0]
+    across, cell = offsets[order, 0], cell.reshape(-1)[order]
     last = np.searchsorted(across, across + _ALIKE)
     traits = np.column_stack([offsets[order, 1] / _ALIKE, sizes[order] / _SAME_SIZE])
-    for at, i in enumerate(order.tolist()):
+    found = [np.empty(0, np.int64)]  # a pair as one number: a slide of copies has millions of them
+    for at, own in enumerate(cell):
         others = slice(at + 1, last[at])
         near = np.abs(traits[others] - traits[at]).max(axis=1, initial=0) < 1
-        for j in order[others][near].tolist():
-            a, b = min(cells[i], cells[j]), max(cells[i], cells[j])
-            if a[0] != b[0]:
-                found[a, b] += 1
-    return sorted(pair for pair, n in found.items() if n >= _ALIKE_NEIGHBORS)
+        if near.any():
+            other = cell[others][near]
+            other = other[cells[other, 0] != cells[own, 0]]
+            found.append(np.minimum(own, other) * len(cells) + np.maximum(own, other))
+    pairs, n = np.unique(np.concatenate(found), return_counts=True)
+    for pair in pairs[n >= _ALIKE_NEIGHBORS]:
+        one, other = divmod(int(pair), len(cells))
+        yield cells[one].tolist(), cells[other].tolist()
 
 
 def _confirmed(a: Points, b: Points, shift: Points, first: FieldResult, second: FieldResult) -> int:
