@@ -5,9 +5,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from smearscan.differential.slide_report import report_frame
-from smearscan.report.tables import write_csv
-from smearscan.results import FieldResult, cells_frame
+from smearscan.report.tables import write_cells_csv, write_report_csv
+from smearscan.results import FieldResult
 from smearscan.scan.scanner import SmearScanner
 
 
@@ -33,8 +32,8 @@ class Ours:
             reports.append(report)
             results += fields
         with TemporaryDirectory() as out:
-            write_csv(report_frame(reports), Path(out) / "report.csv")
-            write_csv(cells_frame(results, self.folder, scanner.calibration_name), Path(out) / "cells.csv")
+            write_report_csv(lambda: reports, Path(out) / "report.csv")
+            write_cells_csv([results], Path(out) / "cells.csv", self.folder, scanner.calibration_name)
         self._results = [r for r in results if isinstance(r, FieldResult)]
         return {
             "fields": len(self._results),

@@ -42,7 +42,7 @@ _STEPS = {
         "smearscan.scan.slide_judge:SlideJudge.report", "smearscan.scan.slide_judge:doubts_of_fields",
     ),
     "tables": (
-        "benchmarks.ours:report_frame", "benchmarks.ours:cells_frame", "benchmarks.ours:write_csv",
+        "benchmarks.ours:write_report_csv", "benchmarks.ours:write_cells_csv",
     ),
 }  # fmt: skip
 """Step to the functions that do it, named where their callers find them."""

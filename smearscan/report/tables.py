@@ -3,9 +3,10 @@
 import csv
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import astuple, fields
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -14,7 +15,7 @@ from smearscan.differential.slide_report import report_row
 from smearscan.io.atomic import atomic_text
 from smearscan.io.formulas import guarded
 from smearscan.report.slide_summary import SlideSummary, summarize
-from smearscan.results import FieldFailure, FieldResult, cells_frame
+from smearscan.results import FieldFailure, FieldResult, cell_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,14 +61,15 @@ def write_report_csv(reports: Reports, path: Path, for_excel: bool = False) -> N
     for report in reports():
         columns.update(dict.fromkeys(report_row(report)))
     with _opened(path, for_excel) as file:
-        _write_rows(file, list(columns), map(report_row, reports()))
+        rows = map(report_row, reports())
+        _write_rows(file, columns, ([row.get(name) for name in columns] for row in rows))
 
 
 def write_summary_csv(reports: Iterable[SlideReport], path: Path, for_excel: bool = False) -> None:
     """Write the short table: twelve columns, one row a slide."""
     with _opened(path, for_excel) as file:
         columns = [field.name for field in fields(SlideSummary)]
-        _write_rows(file, columns, (asdict(summarize(report)) for report in reports))
+        _write_rows(file, columns, (astuple(summarize(report)) for report in reports))
 
 
 def write_cells_csv(
@@ -89,26 +91,32 @@ def write_cells_csv(
     for_excel : bool
         See :func:`write_csv`.
     """
-    empty = cells_frame([])
+    empty, _ = cell_columns([])
     written = False
     with _opened(path, for_excel) as file:
         for fields in slides:
-            table = cells_frame(fields, root, calibration)
-            if len(table):
-                _rows(table, file, header=not written)
+            names, blocks = cell_columns(fields, root, calibration)
+            rows = chain.from_iterable(zip(*columns, strict=True) for columns in blocks)
+            first = next(rows, None)
+            if first is not None:
+                _write_rows(file, () if written else names, chain([first], rows))
                 written = True
-            elif len(table.columns) > len(empty.columns):
-                empty = table  # names the classes that were looked for, though no cell was found
+            elif len(names) > len(empty):
+                empty = names  # names the classes that were looked for, though no cell was found
         if not written:
-            _rows(empty, file)
+            _write_rows(file, empty, ())
 
 
-def _write_rows(file: TextIO, columns: Sequence[str], rows: Iterable[dict[str, object]]) -> None:
-    """Write rows without pandas, which takes longer to load than a field to read; the bytes are the same."""
+def _write_rows(file: TextIO, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write rows without pandas, which takes longer to load than a field to read; the bytes are the same.
+
+    Without columns rows go on after others.
+    """
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(map(guarded, columns))
+    if names := [guarded(name) for name in columns]:
+        writer.writerow(names)
     for row in rows:
-        writer.writerow([_shown(row.get(name)) for name in columns])
+        writer.writerow(map(_shown, row))
 
 
 def _shown(value: object) -> object:
@@ -118,12 +126,12 @@ def _shown(value: object) -> object:
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
 
 
-def _rows(table: "pd.DataFrame", file: TextIO, header: bool = True) -> None:
+def _rows(table: "pd.DataFrame", file: TextIO) -> None:
     table = table.copy()
     for name in table.select_dtypes(exclude="number"):
         table[name] = table[name].map(_shown)
     table.columns = [guarded(str(name)) for name in table.columns]
-    table.to_csv(file, index=False, header=header, lineterminator="\n")
+    table.to_csv(file, index=False, lineterminator="\n")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from smearscan.results.field_results import (
     Cell,
     FieldFailure,
     FieldResult,
+    cell_columns,
     cells_frame,
     five_digits,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "FilmMap",
     "Scale",
     "Stain",
+    "cell_columns",
     "cells_frame",
     "five_digits",
 ]

@@ -249,6 +249,8 @@ FINE_COLUMNS = ("fine_type", "fine_probability")
 STAIN_COLUMNS = ("stain_red", "stain_green", "stain_blue")
 """Columns at the end of ``cells.csv``: factors of the optical density, as of :class:`Stain`."""
 
+_AT_ONCE = 256
+
 
 def cells_frame(
     results: Iterable[FieldResult | FieldFailure], root: Path | None = None, calibration: str = ""
@@ -275,12 +277,47 @@ def cells_frame(
     """
     import pandas as pd
 
+    names, blocks = cell_columns(results, root, calibration)
+    whole: list[list[object]] = [[] for _ in names]
+    for columns in blocks:
+        for values, more in zip(whole, columns, strict=True):
+            values += more
+    return pd.DataFrame(dict(zip(names, whole, strict=True)))
+
+
+def cell_columns(
+    results: Iterable[FieldResult | FieldFailure], root: Path | None = None, calibration: str = ""
+) -> tuple[list[str], Iterator[list[Sequence[object]]]]:
+    """Return the same table's names, and the values of each column for some fields after the other.
+
+    Parameters
+    ----------
+    results, root, calibration
+        As of :func:`cells_frame`.
+
+    Returns
+    -------
+    names : list of str
+    blocks : iterator
+        Columns of up to 256 fields: a slide's whole table takes many times the memory of its results.
+    """
     read = [result for result in results if isinstance(result, FieldResult)]
     classes = next((result.classes for result in read if result.classes), ())
+    has_fine = any(result.fine_classes for result in read)
+    fine, of_classes = FINE_COLUMNS if has_fine else (), (f"p_{name}" for name in classes)
+    names = [*CELL_COLUMNS, *of_classes, "um_per_px", "calibration", "id", *fine, *STAIN_COLUMNS]
+    parts = (read[start : start + _AT_ONCE] for start in range(0, len(read), _AT_ONCE))
+    return names, (_columns(part, root, calibration, len(classes), has_fine) for part in parts)
+
+
+def _columns(
+    read: Sequence[FieldResult], root: Path | None, calibration: str, n_classes: int, has_fine: bool
+) -> list[Sequence[object]]:
+    """Columns of the cells of some fields."""
     sizes = [len(result) for result in read]
 
-    def of_each_field(values: Iterable[object]) -> NDArray[np.object_]:
-        return np.repeat(np.array([*values, None], dtype=object)[:-1], sizes)
+    def of_each_field(values: Iterable[object]) -> list[object]:
+        return [value for value, size in zip(values, sizes, strict=True) for _ in range(size)]
 
     def of_each_cell(width: int, values: Callable[[FieldResult], NDArray[Any]]) -> NDArray[np.float64]:
         return np.concatenate([np.empty((0, width)), *(values(r).reshape(len(r), width) for r in read)])
@@ -291,29 +328,25 @@ def cells_frame(
         [
             of_each_cell(1, lambda result: result.type_probs),
             of_each_cell(1, lambda result: result.blast_probs),
-            of_each_cell(len(classes), lambda result: result.probs),
+            of_each_cell(n_classes, lambda result: result.probs),
         ]
     )
     columns: list[Sequence[object]] = [
-        of_each_field(escaped(result.slide_id) for result in read).tolist(),
-        of_each_field(escaped(_relative(result.path, root)) for result in read).tolist(),
+        of_each_field(escaped(result.slide_id) for result in read),
+        of_each_field(escaped(_relative(result.path, root)) for result in read),
         *([round(value, 1) for value in side] for side in boxes.T.tolist()),
         [round(value, 4) for value in scores[:, 0].tolist()],
         [name for result in read for name in result.types],
         *([five_digits(value) for value in part] for part in certain.T.tolist()),
-        of_each_field(five_digits(result.scale.um_per_px) for result in read).tolist(),
+        of_each_field(five_digits(result.scale.um_per_px) for result in read),
         [calibration] * sum(sizes),
         [number for size in sizes for number in range(1, size + 1)],
     ]
-    names = [*CELL_COLUMNS, *(f"p_{name}" for name in classes), "um_per_px", "calibration", "id"]
-    if any(result.fine_classes for result in read):
-        names += FINE_COLUMNS
+    if has_fine:
         columns.append([name for result in read for name in result.fine_types])
         columns.append([five_digits(value) for result in read for value in result.fine_probs.tolist()])
-    names += STAIN_COLUMNS
     gains = [[five_digits(factor) for factor in result.stain.gain] for result in read]
-    columns += [of_each_field(gain[k] for gain in gains).tolist() for k in range(3)]
-    return pd.DataFrame(dict(zip(names, columns, strict=True)))
+    return [*columns, *(of_each_field(gain[k] for gain in gains) for k in range(3))]
 
 
 def five_digits(value: float) -> float:

@@ -143,3 +143,27 @@ def test_fields_of_thousands_of_cells_are_compared_in_little_memory() -> None:
     tracemalloc.stop()
     assert peak < 3_000_000  # a table of all pairs takes 13 MB, of 4,000 to 4,000 a quarter of a gigabyte
     assert (hits[:100] == 1).all()
+
+
+def test_a_slide_of_copies_is_compared_in_little_memory() -> None:
+    """Its pairs of fields grow by the square; what is kept of each is three numbers."""
+    fields = [photograph(slide(1), 0, 0, f"field_{i:05d}") for i in range(120)]
+    doubts_of_overlap(fields[:2])  # what it imports is not counted
+    tracemalloc.start()
+    (doubt,) = doubts_of_overlap(fields)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert doubt.reason.startswith("7140 pairs of fields overlap")
+    assert (
+        peak < 3_000_000
+    )  # lists of pairs and their words took 3.6 MB of 120 fields, and grew by the square
+
+
+@pytest.mark.parametrize("n", [4, 200])
+def test_few_and_many_cells_are_compared_alike(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, there = np.random.default_rng(n), photograph(slide(0), 0, 0)
+    at = rng.uniform(0, 16, (n, 2))
+    moved = np.concatenate([at[::2] + rng.normal(0, 0.1, at[::2].shape), at[:1] + np.array([0.15, 0])])
+    by_table = overlap._hits(moved, at, there)
+    monkeypatch.setattr(overlap, "_FEW_PAIRS", -1)
+    np.testing.assert_array_equal(by_table, overlap._hits(moved, at, there))

@@ -18,8 +18,16 @@ from smearscan.differential.statistics.correction import Corrector
 from smearscan.differential.statistics.intervals import exact_interval
 from smearscan.differential.tally import SlideTally
 from smearscan.errors import ConfigError
-from smearscan.report.tables import write_csv
-from smearscan.results import STAIN_COLUMNS, Detections, FieldFailure, FieldResult, Scale, cells_frame
+from smearscan.report.tables import write_cells_csv, write_csv
+from smearscan.results import (
+    STAIN_COLUMNS,
+    Detections,
+    FieldFailure,
+    FieldResult,
+    Scale,
+    cells_frame,
+    field_results,
+)
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES, FINE_CLASSES, FINE_PARTS
 
 SCALE = Scale(0.0685714, "red cells", 30)
@@ -352,3 +360,20 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="cannot be written") as error:
             write_csv(report_frame([report(field())]), place)
         assert str(place) in str(error.value)
+
+
+def test_cells_are_written_some_fields_at_a_time_as_in_one_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = replace(field(Path("=a, b/1.png"), types=("neutrophil",)), slide_id='"s"')
+    odd.probs[0, :3] = [np.nan, 1.25e-7, 1]
+    fine = {"fine_classes": FINE_CLASSES, "fine_types": ("", FINE_CLASSES[0])}
+    other = replace(field(), fine_probs=np.array([np.nan, 0.5], np.float32), **fine)
+    for fields in ([], [field(types=())], [field(), odd, field(types=())], [other] * 3):
+        whole = cells_frame(fields, None, "card")
+        write_csv(whole, tmp_path / "whole.csv")
+        monkeypatch.setattr(field_results, "_AT_ONCE", 2)
+        pd.testing.assert_frame_equal(cells_frame(fields, None, "card"), whole)
+        write_cells_csv([fields], tmp_path / "parts.csv", None, "card")
+        assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+        monkeypatch.undo()
