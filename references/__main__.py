@@ -55,6 +55,23 @@ def graphs(out: Path | None) -> None:
     show({file.name: sizes for file, sizes in make_all().items()}, out)
 
 
+@command.command("with-trees")
+@click.argument("pair", type=PATH)
+@click.argument("manifest", type=PATH)
+@click.option("--config", type=PATH, required=True, help="What PAIR was trained by; tells the trees' weight.")
+@click.option("--data", type=PATH, required=True, help="What the manifest's pictures are relative to.")
+@click.option("--exclude-site", multiple=True, help="Leave a site out.")
+def with_trees(pair: Path, manifest: Path, config: Path, data: Path, exclude_site: tuple[str, ...]) -> None:
+    """Give the classifier PAIR trees beside its network, fitted to the training cells of MANIFEST."""
+    from references.with_trees import add_trees
+    from smearscan.training.config import ClassifierTraining, load_config
+
+    told = load_config(config, ClassifierTraining)
+    told = told.model_copy(update={"exclude_sites": [*told.exclude_sites, *exclude_site]})
+    card = add_trees(pair, told, manifest, data)
+    click.echo(f"written: {pair}: temperature {card.temperature:.3f}, sha256 {card.short_hash}")
+
+
 @command.command("without-coarsest-grid")
 @click.argument("pair", type=PATH)
 @click.option("--out", type=PATH, required=True, help="Pair to write.")

@@ -70,11 +70,11 @@ def _called(rows: Rows, judged: Rows, known: Laboratory) -> NDArray[np.str_]:
     parts = [table[table["split"] == split].reset_index(drop=True) for split in ("train", "val")]
     config = classifier_schedule(config, len(parts[0]))
     with TemporaryDirectory() as out:
-        net, _ = trained(
+        made, _ = trained(
             config, classes, *parts, known.images, shipped("differential"), Path(out), lambda _: None
         )
     crops = load_crops(known.cells.iloc[judged], known.images, config.crop_um, config.crop_px)
-    return np.array(classes)[logits_of(net, crops, config).argmax(axis=1)]
+    return np.array(classes)[logits_of(made, crops, config).argmax(axis=1)]
 
 
 def training_table(figures: dict[str, Any]) -> str:

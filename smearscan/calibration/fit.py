@@ -31,7 +31,9 @@ from smearscan.weights.pairs import ClassifierCard
 _BLAST_NET = (HEALTHY, BLAST)
 _TYPICAL_SLIDE = 200
 _FEWEST_CHOOSING = 10
-_AS_GOOD = 4.0
+_FEWEST_SLIDES = 20
+"""Slides with blasts from which on they may choose the blast threshold."""
+_AS_GOOD = 7.0
 
 
 def new_calibration(
@@ -128,13 +130,14 @@ def best_threshold(cells: LabeledCells, cards: dict[str, ClassifierCard]) -> flo
 
     A low one calls more blasts, and more false ones, which hide few blasts; see
     :attr:`smearscan.differential.statistics.blast_excess.BlastExcessTest.detectable_percent`. Taken is the
-    lowest that is within four percentage points of the best, for a low one misses fewer blasts, and small
-    changes of the cells counted move the best by so much. Of few slides neighboring steps differ by far
-    more: each counts as the median of itself and its neighbors. The one of the net's card where no blast is
-    labeled.
+    lowest that is within seven percentage points of the best, for a low one misses fewer blasts, and small
+    changes of the cells counted move the best by so much. Neighboring steps may differ by far more: each
+    counts as the median of itself and its neighbors. Of few slides with blasts the criterion is chance (11
+    chose .45, .9 or .85 for nets that rank blasts alike, and so named .12 to .30 of a new laboratory's): of
+    fewer than :data:`_FEWEST_SLIDES`, the one of the net's card is taken, which keeps 95 % of healthy cells.
     """
     classes = (*cards["differential"].classes, BLAST)
-    if not (cells.found & (cells.truth == BLAST)).any():
+    if len(np.unique(cells.group[cells.found & (cells.truth == BLAST)])) < _FEWEST_SLIDES:
         return cards["blast"].threshold
     slide = np.array([[round(_TYPICAL_SLIDE * REFERENCE_PERCENT.get(name, 0.0) / 100) for name in classes]])
     counted = tuple(name for name in classes if name not in EXCLUDED_FROM_DIFFERENTIAL)

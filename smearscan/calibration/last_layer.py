@@ -145,7 +145,8 @@ def refit_last_layer(
     tensors[f"{last_name}.bias"] = torch.tensor(done.layer[:, -1], dtype=torch.float32)
     told = {"cells": done.n_cells, "hold": done.hold, "of": card.short_hash}
     # it knows this stain now: cells are no longer unlike those that it learned from, and stay as photographed
-    anew = {"temperature": 1.0, "metrics": {}, "confusion": [], "known_cells": None}
+    # and the layer speaks alone: the trees know other laboratories' cells
+    anew = {"temperature": 1.0, "metrics": {}, "confusion": [], "known_cells": None, "trees": 0.0}
     anew["name"] = f"{card.name}_refitted"
     new = card.model_copy(update={"training": {**card.training, "last_layer": told}, **anew})
     probs = np.where(found[:, None], done.probs, np.nan)

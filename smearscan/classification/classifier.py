@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.classification.background import without_background
+from smearscan.classification.boosted_trees import BoostedTrees
 from smearscan.classification.crops import Geometry
+from smearscan.classification.morphometry import NAMES, measure
+from smearscan.errors import WeightsError
 from smearscan.runtime import Engine, NetworkSpec, Precision, make_engine
 from smearscan.runtime.graph import Graph
 from smearscan.runtime.graph import read as read_graph
 from smearscan.weights.pairs import ClassifierCard, content_of, shipped, verified_card
-from smearscan.weights.tensors import arrays_of, fill, graph_file, tensors_of
+from smearscan.weights.tensors import arrays_of, fill, graph_file, tensors_of, trees_of
 
 if TYPE_CHECKING:
     from smearscan.classification.backbones import Head, Network, Norm
@@ -46,10 +49,12 @@ class Classifier:
         Maps (B, S, S, 3) uint8 RGB crops to (B, K) logits.
     card : ClassifierCard
         Crop geometry, classes and temperature.
+    trees : BoostedTrees, optional
+        Their logits, as much as the card says, are added to the network's.
     """
 
-    def __init__(self, engine: Engine, card: ClassifierCard) -> None:
-        self.engine, self.card = engine, card
+    def __init__(self, engine: Engine, card: ClassifierCard, trees: BoostedTrees | None = None) -> None:
+        self.engine, self.card, self.trees = engine, card, trees
 
     @classmethod
     def load(
@@ -64,8 +69,9 @@ class Classifier:
         EngineError
             If the device or engine is not available.
         """
-        card, network = network_spec(weights)
-        return cls(make_engine(network, device, engine, precision), card)
+        pair = Pair.read(weights)
+        network = joint_network_spec([pair])
+        return cls(make_engine(network, device, engine, pair.precision(precision)), pair.card, pair.trees)
 
     @classmethod
     def shipped(
@@ -76,25 +82,32 @@ class Classifier:
 
     def answering(self, task: str) -> "Classifier":
         """Return the net as that of a task: one of fine types answers by sums, any other is what it is."""
-        return Classifier(self.engine, self.card.answering(task))
+        return Classifier(self.engine, self.card.answering(task), self.trees)
 
     @property
     def geometry(self) -> Geometry:
         """How the crops of this net are cut."""
         return Geometry(self.card.crop_um, self.card.crop_px)
 
-    def probs(self, crops: NDArray[np.uint8], logits: Logits | None = None) -> NDArray[np.float32]:
+    def probs(
+        self, crops: NDArray[np.uint8], logits: Logits | None = None,
+        measured: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:  # fmt: skip
         """Calibrated probabilities, (N, K) float32, of crops (N, S, S, 3) uint8 from the crop function.
 
-        `logits` are those of the crops, where the network was asked before.
+        `logits` and `measured` are those of the crops, where the network was asked, and the cells were
+        measured (:func:`smearscan.classification.morphometry.measure`), before.
         """
         if logits is None:
             logits = self.engine.run(apply_background(crops, self.card.background, self.card.crop_um))
+        if self.trees is not None:
+            form = measure(crops, self.geometry) if measured is None else measured
+            logits = logits + np.float32(self.card.trees) * self.trees.scores(form)
         return np.asarray(self.card.probabilities(logits), np.float32)
 
 
 def network_spec(weights: Path) -> tuple[ClassifierCard, NetworkSpec]:
-    """Read a weights pair; tell how its network is made, without making it.
+    """Read a weights pair; tell how its network is made, without making it; trees are no part of it.
 
     Raises
     ------
@@ -121,6 +134,32 @@ class Pair:
     def data(self) -> bytes:
         """Content of the weights file, read and verified; asked for where the network is not compiled."""
         return content_of(self.path, self.card)
+
+    @property
+    def trees(self) -> BoostedTrees | None:
+        """What goes by the cell's form, beside the network; None where the card tells of none.
+
+        Raises
+        ------
+        WeightsError
+            If the file has none, or others than those of the card's classes.
+        """
+        if not self.card.trees:
+            return None
+        try:
+            trees = BoostedTrees.of_arrays(trees_of(self.path))
+        except (KeyError, ValueError) as error:
+            raise WeightsError(f"{self.path}: has not the trees that its card tells of ({error})") from error
+        if len(trees.base) != len(self.card.classes) or trees.column.max(initial=0) >= len(NAMES):
+            raise WeightsError(f"{self.path}: its trees are not of the classes of its card; copy it again")
+        return trees
+
+    def precision(self, asked: Precision) -> Precision:
+        """In which precision the network runs: with trees in float32.
+
+        bfloat16 is believed where it leaves no doubt of a name; what trees add may bring doubt back.
+        """
+        return "f32" if self.card.trees else asked
 
     @property
     def made_of(self) -> tuple[str, int, "Head", "Norm"]:

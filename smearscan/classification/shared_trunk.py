@@ -1,6 +1,6 @@
 """Classifiers that have their first layers in common: those are computed once for all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from smearscan.classification.classifier import Classifier, Logits, Pair, apply_background, joint_network_spec
 from smearscan.classification.crops import Geometry
+from smearscan.classification.morphometry import measure
 from smearscan.runtime import Engine, NetworkSpec, Precision, make_engine
 from smearscan.weights.tensors import arrays_of, layers_hash
 
@@ -82,20 +83,32 @@ def load_classifiers(
     """
     made: dict[Path, Classifier] = {}
     for pairs, network in plan(tuple(dict.fromkeys(weights))):
-        whole = make_engine(network, device, engine, precision)
+        asked: Precision = min((pair.precision(precision) for pair in pairs), key=("f32", "bf16").index)
+        whole = make_engine(network, device, engine, asked)
         ends = np.cumsum([len(pair.card.classes) for pair in pairs]).tolist()
         for pair, begin, end in zip(pairs, [0, *ends], ends, strict=False):
             own: Engine = whole if len(pairs) == 1 else HeadView(whole, begin, end)
-            made[pair.path] = Classifier(own, pair.card)
+            made[pair.path] = Classifier(own, pair.card, pair.trees)
     return [made[path] for path in weights]
 
 
-def predict_probs(nets: Sequence[Classifier], crops: Mapping[Geometry, Crops]) -> list[NDArray[np.float32]]:
+def measured_geometries(nets: Iterable[Classifier]) -> tuple[Geometry, ...]:
+    """Tell in which crops cells are measured for the nets that have trees."""
+    return tuple(dict.fromkeys(net.geometry for net in nets if net.trees is not None))
+
+
+def predict_probs(
+    nets: Sequence[Classifier], crops: Mapping[Geometry, Crops],
+    forms: Mapping[Geometry, NDArray[np.float32]] | None = None,
+) -> list[NDArray[np.float32]]:  # fmt: skip
     """Calibrated probabilities, (N, K) float32 of each net, of the N crops that are cut for its geometry.
 
-    A network that answers for several nets is run once.
+    A network that answers for several nets is run once, and cells are measured once; `forms` holds what was
+    measured of them before (:func:`measured_geometries`), of crops as photographed.
     """
     said: dict[tuple[int, Geometry], Logits] = {}
+    if forms is None:
+        forms = {how: measure(crops[how], how) for how in measured_geometries(nets)}
     found = []
     for net in nets:
         own, part = crops[net.geometry], net.engine
@@ -103,5 +116,6 @@ def predict_probs(nets: Sequence[Classifier], crops: Mapping[Geometry, Crops]) -
         key = id(whole), net.geometry
         if key not in said:
             said[key] = whole.run(apply_background(own, net.card.background, net.card.crop_um))
-        found.append(net.probs(own, part.of(said[key]) if isinstance(part, HeadView) else said[key]))
+        logits = part.of(said[key]) if isinstance(part, HeadView) else said[key]
+        found.append(net.probs(own, logits, forms.get(net.geometry)))
     return found

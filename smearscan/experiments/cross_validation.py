@@ -25,7 +25,7 @@ from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.training.cells import Progress, load_crops
 from smearscan.training.config import ClassifierTraining
 from smearscan.training.train_classifier import CPU, logits_of, trained
-from smearscan.weights.pairs import ClassifierCard, save_weights
+from smearscan.weights.pairs import ClassifierCard
 
 Report = Callable[[dict[str, float]], None]
 Facts = dict[str, Any]
@@ -273,11 +273,11 @@ def _train(
 ) -> Facts:  # fmt: skip
     """Train, set temperature and threshold on the validation cells, score the test cells."""
     parts = {n: table.iloc[getattr(split, n)].reset_index(drop=True) for n in ("train", "val", "test")}
-    model, card = trained(config, classes, parts["train"], parts["val"], root, start, place, report, device)
+    made, card = trained(config, classes, parts["train"], parts["val"], root, start, place, report, device)
     if keep_net:
-        save_weights(place / f"{config.name}.safetensors", card, model.state_dict())
+        made.save(place / f"{config.name}.safetensors", card)
     crops = load_crops(parts["test"], root, config.crop_um, config.crop_px)
-    probs = card.probabilities(logits_of(model, crops, config)).astype(np.float64)
+    probs = card.probabilities(logits_of(made, crops, config)).astype(np.float64)
     test = parts["test"]
     scores = test.assign(
         target=test["target"].where(test["target"] >= 0).astype("Int64"),
@@ -289,9 +289,9 @@ def _train(
         "cells": {n: len(rows) for n, rows in parts.items()},
         "groups": {n: int(rows["group"].nunique()) for n, rows in parts.items()},
         "training_seconds": round(float(pd.read_csv(place / "curves.csv")["seconds"].sum()), 1),
-        "inference_ms": round(inference_ms(model, card), 3),
+        "inference_ms": round(inference_ms(made.model, card), 3),
         "device": _named(device),
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters": sum(p.numel() for p in made.model.parameters()),
         "temperature": card.temperature,
         "threshold": card.threshold,
         "classes": list(classes),

@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from smearscan.classification.classifier import Classifier
 from smearscan.classification.crops import Geometry
 from smearscan.classification.naming import NamingRule, Recalibration
-from smearscan.classification.shared_trunk import have_one_body, load_classifiers, predict_probs
+from smearscan.classification.shared_trunk import (
+    have_one_body,
+    load_classifiers,
+    measured_geometries,
+    predict_probs,
+)
 from smearscan.config import ScanConfig
 from smearscan.differential.calibration_card import (
     Calibration,
@@ -123,6 +128,11 @@ class CellClassifier:
         return tuple(dict.fromkeys(net.geometry for net in self.nets.values()))
 
     @property
+    def measured_geometries(self) -> tuple[Geometry, ...]:
+        """In which of these crops cells are measured for trees."""
+        return measured_geometries(self.nets.values())
+
+    @property
     def known_cells(self) -> tuple[Geometry, KnownCells] | None:
         """How cells are stained that a network learned from, in crops cut so; None where no card tells."""
         told = ((net.geometry, net.card.known_cells) for net in self.nets.values())
@@ -142,7 +152,10 @@ class CellClassifier:
         """Diameter of a red cell in the finest crops, pixels: what a field should keep of its own."""
         return max((how.px / how.um * RED_CELL_UM for how in self.geometries), default=0.0)
 
-    def predict_probs(self, crops: Sequence[dict[Geometry, NDArray[np.uint8]]]) -> list[CellProbs]:
+    def predict_probs(
+        self, crops: Sequence[dict[Geometry, NDArray[np.uint8]]],
+        forms: Sequence[dict[Geometry, NDArray[np.float32]]],
+    ) -> list[CellProbs]:  # fmt: skip
         """Probabilities of the cells of each field.
 
         All fields' crops are run at once, so that they fill the networks' batches.
@@ -151,6 +164,8 @@ class CellClassifier:
         ----------
         crops : sequence of dict
             Of each field: geometry to crops, (N, S, S, 3) uint8 RGB.
+        forms : sequence of dict
+            Of each field: what was measured of its cells, of :attr:`measured_geometries`.
 
         Returns
         -------
@@ -159,9 +174,10 @@ class CellClassifier:
         if not crops:
             return []
         cut = {how: np.concatenate([own[how] for own in crops]) for how in self.geometries}
+        measured = {how: np.concatenate([own[how] for own in forms]) for how in self.measured_geometries}
         counts = [len(next(iter(own.values()))) for own in crops]
         nets, n = self.nets, sum(counts)
-        said = dict(zip(nets, predict_probs(list(nets.values()), cut), strict=True))
+        said = dict(zip(nets, predict_probs(list(nets.values()), cut, measured), strict=True))
         calibrated = {task: self._recalibration(task, nets[task])(probs) for task, probs in said.items()}
         blast = np.full(n, np.nan, np.float32)
         if self.blast is not None:

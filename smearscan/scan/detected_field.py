@@ -33,6 +33,9 @@ class DetectedField:
     scale : Scale
     crops : dict
         Geometry to crops (N, S, S, 3) uint8 RGB of the N leukocytes; empty where nothing is to be named.
+    forms : dict
+        Geometry to what was measured of these leukocytes as photographed, whatever stain the networks are
+        shown (:func:`smearscan.classification.morphometry.measure`), for nets with trees.
     origin : tuple of int or None
         Of the field.
     quality : FieldQuality or None
@@ -54,6 +57,7 @@ class DetectedField:
     detections: Detections
     scale: Scale
     crops: dict[Geometry, NDArray[np.uint8]]
+    forms: dict[Geometry, NDArray[np.float32]]
     origin: tuple[int, int] | None
     quality: FieldQuality | None
     unlike_training: tuple[int, int]
@@ -71,7 +75,8 @@ class DetectedField:
         keep = ~leukocytes
         keep[leukocytes] = mine
         crops = {how: cut[mine] for how, cut in self.crops.items()}
-        return replace(self, detections=found.where(keep), crops=crops)
+        forms = {how: form[mine] for how, form in self.forms.items()}
+        return replace(self, detections=found.where(keep), crops=crops, forms=forms)
 
 
 def with_stains(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.classification import Geometry, cut_crops, fine_names
+from smearscan.classification.morphometry import measure
 from smearscan.detection import Detector
 from smearscan.errors import OutputError
 from smearscan.io import read_ahead, read_image, windows
@@ -136,6 +137,7 @@ class Pipeline:
                 how: cut_crops(field.image, xyxy, image_scale.um_per_px, how.um, how.px)
                 for how in self.classifier.geometries
             }
+            forms = {how: measure(crops[how], how) for how in self.classifier.measured_geometries}
         with self.timer("quality"):  # of a film's regions the parts are judged before they are read
             is_photograph = field.origin is None
             quality = measure_quality(field.image, image_scale, detections) if is_photograph else None
@@ -146,8 +148,8 @@ class Pipeline:
         in_field = detections.rescaled_to(field.reduction, field.shape)
         shown = _full_resolution(field) if self.on_field else None
         return DetectedField(
-            field.slide_id, field.path, field.shape, in_field, scale, crops, field.origin, quality, unlike,
-            stained, field.stain, shown,
+            field.slide_id, field.path, field.shape, in_field, scale, crops, forms, field.origin, quality,
+            unlike, stained, field.stain, shown,
         )  # fmt: skip
 
     def _stained(
@@ -174,7 +176,9 @@ class Pipeline:
         """Name the cells of fields; where the classifiers fail, of each stream apart."""
         try:
             with self.timer("classify"):
-                probs = self.classifier.predict_probs([field.crops for _, field in fields])
+                probs = self.classifier.predict_probs(
+                    [field.crops for _, field in fields], [field.forms for _, field in fields]
+                )
         except Exception as error:
             if len({stream for stream, _ in fields}) == 1:
                 return [error] * len(fields)

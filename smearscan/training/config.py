@@ -134,6 +134,10 @@ class ClassifierTraining(_Strict):
     reference (:mod:`smearscan.rulers.stain`). A slide is a group of a site, or all of it where `one_slide`
     says that the site's groups are no slides but pictures.
 
+    `trees` is how much boosted trees over the cell's measured form
+    (:mod:`smearscan.classification.morphometry`) count beside the network; 0: none are fitted. They need one
+    class a cell, so a net of the task ``cells`` has none.
+
     `published` is what the work that a system is taken from says of it, for ``smearscan compare``.
 
     The body's learning rate is `learning_rate`, the head's `head_factor` times that. `momentum` is that of
@@ -173,6 +177,7 @@ class ClassifierTraining(_Strict):
     warmup_steps: Annotated[int, Field(ge=0)] = 100
     normal_promyelocytes: list[str] = []
     reference_stain: Share = 0.0
+    trees: Annotated[float, Field(ge=0, le=10)] = 0.0
     one_slide: list[str] = []
     published: Published | None = None
     limits: list[str] = []
@@ -227,6 +232,13 @@ class ClassifierTraining(_Strict):
             having = ", ".join(a for a in backbones.ARCHITECTURES if backbones.trunk_of(a))
             raise ValueError(f"{architecture} has no trunk that could be held, {having} has; leave it out")
         return trunk
+
+    @field_validator("trees")
+    @classmethod
+    def _one_class_a_cell(cls, trees: float, info: ValidationInfo) -> float:
+        if trees and info.data.get("task") == "cells":
+            raise ValueError("needs one class a cell, which cells of the task 'cells' have not; leave it out")
+        return trees
 
     @field_validator("crop_px")
     @classmethod

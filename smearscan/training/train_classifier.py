@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,10 @@ from torch import Tensor, nn
 
 from smearscan import __version__
 from smearscan.classification import backbones
+from smearscan.classification.boosted_trees import BoostedTrees
 from smearscan.classification.classifier import apply_background
+from smearscan.classification.crops import Geometry
+from smearscan.classification.morphometry import measure
 from smearscan.differential.statistics.intervals import exact_interval
 from smearscan.differential.statistics.scaling import fit_temperature
 from smearscan.errors import DatasetError
@@ -24,6 +27,7 @@ from smearscan.taxonomy import BLAST, BLAST_CLASSES, DIFFERENTIAL_CLASSES, FINE_
 from smearscan.taxonomy.cell_names import BLAST_SYNONYMS, DIFFERENTIAL_SYNONYMS, FINE_SYNONYMS
 from smearscan.training import fine_tuning
 from smearscan.training.batches import Batches, crop_batches, feature_batches, middle_of, with_gains
+from smearscan.training.boosting import fit_trees
 from smearscan.training.cells import ROOM, load_crops, with_targets
 from smearscan.training.config import ClassifierTraining
 from smearscan.training.first_try import classifier_schedule, fingerprint, finished
@@ -137,9 +141,28 @@ def _epoch(
     return float(total) / steps
 
 
-def logits_of(model: nn.Module, crops: NDArray[np.uint8], config: ClassifierTraining) -> NDArray[np.float32]:
+class Trained(NamedTuple):
+    """What a training made: a network, and trees where the configuration asks for them."""
+
+    model: nn.Module
+    trees: BoostedTrees | None
+
+    def save(self, path: Path, card: ClassifierCard) -> ClassifierCard:
+        """Write the pair, see :func:`smearscan.weights.pairs.save_weights`."""
+        trees = self.trees.arrays() if self.trees else None
+        return save_weights(path, card, self.model.state_dict(), trees)
+
+
+def logits_of(made: Trained, crops: NDArray[np.uint8], config: ClassifierTraining) -> NDArray[np.float32]:
     """Logits (N, K) of crops (N, S, S, 3) uint8 RGB, as the crop function cuts them."""
-    return _run(model, apply_background(crops, config.background, config.crop_um), config)
+    logits = _run(made.model, apply_background(crops, config.background, config.crop_um), config)
+    if made.trees is None:
+        return logits
+    return logits + np.float32(config.trees) * made.trees.scores(_form(crops, config))
+
+
+def _form(crops: NDArray[np.uint8], config: ClassifierTraining) -> NDArray[np.float32]:
+    return measure(crops, Geometry(config.crop_um, config.crop_px))
 
 
 def features_of(
@@ -206,7 +229,7 @@ def train(
     if done := finished(pair, ClassifierCard, mark):
         tell(f"already finished: {pair}; give another --out, or delete it to train again")
         return done
-    model, card = trained(config, classes, train_cells, val_cells, root, start, out, report, device)
+    made, card = trained(config, classes, train_cells, val_cells, root, start, out, report, device)
     training = {
         "fingerprint": mark,
         "command": "smearscan train classifier",
@@ -217,7 +240,7 @@ def train(
             for (site, split), rows in table.groupby(["site", "split"])
         },
     }
-    signed = save_weights(pair, card.model_copy(update={"training": training}), model.state_dict())
+    signed = made.save(pair, card.model_copy(update={"training": training}))
     Checkpoint(out / "checkpoint.pt", "").remove()
     return signed
 
@@ -225,23 +248,32 @@ def train(
 def trained(
     config: ClassifierTraining, classes: tuple[str, ...], train_cells: pd.DataFrame, val_cells: pd.DataFrame,
     root: Path, start: Path | None, out: Path, report: Report, device: torch.device = CPU,
-) -> tuple[nn.Module, ClassifierCard]:  # fmt: skip
+) -> tuple[Trained, ClassifierCard]:  # fmt: skip
     """Train on cells and calibrate on others; parameters as of :func:`train`, both tables with ``target``."""
     fine_tuning.check_last_layer(config, classes, start)
     room_px = round(ROOM * config.crop_px)
     windows = load_crops(train_cells, root, ROOM * config.crop_um, room_px)
     model = fit(config, train_cells, len(classes), windows, start, out, report, device)
+    trees = trees_for(config, train_cells, len(classes), middle_of(windows, config.crop_px))
+    made = Trained(model, trees)
     val_crops = load_crops(val_cells, root, config.crop_um, config.crop_px)
-    return model, calibrated_card(config, classes, model, val_cells, val_crops)
+    return made, calibrated_card(config, classes, made, val_cells, val_crops)
+
+
+def trees_for(
+    config: ClassifierTraining, cells: pd.DataFrame, n_classes: int, crops: NDArray[np.uint8]
+) -> BoostedTrees | None:
+    """Fit the trees that a configuration asks for to crops as they are; None where it asks for none."""
+    return fit_trees(_form(crops, config), cells, n_classes, config.seed) if config.trees else None
 
 
 def calibrated_card(
-    config: ClassifierTraining, classes: tuple[str, ...], model: nn.Module,
+    config: ClassifierTraining, classes: tuple[str, ...], made: Trained,
     val_cells: pd.DataFrame, val_crops: NDArray[np.uint8],
 ) -> ClassifierCard:  # fmt: skip
     """Fit temperature and threshold on validation cells and describe the net."""
     target = val_cells["target"].to_numpy()
-    logits = logits_of(model, val_crops, config)
+    logits = logits_of(made, val_crops, config)
     known = target < len(classes)  # a coarse name does not tell which fine type is right
     temperature = fit_temperature(logits[known], target[known])
     card = _described(config, classes, temperature)
@@ -302,6 +334,7 @@ def _described(config: ClassifierTraining, classes: tuple[str, ...], temperature
         norm=config.norm,
         trunk=config.held,
         background=config.background,
+        trees=config.trees,
         temperature=temperature,
         unclassified_below=config.unclassified_below if config.task != "blast" else 0.0,
         limits=config.limits,

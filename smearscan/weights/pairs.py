@@ -3,7 +3,7 @@
 import hashlib
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from io import BufferedReader
@@ -22,7 +22,7 @@ from smearscan.io.kept import read_kept_yaml
 from smearscan.numeric import softmax
 from smearscan.taxonomy import BLAST, DETECTOR_CLASSES, NOTICE, SUMS
 from smearscan.weights.known import KnownCells, QualityLimits, Share
-from smearscan.weights.tensors import pair_file, tensors_of
+from smearscan.weights.tensors import TREES, pair_file, tensors_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,6 +90,8 @@ class ClassifierCard(Card):
     `background` ``remove`` the net sees crops without what surrounds the cell. `trunk` names the layers that
     were held in training: nets that started from the same weights have them in common. `known_cells` tells
     how the cells are stained that it learned from; where it is not told, no slide is compared with them.
+    `trees` is how much the trees of the pair, which go by a cell's measured form
+    (:mod:`smearscan.classification.morphometry`), count beside the network; 0: it has none.
 
     A net of the task ``cells`` names the finest types there are; what it says of blasts, and of the
     differential's classes, are sums over them (:meth:`answering`). On a card made so, `sums` holds the
@@ -106,6 +108,7 @@ class ClassifierCard(Card):
     norm: Literal["batch", "frozen", "group"] = "frozen"
     trunk: tuple[str, ...] = ()
     background: Literal["keep", "remove"] = "keep"
+    trees: Annotated[float, Field(ge=0, le=10)] = 0.0
     temperature: Positive = 1.0
     threshold: Share = 0.5
     unclassified_below: Share = 0.0
@@ -295,8 +298,10 @@ def start_tensors(path: Path) -> "dict[str, Tensor]":
     return tensors_of(data, path)
 
 
-def save_weights(path: Path, card: C, tensors: "dict[str, Tensor]") -> C:
-    """Write a pair; floating tensors are stored as float16.
+def save_weights(
+    path: Path, card: C, tensors: "dict[str, Tensor]", trees: Mapping[str, NDArray[Any]] | None = None
+) -> C:
+    """Write a pair; floating tensors of the network are stored as float16, arrays of trees as they are.
 
     Half precision keeps 11 bits of a weight, well below what training noise leaves of it, and halves the
     file; figures on a card are measured on the stored file.
@@ -306,10 +311,12 @@ def save_weights(path: Path, card: C, tensors: "dict[str, Tensor]") -> C:
     Card
         With its hash.
     """
+    import torch
     from safetensors.torch import save
 
     half = {k: (v.half() if v.dtype.is_floating_point else v).contiguous() for k, v in tensors.items()}
-    data = save(half)
+    own = {TREES + name: torch.from_numpy(array) for name, array in (trees or {}).items()}
+    data = save(half | own)
     write_bytes(pair_file(path, ".safetensors"), data)
     signed = card.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
     save_card(path, signed)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TREES = "trees."
+"""Begins the names of a pair's trees, which are no part of its network."""
+
 
 def pair_file(path: Path, suffix: str) -> Path:
     """Path of one file of a pair; a dot within NAME (blast-1.2) is no suffix."""
@@ -59,6 +62,23 @@ def tensors_of(data: bytes, path: Path) -> "dict[str, Tensor]":
     tensors = _read(load, data, path)
     _check_finite({name: bool(tensor.isfinite().all()) for name, tensor in tensors.items()}, path)
     return {k: v.float() if v.dtype.is_floating_point else v for k, v in tensors.items()}
+
+
+def trees_of(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the arrays of a pair's trees, of which it may have none, and no more of the file.
+
+    Raises
+    ------
+    WeightsError
+        If it is no safetensors file.
+    """
+    try:
+        with safe_open(pair_file(path, ".safetensors"), "np") as tensors:
+            names = list(tensors.keys())
+            own = [name for name in names if name.startswith(TREES)]
+            return {name.removeprefix(TREES): tensors.get_tensor(name) for name in own}
+    except (OSError, SafetensorError) as error:
+        raise _no_safetensors(path, error) from error
 
 
 def arrays_of(data: bytes, path: Path) -> dict[str, NDArray[Any]]:
@@ -110,8 +130,9 @@ def _check_finite(is_finite: Mapping[str, bool], path: Path) -> None:
 
 
 def _read(load: Callable[[bytes], dict[str, T]], data: bytes, path: Path) -> dict[str, T]:
+    """Read the tensors of the network alone."""
     try:
-        return load(data)
+        return {name: own for name, own in load(data).items() if not name.startswith(TREES)}
     except SafetensorError as error:
         raise _no_safetensors(path, error) from error
 

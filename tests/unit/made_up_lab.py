@@ -11,6 +11,7 @@ from torch import nn
 
 from smearscan.experiments import cross_validation as lab
 from smearscan.training.config import ClassifierTraining
+from smearscan.training.train_classifier import Trained
 from smearscan.weights.pairs import ClassifierCard
 
 CLASSES = ("neutrophil", "monocyte", "eosinophil")
@@ -65,7 +66,7 @@ class Trainer:
         self, config: ClassifierTraining, classes: tuple[str, ...], train: pd.DataFrame, val: pd.DataFrame,
         root: Path, start: Path | None, out: Path, report: Callable[[dict[str, float]], None],
         _: torch.device,
-    ) -> tuple[nn.Module, ClassifierCard]:  # fmt: skip
+    ) -> tuple[Trained, ClassifierCard]:  # fmt: skip
         self.given.append((config, train, val))
         self.starts.append(start)
         out.mkdir(parents=True, exist_ok=True)
@@ -81,7 +82,7 @@ class Trainer:
             name=config.name, task="custom", architecture="none", classes=classes, crop_um=20, crop_px=32,
             mean=(0, 0, 0), std=(1, 1, 1), temperature=2.0,
         )  # fmt: skip
-        return Tiny(), card
+        return Trained(Tiny(), None), card
 
     @staticmethod
     def load_crops(table: pd.DataFrame, *_: object) -> np.ndarray:  # type: ignore[type-arg]

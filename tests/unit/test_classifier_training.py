@@ -36,6 +36,10 @@ def cells(*groups: tuple[str, int, int]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["image", "site", "target"])
 
 
+def made(model: nn.Module) -> training.Trained:
+    return training.Trained(model, None)
+
+
 # ---------------------------------------------------------------- sampling
 
 
@@ -319,7 +323,7 @@ def test_the_card_holds_what_scanning_needs(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(training, "logits_of", lambda *_: logits)
     val = pd.DataFrame({"target": [0] * 50 + [1] * 50})
     crops = np.zeros((100, 32, 32, 3), np.uint8)
-    card = training.calibrated_card(config(task="blast"), ("healthy", "blast"), Tiny(2), val, crops)
+    card = training.calibrated_card(config(task="blast"), ("healthy", "blast"), made(Tiny(2)), val, crops)
     assert np.array(card.confusion).sum() == 100
     assert [sum(row) for row in card.confusion] == [50, 50]
     calibrated = softmax(logits / card.temperature, axis=1)[:50, 1]
@@ -327,7 +331,7 @@ def test_the_card_holds_what_scanning_needs(monkeypatch: pytest.MonkeyPatch) -> 
     assert card.unclassified_below == 0
     assert (card.head, card.norm, card.background) == ("linear", "frozen", "keep")
     assert (card.mean, card.std) == (backbones.IMAGENET_MEAN, backbones.IMAGENET_STD)
-    custom = training.calibrated_card(config(), ("a", "b"), Tiny(2), val, crops)
+    custom = training.calibrated_card(config(), ("a", "b"), made(Tiny(2)), val, crops)
     assert (custom.threshold, custom.unclassified_below) == (0.5, 0.5)
 
 
@@ -353,12 +357,12 @@ def test_training_and_scanning_take_the_background_away_alike(
     assert set(seen_um) == {training.ROOM * 20}
     seen_um.clear()
     model, crops = Tiny(2).eval(), np.stack([window(i, 32) for i in range(3)])
-    removed = training.logits_of(model, crops, config(background="remove"))
-    np.testing.assert_array_equal(removed, training.logits_of(model, crops // 2, config()))
+    removed = training.logits_of(made(model), crops, config(background="remove"))
+    np.testing.assert_array_equal(removed, training.logits_of(made(model), crops // 2, config()))
     features = training.features_of(model, crops, config(background="remove"))
     np.testing.assert_array_equal(features, training.features_of(model, crops // 2, config()))
     card = training.calibrated_card(
-        config(background="remove"), ("a", "b"), model, pd.DataFrame({"target": [0, 1, 0]}), crops
+        config(background="remove"), ("a", "b"), made(model), pd.DataFrame({"target": [0, 1, 0]}), crops
     )
     whole = FromPixels(model, card.mean, card.std)
     scanning = Classifier(TorchEngine(whole, torch.device("cpu"), 64), card)

@@ -164,7 +164,9 @@ def test_cached_features_give_what_the_whole_net_gives(start: Path) -> None:
     assert features.dtype == np.float32
     with torch.no_grad():
         by_head = model.head(torch.from_numpy(features)).numpy()
-    np.testing.assert_allclose(by_head, training.logits_of(model, crops, settings), atol=1e-6)
+    np.testing.assert_allclose(
+        by_head, training.logits_of(training.Trained(model, None), crops, settings), atol=1e-6
+    )
 
 
 def test_the_net_is_run_once_a_cell_and_the_head_learns_to_tell_them(
@@ -177,7 +179,7 @@ def test_the_net_is_run_once_a_cell_and_the_head_learns_to_tell_them(
     model = fit(settings, start, tmp_path)
     assert seen == [64]  # twelve cells, in one batch of fixed size
     table, windows = cells()
-    logits = training.logits_of(model, middle_of(windows, SIDE), settings)
+    logits = training.logits_of(training.Trained(model, None), middle_of(windows, SIDE), settings)
     assert (logits.argmax(axis=1) == table["target"]).all()
 
 

@@ -184,7 +184,19 @@ def detected(depth: float, n: int = 2) -> DetectedField:
     none = np.empty((0, 4), np.float32)
     empty = Detections(none, np.empty(0, np.float32), np.empty(0, np.int64))
     return DetectedField(
-        "s", None, (9, 9), empty, Scale(1, "given"), {}, None, None, (0, 0), cells_of(n, depth), None, None
+        "s",
+        None,
+        (9, 9),
+        empty,
+        Scale(1, "given"),
+        {},
+        {},
+        None,
+        None,
+        (0, 0),
+        cells_of(n, depth),
+        None,
+        None,
     )
 
 
