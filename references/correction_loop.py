@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.model_selection import KFold
 
-from smearscan.calibration.last_layer import best_hold, fit_layer, layer_features, without_last_layer
+from smearscan.calibration.last_layer import SeenCells, best_hold, fit_layer, seen_cells, without_last_layer
+from smearscan.classification.classifier import Pair
 from smearscan.differential.calibration_card import load_calibration, shipped_calibration
 from smearscan.differential.statistics.estimates import over_groups
 from smearscan.errors import DatasetError
@@ -75,7 +76,7 @@ class Laboratory:
     images : Path
     cells : DataFrame, N rows
         ``image``, box, ``um_per_px``, ``truth``, ``patient``.
-    features : ndarray, (N, F + 1)
+    seen : SeenCells
         What the net's last layer is given.
     layer : ndarray, (K, F + 1)
     looks : ndarray, (N, D) float32
@@ -85,7 +86,7 @@ class Laboratory:
     card: ClassifierCard
     images: Path
     cells: pd.DataFrame
-    features: Floats
+    seen: SeenCells
     layer: Floats
     looks: NDArray[np.float32]
 
@@ -95,8 +96,8 @@ class Laboratory:
         card, tensors = load_weights(shipped("differential"), ClassifierCard)
         cells, images = _labeled(data / "lld", card.classes), data / "lld/images"
         network, _, layer = without_last_layer(card, tensors)
-        features = layer_features(network, card, cells, images)
-        return cls(card, images, cells, features, layer, _appearance(cells, images))
+        seen = seen_cells(network, card, Pair.read(shipped("differential")).trees, cells, images)
+        return cls(card, images, cells, seen, layer, _appearance(cells, images))
 
     @property
     def target(self) -> Rows:
@@ -111,7 +112,7 @@ class Laboratory:
     @property
     def probs(self) -> Floats:
         """What the net says of each cell, (N, K)."""
-        return np.asarray(softmax(self.features @ self.layer.T, axis=1))
+        return np.asarray(softmax(self.seen.logits(self.layer), axis=1))
 
     @property
     def unnamed(self) -> NDArray[np.bool_]:
@@ -187,13 +188,13 @@ def _of_half(
 
 def _judged(asked: tuple[Rows, Rows], known: Laboratory) -> NDArray[np.bool_]:
     """Whether each cell is named rightly by a layer fitted to answers of the other half's patients, (N,)."""
-    features, target, layer = known.features, known.target, known.layer
+    seen, target, layer = known.seen, known.target, known.layer
     right = np.zeros(len(target), np.bool_)
     for rows, other in zip(asked, HALVES[::-1], strict=True):
-        hold = best_hold(features, target, np.ones(len(target), np.bool_), layer, list(_folds(rows)))
-        fitted = fit_layer(features[rows], target[rows], layer, hold)
+        hold = best_hold(seen, target, np.ones(len(target), np.bool_), layer, list(_folds(rows)))
+        fitted = fit_layer(seen[rows], target[rows], layer, hold)
         judged = np.flatnonzero(np.isin(known.patient, other))
-        right[judged] = (features[judged] @ fitted.T).argmax(axis=1) == target[judged]
+        right[judged] = seen[judged].logits(fitted).argmax(axis=1) == target[judged]
     return right
 
 

@@ -23,7 +23,8 @@ from references.unseen_nets import TASKS, UnseenNets
 from smearscan.calibration.calibrate import calibrate_to_site
 from smearscan.calibration.fit import class_targets, figures, folds_of
 from smearscan.calibration.labeled_cells import LabeledCells
-from smearscan.calibration.last_layer import Refit, layer_features, refit, without_last_layer
+from smearscan.calibration.last_layer import Refit, SeenCells, refit, seen_cells, without_last_layer
+from smearscan.classification.classifier import Pair
 from smearscan.detection import boxes
 from smearscan.differential.calibration_card import Calibration
 from smearscan.errors import DatasetError
@@ -60,20 +61,21 @@ def measure_few_labels(nets: UnseenNets, data: Path) -> dict[str, Any]:
     """
     cells = {task: load_weights(nets.pairs[task], ClassifierCard) for task in TASKS}
     cards = {task: card for task, (card, _) in cells.items()}
-    features, layers = {}, {}
+    seen, layers = {}, {}
     scanner = nets.scanner
     with TemporaryDirectory() as folder:
         rows = scan_labeled(scanner, data, Path(folder))
         for task, (card, tensors) in cells.items():
             network, _, layers[task] = without_last_layer(card, tensors)
-            features[task] = layer_features(network, card, rows, Path(folder))
+            trees = Pair.read(nets.pairs[task]).trees
+            seen[task] = seen_cells(network, card, trees, rows, Path(folder))
     truth, patient = rows["truth"].to_numpy(str), rows["patient"].to_numpy(str)
     told: dict[str, Any] = {
         "weights": list(scanner.weights), "cells": len(rows), "patients": len(set(patient)),
         "blasts": int((truth == BLAST).sum()),
     }  # fmt: skip
     judge = partial(
-        _judged, truth=truth, patient=patient, features=features, layers=layers, cards=cards,
+        _judged, truth=truth, patient=patient, seen=seen, layers=layers, cards=cards,
         base=nets.calibration,
     )  # fmt: skip
     for way, drawn in (("same_slides", _of_all), ("other_patients", _of_half)):
@@ -148,7 +150,7 @@ def _of_half(patient: NDArray[np.str_], n: int) -> Iterator[tuple[Rows, Rows]]:
 
 def _judged(
     taught: Rows, judged: Rows, truth: NDArray[np.str_], patient: NDArray[np.str_],
-    features: dict[str, Floats], layers: dict[str, Floats], cards: dict[str, ClassifierCard],
+    seen: dict[str, SeenCells], layers: dict[str, Floats], cards: dict[str, ClassifierCard],
     base: Calibration,
 ) -> dict[str, dict[str, float]]:  # fmt: skip
     """Figures of the judged cells before and after both layers and the card are fitted to the taught ones."""
@@ -156,7 +158,7 @@ def _judged(
     fitted: dict[str, Refit] = {}
     for task in TASKS:
         target = class_targets(task, truth[taught], cards[task].classes)
-        fitted[task] = refit(features[task][taught], target, layers[task], folds)
+        fitted[task] = refit(seen[task][taught], target, layers[task], folds)
 
     def cells(rows: Rows, probs: dict[str, Floats]) -> LabeledCells:
         of_blast = probs["blast"][:, cards["blast"].classes.index(BLAST)]
@@ -164,9 +166,9 @@ def _judged(
         return LabeledCells(truth[rows], patient[rows], patient[rows], probs["differential"], of_blast, asked)
 
     known = cells(taught, {task: fitted[task].probs for task in TASKS})
-    old = cells(judged, {task: softmax(features[task][judged] @ layers[task].T, axis=1) for task in TASKS})
+    old = cells(judged, {task: softmax(seen[task][judged].logits(layers[task]), axis=1) for task in TASKS})
     new = cells(
-        judged, {task: softmax(features[task][judged] @ fitted[task].layer.T, axis=1) for task in TASKS}
+        judged, {task: softmax(seen[task][judged].logits(fitted[task].layer), axis=1) for task in TASKS}
     )
     made = calibrate_to_site("site", base, known, cards, new, TASKS)
     return {"before": _plain(figures(old, base, cards), old), "after": _plain(made.figures["after"], new)}

@@ -16,8 +16,10 @@ from torch import nn
 from smearscan.calibration.fit import class_targets, figures, folds_of
 from smearscan.calibration.labeled_cells import LabeledCells
 from smearscan.classification import backbones
-from smearscan.classification.classifier import apply_background
-from smearscan.classification.crops import cut_crops
+from smearscan.classification.boosted_trees import BoostedTrees
+from smearscan.classification.classifier import Pair, apply_background
+from smearscan.classification.crops import Geometry, cut_crops
+from smearscan.classification.morphometry import measure
 from smearscan.differential.calibration_card import Calibration
 from smearscan.errors import DatasetError
 from smearscan.io.decode import read_image
@@ -31,6 +33,30 @@ Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 HOLDS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """How strongly the layer is held where it was; cross-validation over the labeled cells chooses."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenCells:
+    """What a last layer is given of N cells, and what is added to its logits.
+
+    Attributes
+    ----------
+    features : ndarray, (N, F + 1) float64
+        The last of them 1.
+    beside : ndarray, (N, K) float64
+        Logits of the pair's trees, as much as they count; zeros where it has none.
+    """
+
+    features: Floats
+    beside: Floats
+
+    def __getitem__(self, rows: Classes | NDArray[np.bool_]) -> "SeenCells":
+        """Take some of the cells."""
+        return SeenCells(self.features[rows], self.beside[rows])
+
+    def logits(self, layer: Floats) -> Floats:
+        """Calibrated logits, (N, K), with a layer (K, F + 1)."""
+        return np.asarray(self.features @ layer.T + self.beside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,42 +163,44 @@ def refit_last_layer(
         Of every row, by a layer that was not fitted on it; NaN for cells that were not found.
     """
     card, tensors = load_weights(pair, ClassifierCard)
+    trees = Pair.read(pair).trees
     network, last_name, start = without_last_layer(card, tensors)
-    features = np.zeros((len(rows), start.shape[1]))
-    features[found] = layer_features(network, card, rows[found], slides)
-    done = refit(features, np.where(found, target, -1), start, folds)
+    seen = SeenCells(np.zeros((len(rows), start.shape[1])), np.zeros((len(rows), len(start))))
+    own = seen_cells(network, card, trees, rows[found], slides)
+    seen.features[found], seen.beside[found] = own.features, own.beside
+    done = refit(seen, np.where(found, target, -1), start, folds)
     tensors[f"{last_name}.weight"] = torch.tensor(done.layer[:, :-1], dtype=torch.float32)
     tensors[f"{last_name}.bias"] = torch.tensor(done.layer[:, -1], dtype=torch.float32)
     told = {"cells": done.n_cells, "hold": done.hold, "of": card.short_hash}
     # it knows this stain now: cells are no longer unlike those that it learned from, and stay as photographed
-    # and the layer speaks alone: the trees know other laboratories' cells
-    anew = {"temperature": 1.0, "metrics": {}, "confusion": [], "known_cells": None, "trees": 0.0}
+    anew = {"temperature": 1.0, "metrics": {}, "confusion": [], "known_cells": None}
+    anew["trees"] = card.trees / card.temperature
     anew["name"] = f"{card.name}_refitted"
     new = card.model_copy(update={"training": {**card.training, "last_layer": told}, **anew})
     probs = np.where(found[:, None], done.probs, np.nan)
-    return save_weights(out / f"{new.name}.safetensors", new, tensors), probs
+    arrays = trees.arrays() if trees else None
+    return save_weights(out / f"{new.name}.safetensors", new, tensors, arrays), probs
 
 
-def refit(features: Floats, target: Classes, start: Floats, folds: list[Fold]) -> Refit:
+def refit(seen: SeenCells, target: Classes, start: Floats, folds: list[Fold]) -> Refit:
     """Fit a layer to labeled cells, held at `start` as strongly as serves cells it was not fitted on.
 
     Parameters
     ----------
-    features : ndarray, (N, F + 1)
+    seen : SeenCells
     target : ndarray, (N,)
         Index of the true class; -1 for a cell that teaches nothing.
     start : ndarray, (K, F + 1)
     folds : list of (taught, judged) row numbers
     """
     usable = target >= 0
-    hold = best_hold(features, target, usable, start, folds)
+    hold = best_hold(seen, target, usable, start, folds)
     probs = np.full((len(target), len(start)), np.nan)
     for taught, judged in folds:
         own = taught[usable[taught]]
-        probs[judged] = softmax(
-            features[judged] @ fit_layer(features[own], target[own], start, hold).T, axis=1
-        )
-    final = fit_layer(features[usable], target[usable], start, hold)
+        layer = fit_layer(seen[own], target[own], start, hold)
+        probs[judged] = softmax(seen[judged].logits(layer), axis=1)
+    final = fit_layer(seen[usable], target[usable], start, hold)
     return Refit(final, probs, hold, int(usable.sum()))
 
 
@@ -199,13 +227,22 @@ def without_last_layer(
     return network, f"head.{last[0]}", both / card.temperature
 
 
-def layer_features(network: nn.Module, card: ClassifierCard, rows: pd.DataFrame, slides: Path) -> Floats:
-    """Run a network without its last layer on the cells of a table (``field``, box, ``um_per_px``).
+def seen_cells(
+    network: nn.Module, card: ClassifierCard, trees: BoostedTrees | None, rows: pd.DataFrame, slides: Path
+) -> SeenCells:
+    """Run a network without its last layer, and a pair's trees, on a table's cells.
 
-    Returns
-    -------
-    ndarray, (N, F + 1) float64
-        The last of them 1.
+    Parameters
+    ----------
+    network : nn.Module
+        Of :func:`without_last_layer`.
+    card : ClassifierCard
+    trees : BoostedTrees or None
+        Of the pair.
+    rows : DataFrame
+        ``field``, box, ``um_per_px``.
+    slides : Path
+        Where the fields are.
     """
     if missing := [c for c in ("field", "x0", "y0", "x1", "y1", "um_per_px") if c not in rows]:
         raise DatasetError(
@@ -218,16 +255,21 @@ def layer_features(network: nn.Module, card: ClassifierCard, rows: pd.DataFrame,
     for i, (field, um_per_px) in enumerate(zip(rows["field"], rows["um_per_px"], strict=True)):
         image = read_image(base / str(field))
         crops[i] = cut_crops(image, boxes[i : i + 1], float(um_per_px), card.crop_um, card.crop_px)[0]
-    seen = engine.run(apply_background(crops, card.background, card.crop_um))
-    return np.column_stack([seen, np.ones(len(seen))]).astype(np.float64)
+    given = engine.run(apply_background(crops, card.background, card.crop_um))
+    features = np.column_stack([given, np.ones(len(given))]).astype(np.float64)
+    beside = np.zeros((len(crops), len(card.classes)))
+    if trees is not None:
+        form = measure(crops, Geometry(card.crop_um, card.crop_px))
+        beside += card.trees / card.temperature * trees.scores(form)
+    return SeenCells(features, beside)
 
 
-def fit_layer(features: Floats, target: Classes, start: Floats, hold: float) -> Floats:
+def fit_layer(seen: SeenCells, target: Classes, start: Floats, hold: float) -> Floats:
     """Multinomial logistic regression whose penalty pulls toward the layer that was there.
 
     Parameters
     ----------
-    features : ndarray, (N, F + 1)
+    seen : SeenCells
     target : ndarray, (N,)
         Index of the true class.
     start : ndarray, (K, F + 1)
@@ -242,18 +284,18 @@ def fit_layer(features: Floats, target: Classes, start: Floats, hold: float) -> 
 
     def cost(flat: Floats) -> tuple[float, Floats]:
         layer = flat.reshape(start.shape)
-        logs = log_softmax(features @ layer.T, axis=1)
+        logs = log_softmax(seen.logits(layer), axis=1)
         slope = np.exp(logs)
         slope[rows, target] -= 1
         away = layer - start
         value = -float(logs[rows, target].sum()) + hold / 2 * float((away**2).sum())
-        return value, (slope.T @ features + hold * away).ravel()
+        return value, (slope.T @ seen.features + hold * away).ravel()
 
     return np.asarray(minimize(cost, start.ravel(), jac=True, method="L-BFGS-B").x.reshape(start.shape))
 
 
 def best_hold(
-    features: Floats, target: Classes, usable: NDArray[np.bool_], start: Floats,
+    seen: SeenCells, target: Classes, usable: NDArray[np.bool_], start: Floats,
     folds: list[Fold],
 ) -> float:  # fmt: skip
     """Choose from :data:`HOLDS` the one whose layers tell best the cells that they were not fitted on."""
@@ -262,7 +304,8 @@ def best_hold(
         total = 0.0
         for taught, judged in folds:
             own, other = taught[usable[taught]], judged[usable[judged]]
-            logs = log_softmax(features[other] @ fit_layer(features[own], target[own], start, hold).T, axis=1)
+            layer = fit_layer(seen[own], target[own], start, hold)
+            logs = log_softmax(seen[other].logits(layer), axis=1)
             total -= float(logs[np.arange(len(other)), target[other]].sum())
         return total
 

@@ -134,7 +134,7 @@ def export_(pair: Path | None, task: str | None, shipped_detector: bool, form: s
     from smearscan.errors import ConfigError
     from smearscan.runtime.export import export
     from smearscan.weights.card_summary import card_summary
-    from smearscan.weights.pairs import DetectorCard, load_any_card, save_card, shipped
+    from smearscan.weights.pairs import ClassifierCard, DetectorCard, load_any_card, save_card, shipped
 
     given = [pair, shipped(task) if task else None, shipped("detector") if shipped_detector else None]
     wanted = [path for path in given if path is not None]
@@ -149,3 +149,9 @@ def export_(pair: Path | None, task: str | None, shipped_detector: bool, form: s
     text = "\n".join(card_summary(card, threshold_in_force(card.sha256)))
     words.write_text(f"{text}\n", encoding="utf-8")
     click.echo(f"written: {out}, {beside} and, how it is used, {words}; differs from torch in {apart}")
+    if isinstance(card, ClassifierCard) and card.trees:
+        click.echo(
+            f"not in {out}: the trees of {source.name}, by a cell's measured form; it answers as the network "
+            "alone does, so other names than a scan's are to be expected",
+            err=True,
+        )

@@ -45,6 +45,8 @@ def _lines(card: DetectorCard | ClassifierCard, in_force: float | None) -> Itera
     else:
         yield f"input: {CROPS.format(um=card.crop_um, px=card.crop_px)}"
         yield f"probabilities: softmax of the logits divided by {card.temperature:g}"
+        if card.trees:
+            yield f"trees by a cell's measured form: {card.trees:g} of their logits are added"
         if "blast" in card.classes:
             used = card.threshold if in_force is None else in_force
             own = (

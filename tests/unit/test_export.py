@@ -113,6 +113,16 @@ def test_the_command_writes_model_and_card(tmp_path: Path, pair: Path) -> None:
     assert run("onnx", file, pictures(2, 32, 32)).shape == (2, 3)
 
 
+def test_that_trees_stay_behind_is_said(tmp_path: Path, pair: Path) -> None:
+    card = load_card(pair, ClassifierCard).model_copy(update={"trees": 0.5})
+    save_weights(pair, card, build("soto_ayala_32", 3, "own", "frozen").state_dict())
+    told = ask(pair, "--format", "onnx", "--out", tmp_path / "tiny.onnx")
+    assert told.exit_code == 0, told.output
+    assert "not in" in told.output
+    assert "the trees of tiny" in " ".join(told.output.split())
+    assert "0.5 of their logits are added" in (tmp_path / "tiny.onnx.txt").read_text()
+
+
 @pytest.mark.parametrize(
     "args", [(), ("--detector", "--task", "blast"), ("x", "--detector"), ("x", "--task", "blast")]
 )

@@ -146,9 +146,13 @@ def drawn(n: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return features, target, rng.normal(0, 0.1, (3, 4))
 
 
+def seen(features: np.ndarray) -> last_layer.SeenCells:  # type: ignore[type-arg]
+    return last_layer.SeenCells(features, np.zeros((len(features), 3)))
+
+
 def test_the_stronger_the_hold_the_less_moves() -> None:
     features, target, start = drawn()
-    fits = [last_layer.fit_layer(features, target, start, hold) for hold in (0.1, 10.0, 1000.0, 1e9)]
+    fits = [last_layer.fit_layer(seen(features), target, start, hold) for hold in (0.1, 10.0, 1000.0, 1e9)]
     away = [float(np.abs(fit - start).sum()) for fit in fits]
     assert away == sorted(away, reverse=True)
     assert away[-1] < 1e-4
@@ -158,7 +162,7 @@ def test_the_stronger_the_hold_the_less_moves() -> None:
 
 def test_the_fit_is_where_the_slope_is_0() -> None:
     features, target, start = drawn()
-    fitted = last_layer.fit_layer(features, target, start, 3.0)
+    fitted = last_layer.fit_layer(seen(features), target, start, 3.0)
     probs = np.exp(log_softmax(features @ fitted.T, axis=1))
     probs[np.arange(200), target] -= 1
     np.testing.assert_allclose(probs.T @ features + 3.0 * (fitted - start), 0, atol=0.05)
@@ -166,7 +170,7 @@ def test_the_fit_is_where_the_slope_is_0() -> None:
 
 def test_no_cells_move_nothing() -> None:
     features, target, start = drawn()
-    np.testing.assert_allclose(last_layer.fit_layer(features[:0], target[:0], start, 1.0), start)
+    np.testing.assert_allclose(last_layer.fit_layer(seen(features[:0]), target[:0], start, 1.0), start)
 
 
 # ---------------------------------------------------------------- both nets
@@ -201,3 +205,16 @@ def test_a_net_of_which_one_class_alone_is_labeled_stays(
     )
     assert list(told["pairs"].values()) == ["differential_refitted", "blast_refitted"]
     assert not np.array_equal(changed.blast_probs, cells.blast_probs)
+
+
+def test_what_the_trees_say_counts_and_stays() -> None:
+    """A layer that must learn nothing more beside them stays; without them it moves."""
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 3, 90)
+    features, start = np.column_stack([rng.normal(0, 1e-3, (90, 3)), np.ones(90)]), np.zeros((3, 4))
+    told = last_layer.SeenCells(features, 50.0 * np.eye(3)[target])
+    np.testing.assert_allclose(last_layer.fit_layer(told, target, start, 1.0), start, atol=1e-6)
+    uneven = np.where(np.arange(90) < 60, 0, target)
+    alone = last_layer.fit_layer(seen(features), uneven, start, 1.0)
+    assert np.abs(alone).max() > 0.1
+    assert (told[np.arange(5)].logits(start).argmax(axis=1) == target[:5]).all()

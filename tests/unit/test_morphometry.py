@@ -32,8 +32,6 @@ def told(crop: NDArray[np.uint8], how: Geometry = HOW) -> dict[str, float]:
     return dict(zip(NAMES, measure(crop[None], how)[0].tolist(), strict=True))
 
 
-# drawn cells are flat: of their grain the few pixels at borders decide
-SMOOTH = [k for k, name in enumerate(NAMES) if not name.startswith(("chromatin", "skewness", "granules"))]
 ONE = cell((0, 0, 4))
 THREE = cell((-3, 0, 1.6), (2, 2.5, 1.6), (2, -2.5, 1.6))
 
@@ -75,7 +73,7 @@ def test_how_a_cell_lies_tells_nothing(crop: NDArray[np.uint8]) -> None:
     as_is = measure(crop[None], HOW)[0]
     for turned in (np.rot90(crop), crop[:, ::-1], crop[::-1]):
         own = measure(np.ascontiguousarray(turned)[None], HOW)[0]
-        np.testing.assert_allclose(own[SMOOTH], as_is[SMOOTH], rtol=0.02, atol=0.03)
+        np.testing.assert_allclose(own, as_is, rtol=0.02, atol=0.1)  # of a pixel here or there
 
 
 def test_a_cell_s_measures_do_not_hang_on_its_company() -> None:
