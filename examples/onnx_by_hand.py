@@ -1,16 +1,19 @@
-"""Run an exported classifier without smearscan, with the answers of a scan.
+"""Run an exported classifier by hand, with the answers of a scan.
 
     smearscan run SLIDES --out report.csv --cells cells.csv
     smearscan weights export --task blast --format onnx --out blast.onnx
     python examples/onnx_by_hand.py blast.onnx SLIDES cells.csv
 
-This is the whole recipe: how crops are cut, and how logits become probabilities. Fields are plain 8 bit color
+This is the whole recipe: how crops are cut, and how logits become probabilities. The trees beside a
+network, which go by a cell's measured form, are not in the exported file: smearscan is asked what they add,
+and it is named at one place below. Fields are plain 8 bit color
 pictures that lie as they are shown (no EXIF rotation); the network's card keeps the background and the scan's
 calibration card does not change probabilities. All of that holds for the shipped networks.
 """
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,6 +41,18 @@ def crops_of(image: np.ndarray, cells: pd.DataFrame, crop_um: float, crop_px: in
     return np.stack(crops)
 
 
+def of_trees(card: dict[str, Any], crops: np.ndarray) -> np.ndarray:
+    """Logits that a shipped pair's trees add to its network's, (N, K)."""
+    from smearscan.classification.classifier import Pair
+    from smearscan.classification.crops import Geometry
+    from smearscan.classification.morphometry import measure
+    from smearscan.weights import shipped
+
+    trees = Pair.read(shipped(card["name"])).trees
+    form = measure(crops, Geometry(card["crop_um"], card["crop_px"]))
+    return card["trees"] * trees.scores(form) if trees else np.zeros((len(crops), len(card["classes"])))
+
+
 def probabilities(model: Path, slides: Path, table: Path) -> pd.DataFrame:
     """Name every cell of a table again; columns ``scan`` and ``by_hand`` hold its probability of blast."""
     card = yaml.safe_load(model.with_name(f"{model.name}.yaml").read_text(encoding="utf-8"))
@@ -46,7 +61,8 @@ def probabilities(model: Path, slides: Path, table: Path) -> pd.DataFrame:
     for field, cells in pd.read_csv(table).groupby("field"):
         image = cv2.cvtColor(cv2.imread(str(slides / str(field))), cv2.COLOR_BGR2RGB)
         crops = crops_of(image, cells, card["crop_um"], card["crop_px"])
-        logits = session.run(None, {session.get_inputs()[0].name: crops})[0] / card["temperature"]
+        logits = session.run(None, {session.get_inputs()[0].name: crops})[0]
+        logits = (logits + of_trees(card, crops)) / card["temperature"]
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         blast = (odds / odds.sum(axis=1, keepdims=True))[:, card["classes"].index("blast")]
         rows.append(cells.assign(scan=cells["blast_probability"], by_hand=blast))

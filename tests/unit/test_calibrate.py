@@ -164,14 +164,19 @@ def test_the_threshold_is_the_lowest_that_hides_few_blasts() -> None:
 
 
 def test_one_lucky_step_is_not_taken_for_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of few slides the share of blasts that would be found jumps from step to step."""
+    """The share of blasts that would be found jumps from step to step."""
     detectable = iter([66, 62, 64, 41, 42, 50, 100, 100, 35, 100, 100, 100, 12, 100])
 
     def excess(*_: object) -> SimpleNamespace:
         return SimpleNamespace(detectable_percent=[next(detectable)])
 
     monkeypatch.setattr(fit, "blast_excess", excess)
-    assert best_threshold(labeled(600, slides=7), CARDS) == 0.45
+    assert best_threshold(labeled(600, slides=25), CARDS) == 0.45
+
+
+def test_few_slides_do_not_choose_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "blast_excess", None)  # is not asked
+    assert best_threshold(labeled(600, slides=12), CARDS) == CARDS["blast"].threshold
 
 
 def test_the_limit_is_of_cells_that_get_their_name_from_the_differential() -> None:
