@@ -89,14 +89,17 @@ class BoostedTrees:
         return np.concatenate([np.empty((0, len(self.base)), np.float32), *parts])
 
     def _walked(self, measured: NDArray[np.float32]) -> Scores:
-        rows = np.arange(len(measured))[:, None]
+        begins = np.arange(len(measured), dtype=np.int64)[:, None] * measured.shape[1]
+        every, missing = measured.ravel(), np.isnan(measured).any()
         node = np.broadcast_to(self.root, (len(measured), len(self.root)))
         while True:
-            value = measured[rows, self.column[node]]
-            goes_left = np.where(np.isnan(value), self.missing_left[node], value <= self.limit[node])
-            onward = np.where(goes_left, self.left[node], self.right[node])
+            value = every.take(begins + self.column.take(node))
+            goes_left = value <= self.limit.take(node)
+            if missing:
+                goes_left |= np.isnan(value) & self.missing_left.take(node)
+            onward = np.where(goes_left, self.left.take(node), self.right.take(node))
             if np.array_equal(onward, node):
                 break
             node = onward
-        votes = self.value[node].reshape(len(measured), -1, len(self.base))
+        votes = self.value.take(node).reshape(len(measured), -1, len(self.base))
         return np.asarray(votes.sum(axis=1, dtype=np.float64) + self.base, np.float32)

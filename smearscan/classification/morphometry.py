@@ -29,7 +29,8 @@ _DENSITY = np.maximum(-np.log(np.maximum(np.arange(256), 12) / BACKGROUND), 0).a
 _ACROSS = np.arange(_SIDE) - (_SIDE - 1) / 2
 _FROM_MIDDLE = np.hypot(*np.meshgrid(_ACROSS, _ACROSS)) * _UM
 _SEARCHED = np.flatnonzero(_FROM_MIDDLE < 7.5)
-_MIDDLE, _WITHIN = _FROM_MIDDLE < 3.0, (_FROM_MIDDLE < 9.5).astype(np.uint8)
+_MIDDLE, _WITHIN = ((radius > _FROM_MIDDLE).astype(np.uint8) for radius in (3.0, 9.5))
+_CENTRAL = np.flatnonzero(_MIDDLE)
 _ROUND = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
 _ZONES = ("gap", *(f"shell{k}" for k in range(len(_SHELLS_UM) - 1)))
 
@@ -80,7 +81,7 @@ def _standard(crop: NDArray[np.uint8], side_um: float) -> NDArray[np.uint8]:
 
 
 def _measured(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
-    density = _DENSITY[np.ascontiguousarray(crop.transpose(2, 0, 1))]  # by channel: sums run along memory
+    density = np.stack(cv2.split(cv2.LUT(crop, _DENSITY)))  # by channel: sums run along memory
     nucleus = _nucleus(density)
     shape, hull, depth = _shape(nucleus)
     outside = cv2.distanceTransform(1 - hull, cv2.DIST_L2, 3).ravel() * _UM
@@ -92,7 +93,7 @@ def _measured(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
     own = inside.mean(axis=1)
     beside = own + _FAINT
     beyond = cv2.dilate(nucleus, _ROUND).ravel() == 0
-    zone = np.searchsorted(_SHELLS_UM, np.where(beyond, outside, np.inf))
+    zone = np.where(beyond, sum(outside > border for border in _SHELLS_UM), len(_ZONES))
     near = np.flatnonzero((outside <= _NEAR_UM) & beyond)
     stained = near[planes[1, near] > 0.08]
     cytoplasm = stained if len(stained) >= 20 else near if len(near) else core
@@ -117,12 +118,12 @@ def _nucleus(density: Floats) -> Mask:
     parts = cv2.morphologyEx((dark > limit / 255 * top) * _WITHIN, cv2.MORPH_OPEN, _ROUND)
     n, labels, about, _ = cv2.connectedComponentsWithStats(parts, connectivity=4)
     sizes = about[:, cv2.CC_STAT_AREA]
-    keep = (sizes > _LEAST_LOBE) & (np.bincount(labels[_MIDDLE], minlength=n) > 0)
+    keep = (sizes > _LEAST_LOBE) & (np.bincount(labels.take(_CENTRAL), minlength=n) > 0)
     keep[0] = False
     if not keep.any() and n > 1:
         keep[1 + int(sizes[1:].argmax())] = True
-    found: Mask = keep[labels].astype(np.uint8)
-    return found if found.any() else _MIDDLE.astype(np.uint8)
+    found: Mask = keep.astype(np.uint8).take(labels)
+    return found if found.any() else _MIDDLE
 
 
 def _shape(nucleus: Mask) -> tuple[list[float], Mask, Floats]:
@@ -169,8 +170,10 @@ def _zones(planes: Floats, zone: NDArray[np.intp], beside: Floats) -> NDArray[np
     n = len(_ZONES)
     sizes = np.bincount(zone, minlength=n)[:n].astype(float)
     sizes[sizes < _LEAST_PIXELS] = np.nan
-    seen = [*planes, planes[1] > _STAINED]
-    means = np.stack([np.bincount(zone, values, minlength=n)[:n] / sizes for values in seen], axis=1)
+    about = np.flatnonzero(zone < n)
+    own, seen = zone.take(about), planes.take(about, axis=1)
+    told = [*seen, seen[1] > _STAINED]
+    means = np.stack([np.bincount(own, values, minlength=n) / sizes for values in told], axis=1)
     return np.column_stack([means[:, :3] / beside, means[:, 3], _hues(means[:, :3])])
 
 
