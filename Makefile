@@ -108,11 +108,11 @@ measure: $(VENV)/.installed
 	  --out docs/results/detector.json --write-card > /dev/null
 	$(BIN)/smearscan evaluate detector --config configs/detector.yaml --data $(DATA) --site bccd \
 	  --scales 0.5,0.7,1.4,2 --clumps --out docs/results/detector_scales.json --write-card --key scales > /dev/null
-	$(BIN)/smearscan evaluate classifier build/grouped.csv --task differential --config configs/differential.yaml --data $(DATA) \
+	$(BIN)/smearscan evaluate classifier build/fine_grouped.csv --task differential --config configs/differential.yaml --data $(DATA) $(NAMED) \
 	  --out docs/results/differential.json --write-card > /dev/null
 	$(BIN)/smearscan evaluate classifier build/fine_grouped.csv --task blast --config configs/blast.yaml --data $(DATA) $(NAMED) \
 	  --out docs/results/blast.json --write-card > /dev/null
-	$(BIN)/smearscan evaluate pipeline build/grouped.csv --data $(DATA) --out docs/results/pipeline.json --write-card > /dev/null
+	$(BIN)/smearscan evaluate pipeline build/fine_grouped.csv --data $(DATA) --out docs/results/pipeline.json --write-card > /dev/null
 	$(BIN)/smearscan evaluate coverage --out docs/results/coverage.json > /dev/null
 	$(BIN)/smearscan evaluate pooled build/labeled.csv --out docs/results/pooled.json > /dev/null
 	$(BIN)/python -m references published-slides $(DATA) --out docs/results/published_slides.json > /dev/null
