@@ -42,15 +42,16 @@ def crops_of(image: np.ndarray, cells: pd.DataFrame, crop_um: float, crop_px: in
 
 
 def of_trees(card: dict[str, Any], crops: np.ndarray) -> np.ndarray:
-    """Logits that a shipped pair's trees add to its network's, (N, K)."""
+    """Logits that a shipped pair's trees add to its network's, (N, K); zeros where the card tells of none."""
+    if not card.get("trees"):
+        return np.zeros((len(crops), len(card["classes"])))
     from smearscan.classification.classifier import Pair
     from smearscan.classification.crops import Geometry
     from smearscan.classification.morphometry import measure
     from smearscan.weights import shipped
 
-    trees = Pair.read(shipped(card["name"])).trees
     form = measure(crops, Geometry(card["crop_um"], card["crop_px"]))
-    return card["trees"] * trees.scores(form) if trees else np.zeros((len(crops), len(card["classes"])))
+    return card["trees"] * Pair.read(shipped(card["name"])).trees.scores(form)
 
 
 def probabilities(model: Path, slides: Path, table: Path) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from smearscan.classification.classifier import Pair
+from smearscan.errors import ConfigError
 from smearscan.training.cells import load_crops, read_cells
 from smearscan.training.config import ClassifierTraining
 from smearscan.training.train_classifier import Trained, calibrated_card, prepared, trees_for
@@ -22,9 +23,18 @@ def add_trees(weights: Path, config: ClassifierTraining, manifest: Path, root: P
         Located cells with their splits.
     root : Path
         What their pictures are relative to.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration asks for no trees, or names other classes than the pair.
     """
     pair = Pair.read(weights)
+    if not config.trees:
+        raise ConfigError("the configuration asks for no trees; set 'trees', as 0.5")
     table, classes = prepared(read_cells(manifest, root, None, None, config.seed), config)
+    if classes != pair.card.classes:
+        raise ConfigError(f"{weights}: is not of the classes of this configuration; give its own")
     parts = [table[table["split"] == split].reset_index(drop=True) for split in ("train", "val")]
     crops = [load_crops(part, root, config.crop_um, config.crop_px) for part in parts]
     made = Trained(pair.network(), trees_for(config, parts[0], len(classes), crops[0]))

@@ -23,7 +23,7 @@ class BoostedTrees:
     column : ndarray, (M,) int16
         What a node asks for, a column of what is measured.
     limit : ndarray, (M,) float64
-        From which on it is too much for the left side.
+        A cell goes to the right where its measure is above it.
     missing_left : ndarray, (M,) bool
         Where a cell goes of which that could not be measured.
     left, right : ndarray, (M,) int32
@@ -52,7 +52,8 @@ class BoostedTrees:
         KeyError
             Naming an array that is missing.
         ValueError
-            If a node leads to none, or an array is of another length.
+            If a node does not lead on to a later one, for then there may be no end, an array is of another
+            length, or a value is no finite number.
         """
         trees = cls(**{part.name: arrays[part.name] for part in fields(cls)})  # type: ignore[arg-type]
         n = len(trees.limit)
@@ -61,11 +62,16 @@ class BoostedTrees:
             for part in (trees.column, trees.missing_left, trees.left, trees.right, trees.value)
         ):
             raise ValueError("the nodes' arrays are not of one length")
+        own = np.arange(n)
+        is_leaf = (trees.left == own) & (trees.right == own)
+        onward = np.minimum(trees.left, trees.right) > own
         leads = np.concatenate([trees.root, trees.left, trees.right])
-        if len(trees.root) % max(1, len(trees.base)) or not (
-            0 <= leads.min(initial=0) <= leads.max(initial=0) < n
-        ):
+        whole = len(trees.root) and len(trees.base) and len(trees.root) % len(trees.base) == 0
+        if not whole or not (is_leaf | onward).all() or leads.min() < 0 or leads.max() >= n:
             raise ValueError("a node leads to none")
+        finite = np.isfinite(trees.value).all() and np.isfinite(trees.base).all()
+        if trees.column.min() < 0 or not finite or np.isnan(trees.limit).any():  # a limit may be infinite
+            raise ValueError("a value is no number, or of no column")
         return trees
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:

@@ -88,14 +88,17 @@ def sign(pairs: tuple[Path, ...], key: Path) -> None:
 
 def _intact(pair: Path) -> str:
     """Check a pair, or a calibration card, and say what was found."""
+    from smearscan.classification.classifier import Pair
     from smearscan.differential.calibration_card import load_calibration
-    from smearscan.weights.pairs import load_any_card, read_pair
+    from smearscan.weights.pairs import ClassifierCard, load_any_card, read_pair
     from smearscan.weights.tensors import arrays_of, pair_file
 
     if pair.suffix == ".yaml" and not pair_file(pair, ".safetensors").exists():
         return f"{load_calibration(pair).name}: a calibration card"
     card, data = read_pair(pair, type(load_any_card(pair)))
     arrays_of(data, pair)
+    if isinstance(card, ClassifierCard):
+        _ = Pair(pair, card).trees  # read and checked
     return f"{card.name}: intact, sha256 {card.sha256}"
 
 

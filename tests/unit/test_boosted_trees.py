@@ -82,15 +82,20 @@ def test_sites_and_classes_are_weighed() -> None:
     assert weight[:90].sum() / weight[90:].sum() == pytest.approx(3)
 
 
-@pytest.mark.parametrize(("name", "first"), [("left", 9999), ("right", -1), ("value", None), ("root", None)])
-def test_forged_trees_are_refused(name: str, first: int | None) -> None:
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("left", 9999), ("right", -1), ("left", 0), ("column", -1), ("value", np.nan), ("limit", np.nan),
+        ("value", None), ("root", None),
+    ],
+)  # fmt: skip
+def test_forged_trees_are_refused(name: str, first: float | None) -> None:
+    """That a node leads back to itself or an earlier one, too: cells would walk for ever."""
     values = measured()
     arrays = boosting.fit_trees(values, cells(values, 3), 3, 0).arrays()
-    if first is None:
-        arrays[name] = arrays[name][1:]
-    else:
-        arrays[name] = np.concatenate([[first], arrays[name][1:]]).astype(np.int32)
-    with pytest.raises(ValueError, match=r"one length|leads to none"):
+    rest = arrays[name][1:]
+    arrays[name] = rest if first is None else np.concatenate([[first], rest]).astype(rest.dtype)
+    with pytest.raises(ValueError, match=r"one length|leads to none|a value is no number"):
         BoostedTrees.of_arrays(arrays)
 
 
