@@ -402,6 +402,33 @@ def stain(cells: Path, config_file: Path, data: Path, sites: tuple[str, ...], ou
         show({"slides": slides, "pooled": measure_pooled(table, every, data, known, advance)}, out)
 
 
+@command.command("left-out")
+@click.argument("manifest", type=PATH)
+@click.option(
+    "--data", type=PATH, required=True, help="What the manifest's paths are relative to; or a pack."
+)
+@click.option("--config", "config_file", type=PATH, required=True, help="YAML of the net of fine types.")
+@click.option("--nets", type=PATH, required=True, help="Folder with both pairs, trained without the sites.")
+@click.option("--site", "sites", multiple=True, required=True, help="Site that was left out; repeatable.")
+@click.option("--out", type=PATH, required=True, help="CSV to write, for 'smearscan calibrate --left-out'.")
+def left_out(
+    manifest: Path, data: Path, config_file: Path, nets: Path, sites: tuple[str, ...], out: Path
+) -> None:
+    """Name the cells of sites that nets were trained without; MANIFEST is located, of fine types."""
+    from references.left_out import name_left_out
+    from references.unseen_nets import UnseenNets
+    from smearscan.cli.console import progress
+    from smearscan.report.tables import write_csv
+    from smearscan.training.cells import read_manifest
+    from smearscan.training.config import ClassifierTraining, load_config
+
+    cells = read_manifest(manifest)
+    config = load_config(config_file, ClassifierTraining)
+    with progress("Naming", None) as advance:
+        table = name_left_out(cells[cells["site"].isin(sites)], data, config, UnseenNets(nets).pairs, advance)
+    write_csv(table, out)
+
+
 @command.command("stain-views")
 @click.argument("runs", type=PATH)
 @click.option("--config", "config_file", type=PATH, required=True, help="YAML that the runs are of.")

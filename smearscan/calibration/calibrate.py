@@ -8,6 +8,7 @@ from typing import Any
 from smearscan.calibration.false_boxes import BoxFit
 from smearscan.calibration.fit import cross_validated, figures, new_calibration, recalibrated
 from smearscan.calibration.labeled_cells import LabeledCells
+from smearscan.calibration.unlike_fit import with_unlike
 from smearscan.calibration.verdict import Verdict, weigh
 from smearscan.differential.calibration_card import Calibration
 from smearscan.errors import ConfigError
@@ -15,6 +16,8 @@ from smearscan.weights.pairs import ClassifierCard
 
 Figures = dict[str, Any]
 _APART = ("last_layer", "boxes")
+SPECIFICITY_ELSEWHERE = 0.95
+"""Of the blast threshold for slides stained unlike the training cells, as the mean over laboratories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +79,38 @@ class Calibrated:
 
 
 def calibrate_from_scratch(
-    name: str, cells: LabeledCells, cards: dict[str, ClassifierCard], error_rate: float
-) -> Calibrated:
-    """Fit a card for networks without one; raises as :func:`smearscan.calibration.fit.new_calibration`."""
+    name: str, cells: LabeledCells, cards: dict[str, ClassifierCard], error_rate: float,
+    left_out: LabeledCells | None = None, rate_elsewhere: float = 0.3,
+) -> Calibrated:  # fmt: skip
+    """Fit a card for networks without one.
+
+    Parameters
+    ----------
+    name : str
+    cells : LabeledCells
+        Not learned by the nets.
+    cards : dict
+        Of ``blast`` and ``differential``.
+    error_rate : float
+        Share of a slide's cells that may get a wrong name.
+    left_out : LabeledCells, optional
+        Of laboratories that were left out of the training of nets of this kind, see
+        :func:`smearscan.calibration.unlike_fit.with_unlike`.
+    rate_elsewhere : float
+        Share of the cells of such a laboratory that may get a wrong name.
+
+    Raises
+    ------
+    DatasetError
+        As :func:`smearscan.calibration.fit.new_calibration` and ``with_unlike``.
+    """
     card = new_calibration(name, cells, cards, error_rate)
-    return Calibrated(card, {"fitted": figures(cells, card, cards)})
+    sets = {"fitted": figures(cells, card, cards)}
+    if left_out is not None:
+        card = with_unlike(card, left_out, cards, rate_elsewhere, SPECIFICITY_ELSEWHERE)
+        assert card.unlike is not None
+        sets |= card.unlike.metrics
+    return Calibrated(card, sets)
 
 
 def calibrate_to_site(

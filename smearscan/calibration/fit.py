@@ -13,7 +13,7 @@ from scipy.special import expit
 from sklearn.model_selection import GroupKFold, KFold
 
 from smearscan import __version__
-from smearscan.calibration.labeled_cells import LabeledCells
+from smearscan.calibration.labeled_cells import LabeledCells, joined
 from smearscan.calibration.misclassification_fit import misclassification_model
 from smearscan.classification.naming import NamingRule, Recalibration
 from smearscan.differential.calibration_card import Calibration, RecalibrationParams, naming_rule
@@ -191,9 +191,8 @@ def recalibrated(
     are `refitted` to the cells stay: their last layer has found its own scale and offsets.
     """
     scaling, threshold = fit_scalings(base, cells, cards, refitted)
-    fitted = base.model_copy(
-        update={"name": name, "scaling": scaling, "threshold": threshold, "made": date.today()}
-    )
+    own = {"name": name, "scaling": scaling, "threshold": threshold, "made": date.today()}
+    fitted = base.model_copy(update={**own, "unlike": None})  # the site's stain is known now
     new = count_errors(base.classes, rescaled(cells, fitted, cards), rule_of(fitted, cards))
     return fitted.with_errors(base.errors.updated(new.counts, new.detector_recall))
 
@@ -278,9 +277,7 @@ def cross_validated(
         card = recalibrated(base.name, base, cells.where(taught), cards, refitted)
         parts.append(rescaled(cells.where(judged), card, cards))
         names.append(_names(parts[-1], card, cards))
-    after = LabeledCells(
-        *(np.concatenate([getattr(part, f) for part in parts]) for f in LabeledCells.__slots__)
-    )
+    after = joined(parts)
     return {
         "before": figures(cells, base, cards),
         "after": _judged(after, np.concatenate(names), cards),

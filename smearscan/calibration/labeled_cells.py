@@ -1,6 +1,6 @@
 """Labeled cells with the probabilities that nets gave them: what calibration is fitted on and judged by."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +72,11 @@ class LabeledCells:
     def where(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> "LabeledCells":
         """Return some of the cells."""
         return LabeledCells(*(getattr(self, name)[keep] for name in self.__slots__))
+
+
+def joined(parts: Sequence[LabeledCells]) -> LabeledCells:
+    """Put cells together."""
+    return LabeledCells(*(np.concatenate([getattr(p, f) for p in parts]) for f in LabeledCells.__slots__))
 
 
 def read_labeled(

@@ -118,15 +118,23 @@ def fit_transfer(scores: SiteScores, error_rate: float, specificity: float) -> F
     if set(scores.classes) == set(BLAST_CLASSES):
         blast = scores.classes.index(BLAST)
         healthy = scores.targets != blast
-        threshold = _threshold(probs[healthy, blast], scores.sites[healthy], specificity)
+        threshold = threshold_at(specificity, probs[healthy, blast], scores.sites[healthy])
         return Fitted(temperature, offsets, threshold, None)
     wrong = probs.argmax(axis=1) != scores.targets
     limit = unclassified_limit(probs.max(axis=1), wrong, scores.sites, error_rate)
     return Fitted(temperature, offsets, None, limit)
 
 
-def _threshold(healthy: Floats, sites: NDArray[np.str_], specificity: float) -> float:
-    """Least threshold that leaves this share of healthy cells unflagged, as the mean over sites."""
+def threshold_at(specificity: float, healthy: Floats, sites: NDArray[np.str_]) -> float:
+    """Least threshold that leaves this share of healthy cells unflagged, as the mean over sites.
+
+    Parameters
+    ----------
+    specificity : float
+    healthy : ndarray, (N,)
+        Blast probabilities of healthy cells.
+    sites : ndarray, (N,) str
+    """
     _, code, size = np.unique(sites, return_inverse=True, return_counts=True)
     order = np.argsort(healthy)[::-1]
     flagged = np.cumsum(1 / size[code][order] / len(size))

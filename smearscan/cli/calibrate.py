@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     "--error-rate", default=0.1, show_default=True,
     help="From scratch: share of a slide's cells that may get a wrong name; the rest stays unclassified.",
 )  # fmt: skip
+@click.option(
+    "--left-out", type=_PATH, multiple=True,
+    help="From scratch: such a table of laboratories that nets trained alike had not seen, for slides that "
+    "are stained unlike the training cells; repeatable.",
+)  # fmt: skip
+@click.option(
+    "--left-out-rate", default=0.3, show_default=True,
+    help="Share of such a laboratory's cells that may get a wrong name.",
+)  # fmt: skip
 @click.option("--split", "splits", multiple=True, help="Only rows with this in a column 'split'; repeatable.")
 @click.option("--site", "sites", multiple=True, help="Only rows with this in a column 'site'; repeatable.")
 @click.option(
@@ -48,7 +57,8 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Write the card also where its figures are worse than before.")
 def command(
     table: Path, out: Path, pairs: tuple[Path, ...], base: Path | None, from_scratch: bool, error_rate: float,
-    splits: tuple[str, ...], sites: tuple[str, ...], judged: tuple[str, ...], limits: tuple[str, ...],
+    left_out: tuple[Path, ...], left_out_rate: float, splits: tuple[str, ...], sites: tuple[str, ...],
+    judged: tuple[str, ...], limits: tuple[str, ...],
     written: Path | None, plot: Path | None, last_layer: Path | None, slides: Path | None, force: bool,
 ) -> None:  # fmt: skip
     """Fit probabilities, naming errors and the false-blast rate to labeled cells of your site.
@@ -64,7 +74,7 @@ def command(
 
     from smearscan.calibration.calibrate import calibrate_from_scratch, calibrate_to_site, check_base
     from smearscan.calibration.false_boxes import fit_box_score, read_boxes
-    from smearscan.calibration.labeled_cells import labeled_rows, read_labeled
+    from smearscan.calibration.labeled_cells import joined, labeled_rows, read_labeled
     from smearscan.cli.rich_console import err
     from smearscan.differential.calibration_card import (
         load_calibration,
@@ -81,6 +91,8 @@ def command(
         )
     if from_scratch and (base or judged):
         raise click.UsageError("--from-scratch goes with neither --base nor --judge-split")
+    if left_out and not from_scratch:
+        raise click.UsageError("--left-out goes with --from-scratch alone: a site's own card knows its stain")
     given = stages(pairs)
     paths = {task: given.get(task, shipped(task)) for task in ("blast", "differential")}
     cards = {task: load_card(path, ClassifierCard) for task, path in paths.items()}
@@ -92,7 +104,10 @@ def command(
         if boxes.n_false:
             told = counted(boxes.n_false, "box", "boxes")
             tell(f"{told} labeled 'none' left out: --from-scratch fits no score to them")
-        made = calibrate_from_scratch(out.stem, cells, cards, error_rate)
+        elsewhere = (
+            joined([read_labeled(path, classes, tell=tell) for path in left_out]) if left_out else None
+        )
+        made = calibrate_from_scratch(out.stem, cells, cards, error_rate, elsewhere, left_out_rate)
     else:
         start, refitted = load_calibration(base or shipped_calibration()), {}
         check_base(start, cards, str(base or "the shipped card"))

@@ -50,7 +50,8 @@ class Calibration(_Strict):
     `threshold` and `unclassified_below` replace those of the nets' cards where given; `site_confusion`
     counts the labeled cells of one site; `scaling` comes on top of the nets' temperatures. `box_score` is the
     least score of a leukocyte's box that counts at that site, and `detector` the SHA-256 of the detector that
-    it was fitted to.
+    it was fitted to. `unlike` is the card of slides that are stained unlike the training cells: threshold,
+    limit and errors of cells of laboratories that the nets had not seen.
     """
 
     name: FileStem
@@ -74,6 +75,7 @@ class Calibration(_Strict):
     variation: Annotated[float, Field(ge=0)]
     variation_high: Annotated[float, Field(ge=0)]
     site_confusion: list[list[Annotated[int, Field(ge=0)]]] = []
+    unlike: "Calibration | None" = None
     data: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
     limits: list[str] = []
@@ -91,6 +93,10 @@ class Calibration(_Strict):
             raise ValueError("found must be pairs of cells found and cells there were")
         if self.box_score is not None and not self.detector:
             raise ValueError("box_score needs the SHA-256 of its detector")
+        if self.unlike is not None and (
+            self.unlike.classes != self.classes or self.unlike.unlike or self.unlike.changes_cells
+        ):
+            raise ValueError("unlike must be of the same classes, and change no probabilities or boxes")
         return self
 
     @property
@@ -107,6 +113,10 @@ class Calibration(_Strict):
             self.variation_high,
             np.array(self.site_confusion or np.zeros_like(self.confusion), np.int64),
         )
+
+    def of_slide(self, is_restained: bool) -> "Calibration":
+        """Return what holds of a slide: the card `unlike`, where there is one, if it was restained."""
+        return self.unlike if is_restained and self.unlike is not None else self
 
     def belongs_to(self, networks: dict[str, str]) -> bool:
         """Whether the nets in use, by their SHA-256, are the ones this card was made with."""

@@ -23,6 +23,8 @@ class SlideTally:
     failures : tuple of FieldFailure
     fine_types : Counter
         Leukocytes by their fine type; without those that have none.
+    n_restained : int
+        Fields whose cells were brought to the reference stain before they were named.
     """
 
     slide_id: str
@@ -33,6 +35,7 @@ class SlideTally:
     n_possible_blasts: int = 0
     failures: tuple[FieldFailure, ...] = ()
     fine_types: Counter[str] = field(default_factory=Counter)
+    n_restained: int = 0
 
     @classmethod
     def of(cls, slide_id: str, fields: Iterable[FieldResult | FieldFailure]) -> "SlideTally":
@@ -53,6 +56,7 @@ class SlideTally:
             n_red_cells=self.n_red_cells + item.n_red_cells,
             n_possible_blasts=self.n_possible_blasts + item.n_possible_blasts,
             fine_types=self.fine_types + Counter(filter(None, item.fine_types)),
+            n_restained=self.n_restained + item.stain.is_reference,
         )
 
     @property
@@ -70,4 +74,5 @@ class SlideTally:
             self.n_possible_blasts + more.n_possible_blasts,
             self.failures + more.failures,
             self.fine_types + more.fine_types,
+            self.n_restained + more.n_restained,
         )

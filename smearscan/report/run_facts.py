@@ -46,8 +46,8 @@ class RunFacts:
     networks : tuple of Network
     calibration : str
         Name of the calibration card; empty where none is in use.
-    errors : MisclassificationModel or None
-        Of that card.
+    errors, unlike_errors : MisclassificationModel or None
+        Of that card; and of slides that are stained unlike the training cells, where it tells them apart.
     settings : dict
         As JSON holds them; a path is its last part.
     made : str
@@ -76,6 +76,7 @@ class RunFacts:
     recalibrated_by: str = ""
     ranges: ReferenceRanges = field(default_factory=shipped_ranges)
     ranges_file: str = ""
+    unlike_errors: MisclassificationModel | None = None
 
     @property
     def has_fine_types(self) -> bool:
@@ -118,6 +119,7 @@ class RunFacts:
             recalibrated_by=calibration.name if calibration and calibration.changes_cells else "",
             ranges=load_ranges(own) if own else shipped_ranges(),
             ranges_file=own.name if own else "",
+            unlike_errors=calibration.unlike.errors if calibration and calibration.unlike else None,
         )
 
     def as_json(self) -> dict[str, Any]:

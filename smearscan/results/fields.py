@@ -59,9 +59,14 @@ class Stain:
     n_cells: int = 0
 
     @property
+    def is_reference(self) -> bool:
+        """Whether cells were brought to the reference stain, for the slide is unlike the training cells."""
+        return self.gain != (1.0, 1.0, 1.0)
+
+    @property
     def source(self) -> str:
         """In the ``reference`` stain, or as ``photographed``."""
-        return "photographed" if self.gain == (1.0, 1.0, 1.0) else "reference"
+        return "reference" if self.is_reference else "photographed"
 
     def __str__(self) -> str:
         """Say it in words."""

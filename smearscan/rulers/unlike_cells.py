@@ -111,11 +111,14 @@ def doubts_of_unlike_cells(counts: Iterable[tuple[int, int]], known: KnownCells)
         )
 
 
-def with_stain_told(doubts: Sequence[Doubt], stain: Stain) -> tuple[Doubt, ...]:
-    """Tell with a slide's doubts that it was brought to the reference, whatever its later cells are like."""
+def with_stain_told(doubts: Sequence[Doubt], stain: Stain, judged_by: str = "") -> tuple[Doubt, ...]:
+    """Tell with a slide's doubts that it was brought to the reference, whatever its later cells are like.
+
+    `judged_by` says in words what its cells are named by, where that is not what other slides' are.
+    """
     if stain.source == "photographed":
         return tuple(doubts)
-    told = f"the stain is {stain}"
+    told = "; ".join(filter(None, (f"the stain is {stain}", judged_by)))
     if UNLIKE_TRAINING not in {doubt.name for doubt in doubts}:
         return (*doubts, Doubt(UNLIKE_TRAINING, f"{told}; names are to be reviewed by eye"))
     return tuple(

@@ -25,6 +25,7 @@ from smearscan.differential.calibration_card import (
     shipped_calibration,
 )
 from smearscan.errors import ConfigError, WeightsError
+from smearscan.results import Stain
 from smearscan.taxonomy import BLAST, RED_CELL_UM
 from smearscan.weights.known import KnownCells
 from smearscan.weights.pairs import ClassifierCard, load_card, shipped
@@ -60,6 +61,8 @@ class CellClassifier:
         None where that network does not run.
     rule : NamingRule
         When a cell gets which name.
+    unlike_rule : NamingRule
+        The same on slides that were brought to the reference stain.
     calibration : Calibration or None
         How these networks misname cells; None where that is not known.
     fine : Classifier or None
@@ -69,6 +72,7 @@ class CellClassifier:
     differential: Classifier | None
     blast: Classifier | None
     rule: NamingRule
+    unlike_rule: NamingRule
     calibration: Calibration | None = None
     fine: Classifier | None = None
 
@@ -89,10 +93,14 @@ class CellClassifier:
         loaded = _classifiers(config)
         differential, blast = loaded.get("differential"), loaded.get("blast")
         calibration = _calibration(config, differential, blast)
-        rule = naming_rule(
-            differential.card if differential else None, blast.card if blast else None, calibration
-        )
-        return cls(differential, blast, rule, calibration, loaded.get("cells"))
+        cards = differential.card if differential else None, blast.card if blast else None
+        own = [calibration and calibration.of_slide(is_restained) for is_restained in (False, True)]
+        rule, unlike_rule = (naming_rule(*cards, card) for card in own)
+        return cls(differential, blast, rule, unlike_rule, calibration, loaded.get("cells"))
+
+    def rule_of(self, stain: Stain) -> NamingRule:
+        """When a cell of a slide that is shown so gets which name."""
+        return self.unlike_rule if stain.is_reference else self.rule
 
     @property
     def nets(self) -> dict[str, Classifier]:

@@ -200,7 +200,8 @@ class Pipeline:
         return result
 
     def _result(self, field: DetectedField, probs: CellProbs) -> FieldResult:
-        rule, fine_classes = self.classifier.rule, self.classifier.fine_classes
+        stain, fine_classes = field.stain or AS_PHOTOGRAPHED, self.classifier.fine_classes
+        rule = self.classifier.rule_of(stain)
         types = rule.names(probs.types, probs.blast)
         fine_types, fine_probs = fine_names(types, probs.fine, fine_classes)
         return FieldResult(
@@ -223,7 +224,7 @@ class Pipeline:
             fine_classes=fine_classes,
             fine_types=fine_types,
             fine_probs=fine_probs,
-            stain=field.stain or AS_PHOTOGRAPHED,
+            stain=stain,
         )
 
 

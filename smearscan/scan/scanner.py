@@ -14,7 +14,6 @@ from smearscan.differential.statistics.correction import Corrector
 from smearscan.errors import ConfigError, ImageError, WeightsError
 from smearscan.io import Picture, Slide, find_slides, load_field
 from smearscan.results import AS_PHOTOGRAPHED, Field, FieldFailure, FieldResult, Scale, Stain
-from smearscan.rulers.unlike_cells import with_stain_told
 from smearscan.runtime import usable_cores
 from smearscan.scan.cell_classifier import CellClassifier
 from smearscan.scan.pipeline import DetectFn, OnField, Pipeline
@@ -204,7 +203,7 @@ class SmearScanner:
                 on_progress(item.path.name if item.path else "")
         named = NamedCells(tuple(results), self.calibration_name)
         doubts = self.judge.doubts_of_cells([named.unlike_training])
-        return replace(named, doubts=with_stain_told(doubts, stain))
+        return replace(named, doubts=self.judge.with_stain_told(doubts, stain))
 
     def scan_slides(
         self, root: str | Path, on_field: OnField | None = None, on_progress: OnProgress | None = None
@@ -287,7 +286,7 @@ class SmearScanner:
             self.weights,
             self.suspect_rule,
             self.timer,
-            lambda: self._corrector,
+            lambda is_restained: self._unlike_corrector if is_restained else self._corrector,
             self.detector.card.quality,
         )
 
@@ -296,6 +295,12 @@ class SmearScanner:
         """Corrects every slide's report; made for the first of them."""
         card = self.classifier.calibration
         return Corrector(card.errors) if card else None
+
+    @cached_property
+    def _unlike_corrector(self) -> Corrector | None:
+        """Corrects the reports of slides that are stained unlike the training cells."""
+        card = self.classifier.calibration
+        return Corrector(card.unlike.errors) if card and card.unlike else self._corrector
 
     def measure_scale(self, slide: Slide) -> Scale:
         """Scale of a slide: as given, or measured on a few of its fields, evenly spread."""

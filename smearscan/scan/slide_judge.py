@@ -1,6 +1,6 @@
 """What a scanner says of a slide: its report, and whether enough of it was read."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from smearscan.config import ScanConfig
@@ -8,8 +8,8 @@ from smearscan.differential import FlagRule, SlideReport, SlideTally, StopInfo, 
 from smearscan.differential.flag import is_settled
 from smearscan.differential.statistics.correction import Corrector
 from smearscan.io import Slide
-from smearscan.results import Doubt, FieldFailure, FieldResult, Scale
-from smearscan.rulers.unlike_cells import doubts_of_unlike_cells
+from smearscan.results import Doubt, FieldFailure, FieldResult, Scale, Stain
+from smearscan.rulers.unlike_cells import doubts_of_unlike_cells, with_stain_told
 from smearscan.scan.cell_classifier import CellClassifier
 from smearscan.scan.reading import Pace, pace_of
 from smearscan.scan.slide_doubts import doubts_of_fields
@@ -35,7 +35,8 @@ class SlideJudge:
     suspect_rule : SuspectRule
     timer : StageTimer
     corrector : callable
-        Gives what corrects reports, at the first need; None where no card tells the networks' errors.
+        Gives what corrects reports, of slides that were restained or were not, at the first need; None where
+        no card tells the networks' errors.
     limits : QualityLimits
         How fields may be photographed.
     """
@@ -45,15 +46,16 @@ class SlideJudge:
     weights: tuple[str, ...]
     suspect_rule: SuspectRule
     timer: StageTimer
-    corrector: Callable[[], Corrector | None]
+    corrector: Callable[[bool], Corrector | None]
     limits: QualityLimits
 
     def report(self, tally: SlideTally, scale: Scale, stop: StopInfo) -> SlideReport:
         """Report of what was counted on a slide, read so far."""
         rule, classes = FlagRule.of(self.config), self.classifier.classes
         with self.timer("report"):
+            corrector = self.corrector(tally.n_restained > 0)
             return report_slide(
-                tally, self.config.task, scale, rule, self.weights, classes, self.corrector(), stop,
+                tally, self.config.task, scale, rule, self.weights, classes, corrector, stop,
                 self.suspect_rule, self.classifier.fine_classes,
             )  # fmt: skip
 
@@ -66,6 +68,18 @@ class SlideJudge:
         """Doubts about the names of single cells, of how many of them are unlike those that are known."""
         own = self.classifier.known_cells
         return tuple(doubts_of_unlike_cells(unlike_training, own[1])) if own else ()
+
+    def with_stain_told(self, doubts: Sequence[Doubt], stain: Stain) -> tuple[Doubt, ...]:
+        """Tell with a slide's doubts that it was brought to the reference, and by what it is judged then."""
+        card = self.classifier.calibration
+        judged_by = ""
+        if card and (unlike := card.unlike):
+            judged_by = (
+                f"names and intervals are by what the networks did at {len(unlike.data.get('sites', {}))} "
+                f"laboratories that they had not seen (blasts from a probability of {unlike.threshold:g}, a "
+                f"name from one of {unlike.unclassified_below:g})"
+            )
+        return with_stain_told(doubts, stain, judged_by)
 
     def report_unread(self, slide: Slide, reason: str) -> ScannedSlide:
         """Report of a slide that could not be scanned: each of its fields failed, for the reason given."""

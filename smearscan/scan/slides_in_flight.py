@@ -9,7 +9,6 @@ from pathlib import Path
 from smearscan.differential import SlideTally
 from smearscan.io import Slide, read_ahead
 from smearscan.results import AS_PHOTOGRAPHED, FieldResult, Scale
-from smearscan.rulers.unlike_cells import with_stain_told
 from smearscan.scan.film import Film, Seams
 from smearscan.scan.pipeline import Pipeline
 from smearscan.scan.reading import EveryField, Reading, order_of
@@ -112,5 +111,5 @@ def _outcome(stream: _SlideStream, judge: SlideJudge) -> ScannedSlide | Exceptio
     except Exception as error:
         return error
     stain = stream.stain or AS_PHOTOGRAPHED
-    every = (*stream.slide.doubts, *with_stain_told(doubts, stain))
+    every = (*stream.slide.doubts, *judge.with_stain_told(doubts, stain))
     return replace(report, doubts=every, film=film_map, stain=stain), results

@@ -27,7 +27,7 @@ from smearscan.differential.suspects import Suspect
 from smearscan.differential.tally import SlideTally
 from smearscan.report.review import write_review
 from smearscan.report.review.page import built, dictionaries
-from smearscan.results import Scale
+from smearscan.results import FieldResult, Scale, Stain
 from smearscan.results.doubts import ABOUT_NAMES, Doubt
 from smearscan.taxonomy import FINE_PARTS
 from smearscan.training.corrections import apply_corrections
@@ -212,18 +212,26 @@ def drawn_counts(n: int, seed: int = 1) -> list[dict[str, Any]]:
         doubts = [name for name in sorted(ABOUT_NAMES) if rng.random() < 0.1]
         flag_share = float(rng.choice([1, 0.9, 0.05])) if share < 1 else 1.0
         shares_of_look = {"share": share, "flag_share": flag_share}
-        cases.append({"types": types, "possible": possible, **shares_of_look, "names_in_doubt": doubts})
+        more = {"names_in_doubt": doubts, "restained": bool(rng.random() < 0.5)}
+        cases.append({"types": types, "possible": possible, **shares_of_look, **more})
     return cases
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_counts_intervals_and_flag_are_python_s(browser: Any, tmp_path: Path, run: Any, known: bool) -> None:
-    """Whole reports, with the naming errors known and not."""
-    errors = drawn_run.errors() if known else None
-    corrector = Corrector(errors) if errors else None
-    results = run[1][0][1]
+@pytest.mark.parametrize("known", ["apart", "alike", "not"])
+def test_counts_intervals_and_flag_are_python_s(browser: Any, tmp_path: Path, run: Any, known: str) -> None:
+    """Whole reports, with the naming errors known and not, and with others of slides that were restained."""
+    errors = drawn_run.errors() if known != "not" else None
+    corrector = other = Corrector(errors) if errors else None
+    facts, results = drawn_run.facts(), run[1][0][1]
+    if errors and known == "apart":
+        often = replace(
+            errors, counts=errors.counts + 5, overdispersion_high=errors.overdispersion_high + 0.5
+        )
+        facts, other = replace(facts, unlike_errors=often), Corrector(often)
+        stain = Stain((0.5, 0.6, 0.7), 64)
+        results = [replace(each, stain=stain) if isinstance(each, FieldResult) else each for each in results]
     report = drawn_run.report("healthy", results, errors)
-    file = write_review(tmp_path, drawn_run.facts(), [(report, results)], run[0], with_fields=False).files[0]
+    file = write_review(tmp_path, facts, [(report, results)], run[0], with_fields=False).files[0]
     cases = drawn_counts(300)
     watched = Watched(browser, file)
     page = watched.open()
@@ -242,7 +250,8 @@ def test_counts_intervals_and_flag_are_python_s(browser: Any, tmp_path: Path, ru
     ):
         tally = SlideTally("s", 1, 0, Counter(case["types"]), 0, case["possible"])
         here = report_slide(
-            tally, "both", Scale(0.1, "given"), FlagRule(), (), drawn_run.errors().classes[:-1], corrector,
+            tally, "both", Scale(0.1, "given"), FlagRule(), (), drawn_run.errors().classes[:-1],
+            other if case["restained"] else corrector,
             StopInfo(1, "", case["share"], case["flag_share"]),
         )  # fmt: skip
         count = here.differential

@@ -11,11 +11,15 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from fakes import assert_same, use_fake_nets
+from made_up import KINDS, calibration, errors
 from numpy.typing import NDArray
 
 from smearscan.classification import Classifier
 from smearscan.cli import main
+from smearscan.differential import SlideTally, report_slide
+from smearscan.differential.calibration_card import save_calibration
 from smearscan.differential.slide_report import SlideReport, report_row
+from smearscan.differential.statistics.correction import Corrector
 from smearscan.io import find_slides, write_image
 from smearscan.results import (
     AS_PHOTOGRAPHED,
@@ -280,3 +284,33 @@ def test_the_command_leaves_stains_alone_where_told(slides: Path) -> None:
         {"a": "reference", "b": "reference", "few": "photographed"},
         dict.fromkeys(["a", "b", "few"], "photographed"),
     ]
+
+
+def test_a_slide_brought_to_the_reference_is_named_and_judged_by_the_card_of_such_slides(
+    slides: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two slides are, one of few cells is not; parts of a slide add up as ever."""
+    use_fake_nets(monkeypatch, KINDS, threshold=0.5, known_cells=KNOWN)
+    file = tmp_path_factory.mktemp("card") / "card.yaml"
+    networks = {"blast": "ab" * 32, "differential": "ab" * 32}
+    often = errors(0.9 * np.eye(4, 5) + 0.025 * (1 - np.eye(4, 5)))
+    unlike = calibration(often, networks=networks, threshold=0.0)
+    data = {"sites": {"one": 20, "two": 30}}
+    unlike = unlike.model_copy(update={"unclassified_below": 0.3, "data": data})
+    card = calibration(networks=networks, threshold=1.0, unlike=unlike.model_dump())
+    save_calibration(file, card)
+    found = scanned(slides, calibration=file)
+    for name, (report, results) in found.items():
+        is_unlike = name != "few"
+        types = {kind for result in results if isinstance(result, FieldResult) for kind in result.types}
+        assert (types == {"blast"}) == is_unlike
+        assert report.tally.n_restained == (N_FIELDS if is_unlike else 0)
+        parts = SlideTally.of(name, results[:2]) + SlideTally.of(name, results[2:])
+        assert parts == report.tally
+        corrector = Corrector((unlike if is_unlike else card).errors)
+        own = report_slide(report.tally, "both", report.scale, report.rule, (), KINDS, corrector)
+        assert report.test == own.test
+        assert report.corrected is not None
+        np.testing.assert_array_equal(report.corrected.high, own.corrected.high)  # type: ignore[union-attr]
+        told = " ".join(doubt.reason for doubt in report.doubts)
+        assert ("2 laboratories that they had not seen (blasts from a probability of 0" in told) == is_unlike

@@ -18,8 +18,9 @@ from smearscan.taxonomy import BLAST
 
 
 def judgement(
-    task: str, counted: tuple[str, ...], rule: FlagRule, errors: MisclassificationModel | None
-) -> dict[str, Any]:
+    task: str, counted: tuple[str, ...], rule: FlagRule, errors: MisclassificationModel | None,
+    unlike: MisclassificationModel | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Return block ``by`` of the page.
 
     Parameters
@@ -31,9 +32,11 @@ def judgement(
     rule : FlagRule
     errors : MisclassificationModel or None
         None where it is not known how the nets err: then a percentage decides.
+    unlike : MisclassificationModel, optional
+        Of slides that were brought to the reference stain, where these have errors of their own.
     """
-    known = None if errors is None else _errors(errors)
-    return {"task": task, "counted": list(counted), "rule": asdict(rule), "errors": known}
+    told = {"errors": errors and _errors(errors), "unlike": unlike and _errors(unlike)}
+    return {"task": task, "counted": list(counted), "rule": asdict(rule), **told}
 
 
 def _errors(errors: MisclassificationModel) -> dict[str, Any]:

@@ -141,6 +141,7 @@ def _entry(
         "stopped": report.reading.reason,
         "types": {str(k): int(v) for k, v in tally.types.items()},
         "possible": tally.n_possible_blasts,
+        "restained": tally.n_restained > 0,
         "flag": {"state": report.flag.state, "tier": report.flag.tier, "reason": report.flag_reason},
         "suspects": [s.reason for s in report.suspects if s.name not in TOLD_BY_THE_FLAG],
         "doubts": [_told(doubt, root) for doubt in report.doubts],

@@ -110,6 +110,10 @@ def _run(
 ) -> dict[str, Any]:
     rule = first.rule if first else FlagRule()
     counted = first.differential.classes if first else ()
+    has_restained = any(slide.entry["restained"] for slide in spooled)
+    errors = (
+        (facts.errors, facts.unlike_errors if has_restained else None) if first and first.test else (None,)
+    )
     digest = hashlib.sha256(facts.digest().encode())
     for slide in spooled:
         digest.update(json.dumps([slide.entry["name"], slide.numbers["cells"]]).encode())
@@ -120,7 +124,7 @@ def _run(
         "notice": NOTICE,
         "here": [],
         "index": "",
-        "by": judgement(facts.task, counted, rule, facts.errors if first and first.test else None),
+        "by": judgement(facts.task, counted, rule, *errors),
         "classes": class_infos(counted, facts.classes, names, facts.task),
         "named": list(facts.classes),
         "ranges": {name: list(known) for name in counted if (known := facts.range_of(name))},

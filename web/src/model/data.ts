@@ -31,6 +31,7 @@ export interface SlideEntry {
   stopped: string;
   types: Record<string, number>;
   possible: number;
+  restained: boolean;
   flag: { state: string; tier: string; reason: string };
   /** What of the counts lay outside the reference ranges when the slide was scanned, in sentences. */
   suspects: string[];
@@ -140,8 +141,9 @@ function block(id: string): string {
 
 export function readRun(): Run {
   const run = JSON.parse(block("run")) as Run;
-  const errors = run.by.errors as (NamingErrors & { ways: unknown }) | null;
-  if (errors) errors.ways = new Float32Array(bytes(errors.ways as unknown as string).buffer as ArrayBuffer);
+  for (const errors of [run.by.errors, run.by.unlike] as ((NamingErrors & { ways: unknown }) | null)[]) {
+    if (errors) errors.ways = new Float32Array(bytes(errors.ways as unknown as string).buffer as ArrayBuffer);
+  }
   return run;
 }
 

@@ -160,6 +160,6 @@ export class Reading {
       types[name] = (types[name] ?? 0) + 1;
       if (this.mayBeBlast(i)) possible++;
     }
-    return { types, possible, share: entry.share, flag_share: entry.flag_share, names_in_doubt: entry.names_in_doubt };
+    return { types, possible, share: entry.share, flag_share: entry.flag_share, restained: entry.restained, names_in_doubt: entry.names_in_doubt };
   }
 }

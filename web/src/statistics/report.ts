@@ -14,6 +14,8 @@ export interface Judgement {
   counted: string[];
   rule: FlagRule;
   errors: NamingErrors | null;
+  /** Of slides that were brought to the reference stain, where these have errors of their own. */
+  unlike: NamingErrors | null;
 }
 
 export interface Tally {
@@ -23,6 +25,8 @@ export interface Tally {
   /** Of the error of intervals, and of the flag's level, what this look at the slide may spend. */
   share: number;
   flag_share: number;
+  /** Whether the slide was brought to the reference stain. */
+  restained: boolean;
   /** Kinds of doubts in which what cells are called is not to be believed: the flag's sentence begins with them. */
   names_in_doubt: string[];
 }
@@ -54,16 +58,15 @@ export function reportSlide(tally: Tally, by: Judgement, say: Say): SlideReport 
   const level = lookLevel(tally.share);
   const knowsBlasts = by.counted.includes("blast");
   const blasts = knowsBlasts ? of("blast") : 0;
-  const usable = by.errors !== null && by.task === "both";
+  const errors = by.task === "both" ? (tally.restained && by.unlike) || by.errors : null;
   let test: Excess | null = null;
   let own: Corrected | null = null;
-  if (usable) {
-    const errors = by.errors!;
+  if (errors !== null) {
     const seen = errors.classes.map(of);
     test = excess(seen, errors, by.counted, by.rule.level, 1 - (1 - by.rule.power) * tally.share);
     own = corrected(seen, errors, by.counted, level, by.rule.tiers);
   }
-  const asked: [number, number] = usable ? [tally.possible, askedOf(tally)] : [0, 0];
+  const asked: [number, number] = errors !== null ? [tally.possible, askedOf(tally)] : [0, 0];
   const flag = decide({ knows_blasts: knowsBlasts, blasts, total }, by.rule, test, own, tally.share, tally.flag_share, asked, say);
   flag.reason = caution(tally.names_in_doubt, say) + flag.reason;
   const unnamed = (100 * (asked[1] - total)) / Math.max(asked[1], 1);
