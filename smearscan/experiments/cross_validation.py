@@ -21,6 +21,7 @@ from smearscan.errors import ConfigError, DatasetError
 from smearscan.experiments.leak_guard import Leaks, find_leaks, require_clean
 from smearscan.experiments.protocols import Split, assign_folds
 from smearscan.io.atomic import write_text
+from smearscan.runtime.process import end_with_parent
 from smearscan.runtime.torch_engine import FromPixels, TorchEngine
 from smearscan.training.cells import Progress, load_crops
 from smearscan.training.config import ClassifierTraining
@@ -179,7 +180,7 @@ def _do(waiting: Sequence[Callable[[Report], None]], report: Report, jobs: int) 
             train(report)
         return
     # spawned: what torch and OpenCV hold does not outlive a fork
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as processes:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=end_with_parent) as processes:
         for done in as_completed([processes.submit(_elsewhere, train) for train in waiting]):
             for row in done.result():
                 report(row)

@@ -1,6 +1,8 @@
 """What belongs to one process alone: the threads and libraries of engines do not survive a fork."""
 
 import os
+from multiprocessing import parent_process
+from threading import Thread
 
 from smearscan.errors import EngineError
 
@@ -27,3 +29,14 @@ def check_process(made_in: int, what: str) -> None:
     """
     if os.getpid() != made_in:
         raise EngineError(f"{what} was made before this process was forked off and cannot run in it; {_CURE}")
+
+
+def end_with_parent() -> None:
+    """Let this process of a pool end when its parent is killed, in place of training on for nobody."""
+    Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)  # nothing here is worth to be closed: what is finished is written whole

@@ -137,3 +137,34 @@ def test_engines_on_a_gpu_take_turns_with_the_flags_of_the_process(monkeypatch: 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda i: list(engines[i % 2]._on_device([crops])), range(8)))
     assert most == 1
+
+
+POOL = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+from smearscan.runtime.process import end_with_parent
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, get_context("spawn"), initializer=end_with_parent) as processes:
+        print(processes.submit(os.getpid).result(), flush=True)
+        processes.submit(time.sleep, 300).result()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_worker_ends_with_the_process_that_waits_for_it(tmp_path: Path) -> None:
+    """A training whose command was killed would go on for hours, and write over the next one's files."""
+    (tmp_path / "pool.py").write_text(POOL)
+    with subprocess.Popen(
+        [sys.executable, tmp_path / "pool.py"], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        worker = Path("/proc", parent.stdout.readline().strip())
+        assert worker.exists()
+        parent.kill()
+    until = time.monotonic() + 60
+    while worker.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not worker.exists()
