@@ -32,6 +32,8 @@ class BoostedTrees:
         What a leaf adds.
     base : ndarray, (K,) float32
         What each class begins with.
+    measures : ndarray, (1,) uint32
+        :data:`smearscan.classification.morphometry.MEASURES` of the columns that nodes ask for.
     """
 
     root: NDArray[np.int32]
@@ -42,6 +44,7 @@ class BoostedTrees:
     right: NDArray[np.int32]
     value: NDArray[np.float32]
     base: NDArray[np.float32]
+    measures: NDArray[np.uint32]
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> "BoostedTrees":

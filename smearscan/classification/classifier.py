@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from smearscan.classification.background import without_background
 from smearscan.classification.boosted_trees import BoostedTrees
 from smearscan.classification.crops import Geometry
-from smearscan.classification.morphometry import NAMES, measure
+from smearscan.classification.morphometry import MEASURES, NAMES, measure
 from smearscan.errors import WeightsError
 from smearscan.runtime import Engine, NetworkSpec, Precision, make_engine
 from smearscan.runtime.graph import Graph
@@ -152,6 +152,10 @@ class Pair:
             raise WeightsError(f"{self.path}: has not the trees that its card tells of ({error})") from error
         if len(trees.base) != len(self.card.classes) or trees.column.max(initial=0) >= len(NAMES):
             raise WeightsError(f"{self.path}: its trees are not of the classes of its card; copy it again")
+        if trees.measures.tolist() != [MEASURES]:
+            raise WeightsError(
+                f"{self.path}: its trees go by measures of another version of smearscan; train it anew"
+            )
         return trees
 
     def precision(self, asked: Precision) -> Precision:

@@ -2,7 +2,11 @@
 
 A network learns the looks of its sites. Size and shape of a nucleus, how much cytoplasm is around it, how
 coarse its chromatin is, and each dye beside that of the same cell's nucleus change less between laboratories.
+What is the camera's and the lens's is left out: how deep the nucleus is stained as such, its blue light, and
+the finest grain (docs/experiments.md).
 """
+
+from zlib import crc32
 
 import cv2
 import numpy as np
@@ -15,9 +19,11 @@ Mask = NDArray[np.uint8]
 
 SIDE_UM, _SIDE = 20.0, 80
 _UM = SIDE_UM / _SIDE
-_CHANNELS, _BANDS = "rgb", (0.8, 1.6, 3.2)
+_CHANNELS, _BLURS = "rg", (0.8, 1.6, 3.2)
+_OCTAVES = range(1, len(_BLURS))
 _SHELLS_UM = (0.0, 0.75, 1.5, 2.5, 3.5)
 """Borders of what is looked at around the hull of the nucleus."""
+_BORDERS = np.array(_SHELLS_UM, np.float32)
 _FAR_UM, _NEAR_UM = 4.5, 2.0
 _STAINED, _RED_CELL = 0.12, 0.1
 """Density of green light from which on a pixel is no background; that of a neighbor, a red cell mostly."""
@@ -37,14 +43,17 @@ _ZONES = ("gap", *(f"shell{k}" for k in range(len(_SHELLS_UM) - 1)))
 NAMES: tuple[str, ...] = (
     "area", "lobes", "solidity", "roundness", "axis_ratio", "spread", "long_axis", "off_center", "thickness",
     "relative_thickness", "mean_thickness", "holes",
-    *(f"nucleus_{c}" for c in _CHANNELS), *(f"nucleus_variation_{c}" for c in _CHANNELS),
-    "nucleus_rg", "nucleus_gb",
-    *(f"{zone}_{what}" for zone in _ZONES for what in (*_CHANNELS, "stained", "rg", "gb")),
-    *(f"{where}_{c}{k}" for c in "rg" for k in range(3) for where in ("chromatin", "skewness", "granules")),
-    *(f"nucleus_over_red_{c}" for c in _CHANNELS), "red_rg", "red_gb",
+    *(f"nucleus_variation_{c}" for c in _CHANNELS), "nucleus_rg",
+    *(f"{zone}_{what}" for zone in _ZONES for what in ("r", "g", "b", "stained", "rg", "gb")),
+    *(f"{of}_{c}{k}" for c in _CHANNELS for k in _OCTAVES for of in ("chromatin", "skewness", "granules")),
+    *(f"nucleus_over_red_{c}" for c in _CHANNELS), "red_rg",
 )  # fmt: skip
 """What is measured, in the order of the columns. Lengths are micrometers; stain is optical density, around
-the nucleus relative to it; ``rg`` and ``gb`` are logarithms of the ratio of two channels' densities."""
+the nucleus relative to it; ``rg`` and ``gb`` are logarithms of the ratio of two densities; ``1`` and
+``2`` count octaves of grain, from 0.3 um on."""
+
+MEASURES = crc32(" ".join(NAMES).encode())
+"""Tells trees that go by these measures from such as go by others."""
 
 
 def measure(crops: NDArray[np.uint8], how: Geometry) -> Floats:
@@ -81,35 +90,38 @@ def _standard(crop: NDArray[np.uint8], side_um: float) -> NDArray[np.uint8]:
 
 
 def _measured(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
-    density = np.stack(cv2.split(cv2.LUT(crop, _DENSITY)))  # by channel: sums run along memory
-    nucleus = _nucleus(density)
+    density = cv2.split(cv2.LUT(crop, _DENSITY))
+    textured = density[: len(_CHANNELS)]
+    # by blur and channel: sums run along memory
+    blurred = np.array([[cv2.GaussianBlur(channel, (0, 0), blur) for channel in textured] for blur in _BLURS])
+    nucleus = _nucleus(blurred[0])
     shape, hull, depth = _shape(nucleus)
     outside = cv2.distanceTransform(1 - hull, cv2.DIST_L2, 3).ravel() * _UM
     core = np.flatnonzero(depth.ravel() > 1.2 * _UM)
     if len(core) < 12:
         core = np.flatnonzero(nucleus)
-    planes = density.reshape(3, -1)
+    planes = np.array(density).reshape(3, -1)
     inside = planes.take(core, axis=1)
     own = inside.mean(axis=1)
     beside = own + _FAINT
     beyond = cv2.dilate(nucleus, _ROUND).ravel() == 0
-    zone = np.where(beyond, sum(outside > border for border in _SHELLS_UM), len(_ZONES))
+    zone = np.where(beyond, np.searchsorted(_BORDERS, outside), len(_ZONES))
     near = np.flatnonzero((outside <= _NEAR_UM) & beyond)
     stained = near[planes[1, near] > 0.08]
     cytoplasm = stained if len(stained) >= 20 else near if len(near) else core
     far = np.flatnonzero((outside > _FAR_UM) & (planes[1] > _RED_CELL))
     return np.concatenate(
         [
-            shape, own, inside.std(axis=1) / beside, _hues(own),
-            _zones(planes, zone, beside).ravel(), _texture(density, core, cytoplasm, beside).ravel(),
-            _red_cells(planes.take(far, axis=1), beside),
+            shape, inside[:2].std(axis=1) / beside[:2], _hues(own)[:1],
+            _zones(planes, zone, beside).ravel(), _texture(blurred, core, cytoplasm, beside[:2]).ravel(),
+            _red_cells(planes[:2].take(far, axis=1), beside[:2]),
         ]
     )  # fmt: skip
 
 
-def _nucleus(density: Floats) -> Mask:
+def _nucleus(blurred: Floats) -> Mask:
     """Find the nucleus, (80, 80) of 0 and 1: Otsu's threshold; parts that reach the crop's middle."""
-    dark = cv2.GaussianBlur(density[0] + 0.5 * density[1], (0, 0), 0.8)
+    dark = blurred[0] + 0.5 * blurred[1]
     seen = dark.ravel()[_SEARCHED]
     rank = int(0.98 * len(seen))
     top = float(np.partition(seen, rank)[rank]) + 1e-3
@@ -160,7 +172,7 @@ def _shape(nucleus: Mask) -> tuple[list[float], Mask, Floats]:
 
 
 def _hues(density: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Red over green and green over blue, (..., 2), of densities (..., 3)."""
+    """Each channel over the next, (..., C - 1), of densities (..., C)."""
     logs = np.log(density + _FAINT)
     return np.asarray(logs[..., :-1] - logs[..., 1:])
 
@@ -178,25 +190,22 @@ def _zones(planes: Floats, zone: NDArray[np.intp], beside: Floats) -> NDArray[np
 
 
 def _texture(
-    density: Floats, core: NDArray[np.intp], cytoplasm: NDArray[np.intp], beside: Floats
+    blurred: Floats, core: NDArray[np.intp], cytoplasm: NDArray[np.intp], beside: Floats
 ) -> NDArray[np.float64]:
-    """Grain of chromatin and cytoplasm in three octaves, for red and green light, (2, 3, 3)."""
-    octaves = np.array(
-        [[channel, *(cv2.GaussianBlur(channel, (0, 0), blur) for blur in _BANDS)] for channel in density[:2]]
-    )
-    bands = (octaves[:, :-1] - octaves[:, 1:]).reshape(2, len(_BANDS), -1)
+    """Grain of chromatin and cytoplasm in two octaves, for red and green light, (2, 2, 3)."""
+    bands = (blurred[:-1] - blurred[1:]).reshape(len(_OCTAVES), len(_CHANNELS), -1)
     grain = bands.take(core, axis=2)
     grain -= grain.mean(axis=2, keepdims=True)
     square = grain * grain
     width = np.sqrt(square.mean(axis=2))
     skewness = (square * grain).mean(axis=2) / (width**3 + 1e-5)
-    granules, own = bands.take(cytoplasm, axis=2).std(axis=2), beside[:2, None]
-    return np.stack([width / own, skewness, granules / own], axis=-1)
+    granules = bands.take(cytoplasm, axis=2).std(axis=2)
+    return np.stack([width / beside, skewness, granules / beside], axis=-1).swapaxes(0, 1)
 
 
 def _red_cells(planes: Floats, beside: Floats) -> NDArray[np.floating]:
     """Compare the nucleus with what else is stained in the crop, red cells mostly."""
     if planes.shape[1] < _LEAST_FAR:
-        return np.full(5, np.nan)
+        return np.full(len(_CHANNELS) + 1, np.nan)
     theirs = np.median(planes, axis=1)
     return np.concatenate([np.log(beside / (theirs + _FAINT)), _hues(theirs)])

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from smearscan.classification.boosted_trees import BoostedTrees
+from smearscan.classification.morphometry import MEASURES
 
 Rows = NDArray[np.int64]
 
@@ -76,7 +77,9 @@ def _as_arrays(fitted: HistGradientBoostingClassifier, there: Rows, n_classes: i
             )
             n += len(tree)
     joined = {name: np.concatenate([part[name] for part in nodes]) for name in nodes[0]}
-    return BoostedTrees(root=np.array(root, np.int32), base=base, **joined)
+    return BoostedTrees(
+        root=np.array(root, np.int32), base=base, measures=np.array([MEASURES], np.uint32), **joined
+    )
 
 
 def _silent(kind: "np.dtype[np.void]") -> NDArray[np.void]:

@@ -186,6 +186,15 @@ def test_a_pair_without_the_trees_of_its_card_is_refused(pair: tuple[Path, Train
         Classifier.load(path, engine="torch")
 
 
+def test_trees_of_other_measures_are_refused(
+    pair: tuple[Path, Trained], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their columns would be read as what they are not, without a word."""
+    monkeypatch.setattr("smearscan.classification.classifier.MEASURES", 7)
+    with pytest.raises(WeightsError, match="go by measures of another version of smearscan; train it anew"):
+        Classifier.load(pair[0])
+
+
 def test_partial_labels_have_no_trees() -> None:
     with pytest.raises(ValueError, match="one class a cell"):
         ClassifierTraining(name="net", task="cells", trees=0.5)
