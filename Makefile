@@ -92,11 +92,12 @@ scan-only: $(VENV)/.installed
 	$(BIN)/python tests/integration/scan_only.py build/scan_only
 
 # The card of the shipped nets' errors: counted on the cells of the validation and test splits, which no net has learned. Fields whose
-# diagnosis alone is known (Aria) name no cell.
+# diagnosis alone is known (Aria) name no cell. What is left out of trainings (make left-out, before) makes the card of unlike slides.
 NAMED := $(foreach site,bccd cellavision jhu_aml jtsc munich_lmu pbc txl_raabin,--site $(site))
 calibration: $(VENV)/.installed build/fine_grouped.csv
 	$(BIN)/smearscan evaluate labeled build/fine_grouped.csv $(NAMED) --data $(DATA) --out build/labeled.csv
 	$(BIN)/smearscan calibrate --cells build/labeled.csv --split val --split test --from-scratch --out weights/calibration.yaml \
+	  $(foreach site,$(SITES),--left-out build/left_out/$(site).csv) \
 	  --limit "most healthy cells with a patient's id come from patients with leukemia" \
 	  --limit "sites without ids of patients count as one slide each" --limit "no lymphoid blast is among the labeled cells" \
 	  --json docs/results/calibration.json --plot docs/reliability.png > /dev/null
@@ -171,6 +172,7 @@ measure-new-laboratory: $(VENV)/.installed build/fine.csv
 	$(BIN)/python -m references as-known runs/new/differential.safetensors runs/new/blast.safetensors
 	$(BIN)/smearscan evaluate labeled build/fine.csv --data $(DATA) $(OWN) $(NAMED) --out build/new.csv
 	$(BIN)/smearscan calibrate --cells build/new.csv $(OWN) --from-scratch --split val --error-rate 0.15 \
+	  $(foreach site,$(filter-out lld,$(SITES)),--left-out build/left_out/$(site).csv) \
 	  --out runs/new/calibration.yaml > /dev/null
 	$(BIN)/python -m references unseen $(DATA) --nets runs/new --out docs/results/unseen_leukemias.json > /dev/null
 	$(BIN)/python -m references few-labels $(DATA) --nets runs/new --out docs/results/few_labels.json --into docs/calibrate.md > /dev/null

@@ -118,28 +118,34 @@ def fit_transfer(scores: SiteScores, error_rate: float, specificity: float) -> F
     if set(scores.classes) == set(BLAST_CLASSES):
         blast = scores.classes.index(BLAST)
         healthy = scores.targets != blast
-        threshold = threshold_at(specificity, probs[healthy, blast], scores.sites[healthy])
+        threshold = threshold_at(specificity, probs[healthy, blast], sites_alike(scores.sites[healthy]))
         return Fitted(temperature, offsets, threshold, None)
     wrong = probs.argmax(axis=1) != scores.targets
     limit = unclassified_limit(probs.max(axis=1), wrong, scores.sites, error_rate)
     return Fitted(temperature, offsets, None, limit)
 
 
-def threshold_at(specificity: float, healthy: Floats, sites: NDArray[np.str_]) -> float:
-    """Least threshold that leaves this share of healthy cells unflagged, as the mean over sites.
+def threshold_at(specificity: float, healthy: Floats, weights: Floats) -> float:
+    """Least threshold that leaves this share of healthy cells unflagged.
 
     Parameters
     ----------
     specificity : float
     healthy : ndarray, (N,)
         Blast probabilities of healthy cells.
-    sites : ndarray, (N,) str
+    weights : ndarray, (N,)
+        What each of them counts; sum 1.
     """
-    _, code, size = np.unique(sites, return_inverse=True, return_counts=True)
     order = np.argsort(healthy)[::-1]
-    flagged = np.cumsum(1 / size[code][order] / len(size))
+    flagged = np.cumsum(weights[order])
     n = int(np.searchsorted(flagged, 1 - specificity, side="right"))
     return float(np.nextafter(healthy[order][n], 1)) if n < len(order) else 0.0
+
+
+def sites_alike(sites: NDArray[np.str_]) -> Floats:
+    """Weigh cells, (N,), so that each site counts as much; sum 1."""
+    _, code, size = np.unique(sites, return_inverse=True, return_counts=True)
+    return np.asarray(1 / size[code] / len(size), np.float64)
 
 
 def measure_transfer(

@@ -3,14 +3,15 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smearscan.calibration.fit import count_errors, figures, named_limit
 from smearscan.calibration.labeled_cells import LabeledCells
 from smearscan.calibration.transfer import threshold_at
 from smearscan.classification.naming import NamingRule
 from smearscan.differential.calibration_card import Calibration
+from smearscan.differential.statistics.blast_excess import REFERENCE_PERCENT
 from smearscan.errors import DatasetError
-from smearscan.taxonomy import BLAST
 from smearscan.weights.pairs import ClassifierCard
 
 FEWEST_HEALTHY = 20
@@ -25,8 +26,9 @@ def with_unlike(
     Such a slide comes from a laboratory that no net has learned. What nets do there is told by cells of sites
     that were left out of their training: each was named by nets that were trained as those of the card, but
     without its site. Sites, and not slides, are what is alike with the next laboratory, so each counts as
-    one: the blast threshold keeps `specificity` of the healthy cells as the mean over sites, the limit for a
-    name is conformal over sites, and errors spread between them.
+    one: the blast threshold keeps `specificity` of the cells of healthy blood as the mean over sites, the
+    limit for a name is conformal over sites. Errors spread between slides, as in the card of known sites: of
+    so few sites the upper limit of how they differ would hide any number of blasts.
 
     Parameters
     ----------
@@ -45,17 +47,16 @@ def with_unlike(
     DatasetError
         If so few sites cannot promise that rate, or none has enough healthy cells.
     """
-    cells = replace(cells, group=cells.site)
-    healthy = cells.found & (cells.truth != BLAST)
+    healthy = cells.found & np.isin(cells.truth, list(REFERENCE_PERCENT))
     sites, n = np.unique(cells.site[healthy], return_counts=True)
     healthy &= np.isin(cells.site, sites[n >= FEWEST_HEALTHY])
     if not healthy.any():
         raise DatasetError(
             f"no laboratory that was left out has {FEWEST_HEALTHY} healthy cells, as a blast threshold needs"
         )
-    threshold = threshold_at(specificity, cells.blast_probs[healthy], cells.site[healthy])
-    threshold = round(float(np.clip(threshold, 0.01, 0.99)), 2)
-    limit = named_limit(cells, cards, threshold, rate)
+    threshold = threshold_at(specificity, cells.blast_probs[healthy], _as_healthy_blood(cells.where(healthy)))
+    threshold = float(np.clip(np.ceil(100 * threshold), 1, 99)) / 100
+    limit = named_limit(replace(cells, group=cells.site), cards, threshold, rate)
     if limit is None:
         raise DatasetError(
             f"the cells of {len(np.unique(cells.site))} laboratories left out cannot promise a rate "
@@ -68,3 +69,17 @@ def with_unlike(
     data = {"cells": len(cells), "sites": dict(zip(names.tolist(), sizes.tolist(), strict=True))}
     told = {"data": data, "metrics": {"left_out": figures(cells, unlike, cards)}, "limits": []}
     return card.model_copy(update={"unlike": unlike.model_copy(update=told)})
+
+
+def _as_healthy_blood(cells: LabeledCells) -> NDArray[np.float64]:
+    """Weigh healthy cells, (N,), sum 1: sites alike, and in each the types as in healthy blood.
+
+    Published sets are made up of what was wanted: a fifth of one is basophils.
+    """
+    _, kind, n = np.unique(
+        np.char.add(np.char.add(cells.site, "/"), cells.truth), return_inverse=True, return_counts=True
+    )
+    weight = np.array([REFERENCE_PERCENT[name] for name in cells.truth]) / n[kind]
+    _, site = np.unique(cells.site, return_inverse=True)
+    of_site = np.bincount(site, weight)
+    return np.asarray(weight / of_site[site] / len(of_site), np.float64)
