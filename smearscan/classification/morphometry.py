@@ -49,8 +49,8 @@ NAMES: tuple[str, ...] = (
     *(f"nucleus_over_red_{c}" for c in _CHANNELS), "red_rg",
 )  # fmt: skip
 """What is measured, in the order of the columns. Lengths are micrometers; stain is optical density, around
-the nucleus relative to it; ``rg`` and ``gb`` are logarithms of the ratio of two densities; ``1`` and
-``2`` count octaves of grain, from 0.3 um on."""
+the nucleus relative to it; ``rg`` and ``gb`` are logarithms of the ratio of two densities. Grain ``1`` is
+what a blur of 0.2 um leaves and one of 0.4 um takes, grain ``2`` is of 0.4 and 0.8 um."""
 
 MEASURES = crc32(" ".join(NAMES).encode())
 """Tells trees that go by these measures from such as go by others."""
