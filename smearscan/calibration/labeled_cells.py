@@ -14,7 +14,7 @@ from smearscan.detection.detector import Detector
 from smearscan.errors import DatasetError
 from smearscan.io.decode import read_image
 from smearscan.io.tables import read_table, told_lines
-from smearscan.results import Scale
+from smearscan.results import STAIN_COLUMNS, Scale
 from smearscan.taxonomy import BLAST, DIFFERENTIAL_CLASSES, HEALTHY
 from smearscan.taxonomy.cell_names import (
     BLAST_SYNONYMS,
@@ -33,7 +33,7 @@ Tell = Callable[[str], None]
 """Called with a sentence for the user."""
 
 _TEXTS = ("truth", "slide", "site", "split", "field", "type", "calibration", "image")
-_BOXES = ("x0", "y0", "x1", "y1", "score", "type_probability", "um_per_px", "asked")
+_BOXES = ("x0", "y0", "x1", "y1", "score", "type_probability", "um_per_px", "asked", *STAIN_COLUMNS)
 _NEEDED = "label the table that 'smearscan run --cells' wrote with the same nets, in a new column 'truth'"
 
 
@@ -137,6 +137,12 @@ def labeled_rows(
     if table.empty:
         raise DatasetError(f"{path}: no row has a truth; name cells in the column 'truth'")
     return table.reset_index(drop=True)
+
+
+def are_restained(rows: pd.DataFrame) -> bool:
+    """Whether most of the cells (of :func:`labeled_rows`) are of slides brought to the reference stain."""
+    gains = rows[[name for name in STAIN_COLUMNS if name in rows]].fillna(1.0)
+    return bool((gains != 1).any(axis=1).mean() > 0.5)
 
 
 def labeled_table(

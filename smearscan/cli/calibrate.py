@@ -74,7 +74,12 @@ def command(
 
     from smearscan.calibration.calibrate import calibrate_from_scratch, calibrate_to_site, check_base
     from smearscan.calibration.false_boxes import fit_box_score, read_boxes
-    from smearscan.calibration.labeled_cells import joined, labeled_rows, read_labeled
+    from smearscan.calibration.labeled_cells import (
+        are_restained,
+        joined,
+        labeled_rows,
+        read_labeled,
+    )
     from smearscan.cli.rich_console import err
     from smearscan.differential.calibration_card import (
         load_calibration,
@@ -111,10 +116,10 @@ def command(
     else:
         start, refitted = load_calibration(base or shipped_calibration()), {}
         check_base(start, cards, str(base or "the shipped card"))
+        rows = labeled_rows(table, classes, splits, sites)
         if last_layer and slides:
             from smearscan.calibration.last_layer import with_new_layers
 
-            rows = labeled_rows(table, classes, splits, sites)
             refitted["last_layer"], start, cells, cards = with_new_layers(
                 rows, slides, paths, last_layer, start, cells, cards
             )
@@ -122,6 +127,9 @@ def command(
                 " and ".join(refitted["last_layer"]["pairs"].values()) or "no net: only one class is labeled"
             )
             tell(f"last layer fitted anew: {names}")
+        elif start.unlike and are_restained(rows):
+            start = start.unlike
+            tell("scanned in the reference stain: the card starts from that of slides of unknown stain")
         for told in boxes.sentences():
             tell(told)
         judging = read_labeled(table, classes, judged, sites, least_score=least) if judged else None

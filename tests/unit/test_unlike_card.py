@@ -16,6 +16,7 @@ from smearscan.cli import main
 from smearscan.differential.calibration_card import load_calibration, save_calibration
 from smearscan.errors import DatasetError
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
+from smearscan.weights.pairs import ClassifierCard, load_card
 
 CARDS = cards()
 
@@ -138,3 +139,27 @@ def test_the_command_takes_several_tables_and_only_from_scratch(tmp_path: Path) 
     refused = CliRunner().invoke(main, common)
     assert refused.exit_code == 2
     assert "--left-out goes with --from-scratch alone" in refused.output
+
+
+@pytest.mark.parametrize(("gain", "limit"), [(0.7, 0.33), (1.0, 0.44)])
+def test_a_site_that_was_scanned_in_the_reference_stain_starts_from_the_card_of_such_slides(
+    tmp_path: Path, gain: float, limit: float
+) -> None:
+    pairs = [part for path in saved_pairs(tmp_path).values() for part in ("--weights", str(path))]
+    networks = {task: load_card(tmp_path / f"{task}.safetensors", ClassifierCard).sha256 for task in CARDS}
+    unlike = calibration(networks=networks, unclassified_below=0.33)
+    save_calibration(
+        tmp_path / "base.yaml",
+        calibration(networks=networks, unclassified_below=0.44, unlike=unlike.model_dump()),
+    )
+    lines = written(labeled(200), tmp_path / "own.csv").read_text().splitlines()
+    told = [lines[0] + ",stain_red,stain_green,stain_blue", *(f"{line},1,{gain},1" for line in lines[1:])]
+    (tmp_path / "own.csv").write_text("\n".join(told))
+    out = tmp_path / "site.yaml"
+    args = ["--cells", str(tmp_path / "own.csv"), "--base", str(tmp_path / "base.yaml"), "--out", str(out)]
+    done = CliRunner().invoke(main, ["calibrate", *pairs, *args, "--force"])
+    assert done.exit_code == 0, done.output
+    card = load_calibration(out)
+    assert card.unclassified_below == limit
+    assert card.unlike is None
+    assert ("scanned in the reference stain: the card starts" in done.output) == (gain != 1)
