@@ -68,8 +68,8 @@ def run_folds(
 class Elsewhere(ThreadPoolExecutor):
     """Stands for other processes: what is given and handed back crosses as bytes."""
 
-    def __init__(self, jobs: int, _: object) -> None:
-        super().__init__(jobs)
+    def __init__(self, jobs: int, _: object, **more: Callable[[], None]) -> None:
+        super().__init__(jobs, **more)  # type: ignore[arg-type]
 
     def submit(self, work: Callable[..., Any], /, *args: Any, **_: Any) -> Future[Any]:
         sent = pickle.dumps((work, args))
