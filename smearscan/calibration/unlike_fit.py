@@ -64,7 +64,10 @@ def with_unlike(
         )
     rule = NamingRule(cards["differential"].classes, threshold, limit)
     own = {"threshold": threshold, "unclassified_below": limit, "unclassified_rate": rate, "unlike": None}
-    unlike = card.model_copy(update=own).with_errors(count_errors(card.classes, cells, rule))
+    errors = count_errors(card.classes, cells, rule)
+    if not errors.detector_recall.any():  # true boxes: what the detector finds is known of known sites
+        errors = replace(errors, detector_recall=card.errors.detector_recall)
+    unlike = card.model_copy(update=own).with_errors(errors)
     names, sizes = np.unique(cells.site, return_counts=True)
     data = {"cells": len(cells), "sites": dict(zip(names.tolist(), sizes.tolist(), strict=True))}
     told = {"data": data, "metrics": {"left_out": figures(cells, unlike, cards)}, "limits": []}

@@ -73,6 +73,10 @@ def test_errors_are_those_of_its_own_rule_by_slide() -> None:
         called = [int(((names == name) & (cells.truth == truth)).sum()) for name in (*CLASSES, UNCLASSIFIED)]
         assert unlike.confusion[i] == called
     assert unlike.groups == [12] * len(CLASSES)  # slides
+    found = np.tile([[90, 100]], (len(CLASSES), 1))
+    known = with_unlike(calibration(errors(found=found)), cells, CARDS, 0.5, 0.95).unlike
+    assert known is not None
+    assert known.found == [(90, 100)] * len(CLASSES)
     assert unlike.data["sites"] == {f"lab {k}": 400 for k in range(9)}
     assert unlike.metrics["left_out"]["unclassified"]["groups"] == 12
 
