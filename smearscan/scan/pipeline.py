@@ -23,6 +23,7 @@ from smearscan.rulers.unlike_cells import count_unlike, standing_apart
 from smearscan.scan.cell_classifier import CellClassifier, CellProbs
 from smearscan.scan.detected_field import DetectedField, StreamT, with_stains
 from smearscan.scan.film import CLAIM_UM, within_core
+from smearscan.scan.opencv_threads import opencv_in_one_thread
 from smearscan.scan.streams import LoadFn, Source, Stream
 from smearscan.scan.timing import StageTimer
 from smearscan.taxonomy import LEUKOCYTE, RED_CELL
@@ -99,17 +100,18 @@ class Pipeline:
         While the last fields of a stream are named, the first of the next are read, and they share windows.
         An exception ends the stream that it arose in alone; an OutputError of `on_field` ends all.
         """
-        found = read_ahead(_turns(streams), self._found, self.workers, self.ahead)
-        if self.reference_stain and (known := self.classifier.known_stain):
-            found = with_stains(found, known[1])
-        for window in windows(found, self.window, _n_crops, _ENOUGH_CROPS):
-            for stream, item in self._named(window):
-                if item is _Mark.END:
-                    yield stream, None
-                elif isinstance(item, Exception):
-                    stream.broken(item)
-                elif not stream.ended and not isinstance(item, _Mark):
-                    yield stream, item
+        with opencv_in_one_thread():
+            found = read_ahead(_turns(streams), self._found, self.workers, self.ahead)
+            if self.reference_stain and (known := self.classifier.known_stain):
+                found = with_stains(found, known[1])
+            for window in windows(found, self.window, _n_crops, _ENOUGH_CROPS):
+                for stream, item in self._named(window):
+                    if item is _Mark.END:
+                        yield stream, None
+                    elif isinstance(item, Exception):
+                        stream.broken(item)
+                    elif not stream.ended and not isinstance(item, _Mark):
+                        yield stream, item
 
     def _found(self, turn: tuple[StreamT, Any]) -> tuple[StreamT, _Found]:
         stream, picture = turn
