@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--left-out-rate", default=0.3, show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Share of such a laboratory's cells that may get a wrong name.",
 )  # fmt: skip
 @click.option("--split", "splits", multiple=True, help="Only rows with this in a column 'split'; repeatable.")

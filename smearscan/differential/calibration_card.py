@@ -94,9 +94,14 @@ class Calibration(_Strict):
         if self.box_score is not None and not self.detector:
             raise ValueError("box_score needs the SHA-256 of its detector")
         if self.unlike is not None and (
-            self.unlike.classes != self.classes or self.unlike.unlike or self.unlike.changes_cells
+            self.unlike.classes != self.classes
+            or self.unlike.networks != self.networks
+            or self.unlike.unlike
+            or self.unlike.changes_cells
         ):
-            raise ValueError("unlike must be of the same classes, and change no probabilities or boxes")
+            raise ValueError(
+                "unlike must be of the same classes and networks, and change no probabilities or boxes"
+            )
         return self
 
     @property

@@ -74,10 +74,12 @@ class SlideJudge:
         card = self.classifier.calibration
         judged_by = ""
         if card and (unlike := card.unlike):
+            rule = self.classifier.unlike_rule  # a card may leave threshold and limit to the networks' cards
+            n = len(unlike.data.get("sites", {}))
             judged_by = (
-                f"names and intervals are by what the networks did at {len(unlike.data.get('sites', {}))} "
-                f"laboratories that they had not seen (blasts from a probability of {unlike.threshold:g}, a "
-                f"name from one of {unlike.unclassified_below:g})"
+                f"names and intervals are by what the networks did at {n} laboratories they had not seen "
+                f"(blasts from a probability of {rule.blast_threshold:g}, a name from one of "
+                f"{rule.unclassified_below:g})"
             )
         return with_stain_told(doubts, stain, judged_by)
 

@@ -121,6 +121,7 @@ def test_the_other_card_changes_no_probabilities_and_holds_none_itself() -> None
     for wrong in (
         calibration(box_score=0.5, detector="ab" * 32),
         calibration(unlike=plain),
+        calibration(networks={"blast": "cd" * 32, "differential": "cd" * 32}),
         calibration(errors(np.eye(3, 4), classes=("a", "b", BLAST))),
     ):
         with pytest.raises(ValueError, match="unlike must be of the same classes"):
