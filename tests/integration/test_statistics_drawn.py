@@ -132,9 +132,10 @@ def test_a_card_of_other_networks_is_refused(drawn: Path, scanned: Path, tmp_pat
     )
 
     card = load_calibration(shipped_calibration())
-    save_calibration(
-        tmp_path / "other.yaml", card.model_copy(update={"networks": {"blast": "0", "differential": "1"}})
-    )
+    assert card.unlike is not None
+    others = {"networks": {"blast": "0", "differential": "1"}}
+    unlike = card.unlike.model_copy(update=others)
+    save_calibration(tmp_path / "other.yaml", card.model_copy(update={**others, "unlike": unlike}))
     told = ["run", drawn, "--out", tmp_path / "report.csv", "--calibration", tmp_path / "other.yaml"]
     done = CliRunner().invoke(main, [str(o) for o in told])
     assert done.exit_code == 2
