@@ -18,6 +18,8 @@ Figures = dict[str, Any]
 _APART = ("last_layer", "boxes")
 SPECIFICITY_ELSEWHERE = 0.95
 """Of the blast threshold for slides stained unlike the training cells, as the mean over laboratories."""
+RATE_ELSEWHERE = 0.3
+"""Share of such a slide's cells that may get a wrong name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,14 @@ class Calibrated:
         data = {"cells": len(cells), "slides": len(set(cells.group.tolist())), "table": table}
         data |= {"sites": dict(sorted(Counter(cells.site.tolist()).items()))}
         known = list(dict.fromkeys([*self.card.limits, *limits]))
-        return self.card.model_copy(update={"data": data, "metrics": self.figures, "limits": known})
+        elsewhere = self.card.unlike.metrics if self.card.unlike else {}  # the card of unlike slides tells them
+        metrics = {name: told for name, told in self.figures.items() if name not in elsewhere}
+        return self.card.model_copy(update={"data": data, "metrics": metrics, "limits": known})
 
 
 def calibrate_from_scratch(
     name: str, cells: LabeledCells, cards: dict[str, ClassifierCard], error_rate: float,
-    left_out: LabeledCells | None = None, rate_elsewhere: float = 0.3,
+    left_out: LabeledCells | None = None, rate_elsewhere: float = RATE_ELSEWHERE,
 ) -> Calibrated:  # fmt: skip
     """Fit a card for networks without one.
 

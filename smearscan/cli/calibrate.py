@@ -37,9 +37,8 @@ if TYPE_CHECKING:
     "are stained unlike the training cells; repeatable.",
 )  # fmt: skip
 @click.option(
-    "--left-out-rate", default=0.3, show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Share of such a laboratory's cells that may get a wrong name.",
+    "--left-out-rate", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="With --left-out: share of such a laboratory's cells that may get a wrong name. Default: 0.3.",
 )  # fmt: skip
 @click.option("--split", "splits", multiple=True, help="Only rows with this in a column 'split'; repeatable.")
 @click.option("--site", "sites", multiple=True, help="Only rows with this in a column 'site'; repeatable.")
@@ -58,7 +57,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Write the card also where its figures are worse than before.")
 def command(
     table: Path, out: Path, pairs: tuple[Path, ...], base: Path | None, from_scratch: bool, error_rate: float,
-    left_out: tuple[Path, ...], left_out_rate: float, splits: tuple[str, ...], sites: tuple[str, ...],
+    left_out: tuple[Path, ...], left_out_rate: float | None, splits: tuple[str, ...], sites: tuple[str, ...],
     judged: tuple[str, ...], limits: tuple[str, ...],
     written: Path | None, plot: Path | None, last_layer: Path | None, slides: Path | None, force: bool,
 ) -> None:  # fmt: skip
@@ -73,7 +72,12 @@ def command(
     from dataclasses import replace
     from functools import partial
 
-    from smearscan.calibration.calibrate import calibrate_from_scratch, calibrate_to_site, check_base
+    from smearscan.calibration.calibrate import (
+        RATE_ELSEWHERE,
+        calibrate_from_scratch,
+        calibrate_to_site,
+        check_base,
+    )
     from smearscan.calibration.false_boxes import fit_box_score, read_boxes
     from smearscan.calibration.labeled_cells import (
         are_restained,
@@ -99,6 +103,8 @@ def command(
         raise click.UsageError("--from-scratch goes with neither --base nor --judge-split")
     if left_out and not from_scratch:
         raise click.UsageError("--left-out goes with --from-scratch alone: a site's own card knows its stain")
+    if left_out_rate and not left_out:
+        raise click.UsageError("--left-out-rate says how --left-out is used, which is missing")
     given = stages(pairs)
     paths = {task: given.get(task, shipped(task)) for task in ("blast", "differential")}
     cards = {task: load_card(path, ClassifierCard) for task, path in paths.items()}
@@ -113,7 +119,8 @@ def command(
         elsewhere = (
             joined([read_labeled(path, classes, tell=tell) for path in left_out]) if left_out else None
         )
-        made = calibrate_from_scratch(out.stem, cells, cards, error_rate, elsewhere, left_out_rate)
+        rate = left_out_rate or RATE_ELSEWHERE
+        made = calibrate_from_scratch(out.stem, cells, cards, error_rate, elsewhere, rate)
     else:
         start, refitted = load_calibration(base or shipped_calibration()), {}
         check_base(start, cards, str(base or "the shipped card"))

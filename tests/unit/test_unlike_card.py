@@ -138,12 +138,18 @@ def test_the_command_takes_several_tables_and_only_from_scratch(tmp_path: Path) 
         main, [*common, "--from-scratch", "--error-rate", "0.3", "--left-out-rate", "0.5"]
     )
     assert done.exit_code == 0, done.output
-    unlike = load_calibration(tmp_path / "card.yaml").unlike
+    card = load_calibration(tmp_path / "card.yaml")
+    unlike = card.unlike
     assert unlike is not None
+    assert (set(card.metrics), set(unlike.metrics)) == ({"fitted"}, {"left_out"})
     assert set(unlike.data["sites"]) == {f"lab{k}" for k in range(9)}
     refused = CliRunner().invoke(main, common)
     assert refused.exit_code == 2
     assert "--left-out goes with --from-scratch alone" in refused.output
+    alone = ["--from-scratch", "--left-out-rate", "0.5"]
+    refused = CliRunner().invoke(main, [arg for arg in common if arg not in left_out] + alone)
+    assert refused.exit_code == 2
+    assert "--left-out-rate says how --left-out is used" in refused.output
 
 
 @pytest.mark.parametrize(("gain", "limit"), [(0.7, 0.33), (1.0, 0.44)])
