@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.differential.statistics.intervals import exact_interval, upper_limit
-from smearscan.taxonomy import NON_LEUKOCYTES, UNCLASSIFIED
+from smearscan.taxonomy import DIFFERENTIAL_CLASSES, NON_LEUKOCYTES, UNCLASSIFIED
 
 EXCLUDED_FROM_DIFFERENTIAL = (*NON_LEUKOCYTES, UNCLASSIFIED)
 """Outside the denominator: erythroblasts, smudges, platelets and artifacts are no leukocytes of a
 differential (CLSI H20-A2), and a cell without a name cannot be in one."""
+
+COUNTED = tuple(name for name in DIFFERENTIAL_CLASSES if name not in EXCLUDED_FROM_DIFFERENTIAL)
+"""Classes of the full differential that the denominator is made of, but for blasts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL, DifferentialCount
+from smearscan.differential import slide_columns as columns
+from smearscan.differential.count import COUNTED, DifferentialCount
 from smearscan.differential.fine_types import FineShare, fine_shares
 from smearscan.differential.flag import Flag, FlagRule
+from smearscan.differential.slide_columns import rounded
 from smearscan.differential.statistics.blast_excess import BlastExcessTest
 from smearscan.differential.statistics.correction import CorrectedDifferential
 from smearscan.differential.statistics.group_sequential import look_level
 from smearscan.differential.suspects import Suspect
 from smearscan.differential.tally import SlideTally
-from smearscan.results import AS_PHOTOGRAPHED, STAIN_COLUMNS, FilmMap, Scale, Stain, five_digits
+from smearscan.results import AS_PHOTOGRAPHED, FilmMap, Scale, Stain, five_digits
 from smearscan.results.doubts import Doubt, caution, counted
 from smearscan.results.names import escaped
 from smearscan.results.plots import plot_percentages
@@ -32,8 +34,6 @@ from smearscan.taxonomy import (
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-COUNTED = tuple(name for name in DIFFERENTIAL_CLASSES if name not in EXCLUDED_FROM_DIFFERENTIAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,12 +268,12 @@ def report_row(report: SlideReport) -> dict[str, object]:
     # a class that the net in use does not know was not looked for, which is not the same as none found
     row |= {name: count.count(name) if name in count.classes else None for name in COUNTED}
     row |= {OTHER: report.n_other if set(NON_LEUKOCYTES) & set(report.named) else None}
-    row |= {f"{name}_percent": _rounded(percent.get(name, np.nan)) for name in COUNTED}
+    row |= {f"{name}_percent": rounded(percent.get(name, np.nan)) for name in COUNTED}
     row |= {
         "blast_count": report.tally.types[BLAST] if BLAST in count.classes else None,
-        "blast_percent": _rounded(report.blast_percent),
-        "blast_low": _rounded(low),
-        "blast_high": _rounded(high),
+        "blast_percent": rounded(report.blast_percent),
+        "blast_low": rounded(low),
+        "blast_high": rounded(high),
         "flag": report.flag.state,
         "flag_reason": report.flag_reason,
         "um_per_px": float(f"{report.scale.um_per_px:.5g}"),
@@ -284,94 +284,29 @@ def report_row(report: SlideReport) -> dict[str, object]:
         "failures": "; ".join(failure.reason for failure in report.tally.failures),
         "notice": report.notice,
     }
-    row |= _outside(report) | _certainty(report) | _corrections(report)
+    row |= columns.outside(report.tally.types, report.named, report.per_100)
+    row |= columns.intervals(count, report.level) | _certainty(report) | columns.corrections(report.corrected)
     own = [name for name in count.classes if name not in (*DIFFERENTIAL_CLASSES, HEALTHY, BLAST)]
     row |= {name: count.count(name) for name in own}
-    row |= {f"{name}_percent": _rounded(percent[name]) for name in own}
-    row |= {
-        "suspect": ";".join(suspect.name for suspect in report.suspects),
-        "suspect_reasons": "; ".join(suspect.reason for suspect in report.suspects),
-        "doubt": ";".join(doubt.name for doubt in report.doubts),
-        "doubt_reasons": "; ".join(doubt.reason for doubt in report.doubts),
-    }
-    row |= _film(report) | _fine(report) | _stain(report)
+    row |= {f"{name}_percent": rounded(percent[name]) for name in own}
+    row |= columns.remarks(report.suspects, report.doubts) | columns.film_columns(report.film)
+    row |= columns.fine_columns(report.fine_shares) | columns.stain_columns(report.stain)
     return row | {"flag_p_limit": five_digits(report.flag_p_limit)}
 
 
-def _stain(report: SlideReport) -> dict[str, object]:
-    """Tell how cells were shown to the networks, on how many it was measured, and the channels' factors."""
-    row: dict[str, object] = {"stain": report.stain.source, "stain_cells": report.stain.n_cells}
-    return row | dict(zip(STAIN_COLUMNS, map(five_digits, report.stain.gain), strict=True))
-
-
-def _fine(report: SlideReport) -> dict[str, object]:
-    """Tell the counts of fine types; nothing where no net names them."""
-    row: dict[str, object] = {}
-    for share in report.fine_shares:
-        named = f"fine_{share.name}"
-        row |= {f"{named}_count": share.count, f"{named}_percent": _rounded(share.percent)}
-        row |= {f"{named}_low": _rounded(share.low), f"{named}_high": _rounded(share.high)}
-    return row
-
-
-def _film(report: SlideReport) -> dict[str, object]:
-    """How much of a whole slide was read; nothing for a slide of photographs."""
-    film = report.film
-    if film is None:
-        return {}
-    return {
-        "film_read_percent": _rounded(film.read_percent),
-        "film_left_out": film.left_out,
-        "um_per_px_by_red_cells": five_digits(film.measured_um_per_px),
-    }
-
-
-def _outside(report: SlideReport) -> dict[str, object]:
-    """Cells outside the denominator, and how many come to 100 leukocytes."""
-    names = [name for name in NON_LEUKOCYTES if name != OTHER]
-    row: dict[str, object] = {
-        name: report.tally.types[name] if name in report.named else None for name in names
-    }
-    return row | {
-        f"{name}_per_100": _rounded(report.per_100(name)) if name in report.named else None for name in names
-    }
-
-
 def _certainty(report: SlideReport) -> dict[str, object]:
-    """Intervals for counting alone, the flag as a test, and how much was read."""
-    count, test, flag = report.differential, report.test, report.flag
-    row: dict[str, object] = {}
-    for name in COUNTED:
-        low, high = count.interval(name, report.level) if name in count.classes else (np.nan, np.nan)
-        row |= {f"{name}_low": _rounded(low), f"{name}_high": _rounded(high)}
-    corrected = report.corrected
+    """Tell the flag as a test, and how much was read."""
+    test, flag, corrected = report.test, report.flag, report.corrected
     above = dict(zip(report.rule.tiers, corrected.exceedance_prob, strict=True)) if corrected else {}
-    return row | {
+    return {
         "interval_level": round(report.level, 6),
         "detection_limit": report.detection_limit,
-        "possible_blasts": report.tally.n_possible_blasts if BLAST in count.classes else None,
+        "possible_blasts": report.tally.n_possible_blasts if BLAST in report.differential.classes else None,
         "flag_tier": flag.tier,
         "flag_p_value": five_digits(flag.p_value),
-        "expected_false_blasts": _rounded(test.expected) if test else None,
-        "detectable_blast_percent": _rounded(test.detectable_percent) if test else None,
-        **{f"blast_at_least_{tier:g}": _rounded(above.get(tier, np.nan), 4) for tier in report.rule.tiers},
+        "expected_false_blasts": rounded(test.expected) if test else None,
+        "detectable_blast_percent": rounded(test.detectable_percent) if test else None,
+        **{f"blast_at_least_{tier:g}": rounded(above.get(tier, np.nan), 4) for tier in report.rule.tiers},
         "n_fields_available": report.reading.n_available or None,
         "stopped": report.reading.reason,
     }
-
-
-def _corrections(report: SlideReport) -> dict[str, object]:
-    """Percentages corrected for the nets' errors, with intervals for counting and naming together."""
-    own = report.corrected
-    row: dict[str, object] = {}
-    for name in (*COUNTED, BLAST):
-        k = own.classes.index(name) if own and name in own.classes else None
-        for part in ("percent", "low", "high"):
-            value = getattr(own, part)[k] if k is not None else np.nan
-            row[f"{name}_corrected_{part}"] = _rounded(value)
-    row["correction"] = own.reason if own else "not known how these nets err"
-    return row
-
-
-def _rounded(value: float, digits: int = 2) -> float:
-    return round(float(value), digits)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from smearscan.differential.slide_report import COUNTED
+from smearscan.differential.count import COUNTED
 from smearscan.errors import DatasetError
 from smearscan.io.tables import TextTable, read_table
 from smearscan.method_comparison.agreement import Numbers

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smearscan.differential.slide_report import COUNTED
+from smearscan.differential.count import COUNTED
 from smearscan.errors import DatasetError
 from smearscan.method_comparison import agreement
 from smearscan.method_comparison import counting_error as counting

@@ -3,18 +3,15 @@
 from smearscan.results.doubts import Doubt
 from smearscan.results.field_quality import FieldQuality
 from smearscan.results.field_results import (
-    CELL_COLUMNS,
-    FINE_COLUMNS,
-    STAIN_COLUMNS,
     Cell,
     FieldFailure,
     FieldResult,
     cell_columns,
     cells_frame,
-    five_digits,
 )
 from smearscan.results.fields import AS_PHOTOGRAPHED, Detections, Field, Scale, Stain
 from smearscan.results.film_map import FILM_PARTS, LAYER, FilmMap
+from smearscan.results.table_columns import CELL_COLUMNS, FINE_COLUMNS, STAIN_COLUMNS, five_digits
 
 __all__ = [
     "AS_PHOTOGRAPHED",

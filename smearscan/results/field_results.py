@@ -14,6 +14,13 @@ from smearscan.results.field_quality import FieldQuality
 from smearscan.results.fields import AS_PHOTOGRAPHED, Detections, Scale, Stain
 from smearscan.results.names import escaped
 from smearscan.results.plots import plot_cells
+from smearscan.results.table_columns import (
+    CELL_COLUMNS,
+    FINE_COLUMNS,
+    STAIN_COLUMNS,
+    five_digits,
+    relative_path,
+)
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
 
 if TYPE_CHECKING:
@@ -229,26 +236,6 @@ class FieldFailure:
     sha256: str = ""
 
 
-CELL_COLUMNS = (
-    "slide",
-    "field",
-    "x0",
-    "y0",
-    "x1",
-    "y1",
-    "score",
-    "type",
-    "type_probability",
-    "blast_probability",
-)
-"""Columns of ``cells.csv`` that are always there; their names are stable, other programs read them."""
-
-FINE_COLUMNS = ("fine_type", "fine_probability")
-"""Columns after them in ``cells.csv``, where a net names fine types."""
-
-STAIN_COLUMNS = ("stain_red", "stain_green", "stain_blue")
-"""Columns at the end of ``cells.csv``: factors of the optical density, as of :class:`Stain`."""
-
 _AT_ONCE = 256
 
 
@@ -333,7 +320,7 @@ def _columns(
     )
     columns: list[Sequence[object]] = [
         of_each_field(escaped(result.slide_id) for result in read),
-        of_each_field(escaped(_relative(result.path, root)) for result in read),
+        of_each_field(escaped(relative_path(result.path, root)) for result in read),
         *([round(value, 1) for value in side] for side in boxes.T.tolist()),
         [round(value, 4) for value in scores[:, 0].tolist()],
         [name for result in read for name in result.types],
@@ -347,15 +334,3 @@ def _columns(
         columns.append([five_digits(value) for result in read for value in result.fine_probs.tolist()])
     gains = [[five_digits(factor) for factor in result.stain.gain] for result in read]
     return [*columns, *(of_each_field(gain[k] for gain in gains) for k in range(3))]
-
-
-def five_digits(value: float) -> float:
-    """Five significant digits: small probabilities keep theirs, so that a table can be calibrated on."""
-    return float(f"{value:.5g}")
-
-
-def _relative(path: Path | None, root: Path | None) -> str:
-    if path is None:
-        return ""
-    base = root.parent if root is not None and root.is_file() else root
-    return path.relative_to(base).as_posix() if base is not None and path.is_relative_to(base) else str(path)

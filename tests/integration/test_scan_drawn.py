@@ -17,7 +17,7 @@ from PIL import Image
 
 from smearscan.cli import main
 from smearscan.detection import boxes
-from smearscan.differential.slide_report import COUNTED
+from smearscan.differential.count import COUNTED
 from smearscan.io.decode import read_image, write_image
 from smearscan.scan.scanner import SmearScanner
 from smearscan.synthetic import BEIGE, HEALTHY, LEUKEMIC, write_slides

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL, DifferentialCount
-from smearscan.differential.slide_report import COUNTED
+from smearscan.differential.count import COUNTED, EXCLUDED_FROM_DIFFERENTIAL, DifferentialCount
 from smearscan.differential.statistics.intervals import exact_interval, upper_limit
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES, NON_LEUKOCYTES, UNCLASSIFIED
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from made_up import CLASSES, KINDS, errors
 
 from smearscan.differential.conclusions import report_slide
-from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL
+from smearscan.differential.count import COUNTED, EXCLUDED_FROM_DIFFERENTIAL
 from smearscan.differential.flag import FlagRule
-from smearscan.differential.slide_report import COUNTED, SlideReport, StopInfo
+from smearscan.differential.slide_report import SlideReport, StopInfo
 from smearscan.differential.statistics.correction import Corrector
 from smearscan.differential.statistics.intervals import exact_interval, upper_limit
 from smearscan.differential.tally import SlideTally

@@ -12,8 +12,9 @@ import pytest
 from made_up import CLASSES, KINDS, errors
 
 from smearscan.differential.conclusions import report_slide
+from smearscan.differential.count import COUNTED
 from smearscan.differential.flag import FlagRule
-from smearscan.differential.slide_report import COUNTED, SlideReport, StopInfo, report_frame
+from smearscan.differential.slide_report import SlideReport, StopInfo, report_frame
 from smearscan.differential.statistics.correction import Corrector
 from smearscan.differential.statistics.intervals import exact_interval
 from smearscan.differential.tally import SlideTally
