@@ -1,12 +1,14 @@
 """Slides of known composition, pooled from real cells: coverage, bias, flag, on cells no fit has seen."""
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.calibration.fit import count_errors, rule_of
 from smearscan.calibration.labeled_cells import LabeledCells
+from smearscan.calibration.unlike_fit import with_unlike
 from smearscan.differential.calibration_card import Calibration
 from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL, DifferentialCount
 from smearscan.differential.flag import FlagRule, decide
@@ -21,30 +23,97 @@ FEWEST = 10
 """A group with fewer cells of a kind cannot lend them to a slide."""
 
 
-def measure_pooled(
-    cells: LabeledCells, card: Calibration, cards: dict[str, ClassifierCard], n: int, shares: tuple[float,
-    ...], slides: int, folds: int, seed: int,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """Pool slides of `n` leukocytes group by group and judge what is said of them.
+class Judging(NamedTuple):
+    """Cells that slides are pooled from, and a card that was made without them.
 
-    The healthy cells of a slide all come from one group (patient, slide, or a site without ids), mixed as in
-    healthy blood, as far as the group has the types; its blasts from one patient: the same where that one has
-    blasts, else another one at random. The naming errors that correct a slide are counted without the groups
-    it is made of (cross-fitting by group).
+    Attributes
+    ----------
+    own : ndarray, (N,) bool
+        Which cells.
+    card : Calibration
+        Its rule names them, its errors correct and judge their slides.
+    """
+
+    own: NDArray[np.bool_]
+    card: Calibration
+
+
+def cross_fitted(
+    cells: LabeledCells, card: Calibration, cards: dict[str, ClassifierCard], folds: int,
+    rng: np.random.Generator,
+) -> Iterator[Judging]:  # fmt: skip
+    """Judge cells by a card whose naming errors are counted without their groups; its rule stays.
 
     Parameters
     ----------
     cells : LabeledCells
     card : Calibration
-        Gives rule and limits.
     cards : dict
+        Of ``blast`` and ``differential``.
+    folds : int
+    rng : Generator
+        Parts the groups.
+    """
+    rule = rule_of(card, cards)
+    groups = np.array(sorted(np.unique(cells.group)))
+    rng.shuffle(groups)
+    part = {group: i % folds for i, group in enumerate(groups)}
+    member = np.array([part[group] for group in cells.group])
+    known = _judged(cells, card)
+    for k in range(folds):
+        own = member == k
+        yield Judging(own, card.with_errors(count_errors(card.classes, cells.where(known & ~own), rule)))
+
+
+def each_site_unseen(
+    cells: LabeledCells, card: Calibration, cards: dict[str, ClassifierCard], rate: float, specificity: float
+) -> Iterator[Judging]:
+    """Judge each laboratory by the card of slides of unknown stain that the others make.
+
+    Parameters
+    ----------
+    cells : LabeledCells
+        Of laboratories that were left out of the training of the nets that name them.
+    card : Calibration
+    cards, rate, specificity
+        As of :func:`smearscan.calibration.unlike_fit.with_unlike`.
+
+    Raises
+    ------
+    DatasetError
+        As ``with_unlike``.
+    """
+    for site in np.unique(cells.site):
+        own = cells.site == site
+        unlike = with_unlike(card, cells.where(~own), cards, rate, specificity).unlike
+        assert unlike is not None
+        yield Judging(own, unlike)
+
+
+def measure_pooled(
+    cells: LabeledCells, judgings: Iterable[Judging], cards: dict[str, ClassifierCard], n: int,
+    shares: tuple[float, ...], slides: int, rng: np.random.Generator,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Pool slides of `n` leukocytes group by group and judge what is said of them.
+
+    The healthy cells of a slide all come from one group (patient, slide, or a site without ids), mixed as in
+    healthy blood, as far as the group has the types; its blasts from one patient: the same where that one has
+    blasts, else another one of those judged together, at random.
+
+    Parameters
+    ----------
+    cells : LabeledCells
+    judgings : iterable of Judging
+        Each cell is its own in one of them.
+    cards : dict
+        Of ``blast`` and ``differential``.
     n : int
         Leukocytes of a slide, drawn with replacement.
     shares : tuple of float
         Blast shares.
     slides : int
         Slides of each group and share.
-    folds, seed : int
+    rng : Generator
 
     Returns
     -------
@@ -52,23 +121,17 @@ def measure_pooled(
         For each share: coverage and bias of raw and corrected blast percentages, how often the slide is
         flagged, with intervals over groups.
     """
-    rng = np.random.default_rng(seed)
-    cells = cells.where(cells.found & np.isin(cells.truth, card.classes))
-    rule = rule_of(card, cards)
-    named = rule.names(cells.probs, cells.blast_probs)
-    index = {name: i for i, name in enumerate((*card.classes, UNCLASSIFIED))}
-    code = np.array([index[name] for name in named], np.int64)
-    groups = np.array(sorted(np.unique(cells.group)))
-    rng.shuffle(groups)
-    part = {g: i % folds for i, g in enumerate(groups)}
-    member = np.array([part[g] for g in cells.group])
-    inside = np.array([name not in EXCLUDED_FROM_DIFFERENTIAL for name in card.classes])
     rows: dict[float, list[dict[str, Any]]] = {s: [] for s in shares}
-    for k in range(folds):
-        corrector = Corrector(count_errors(card.classes, cells.where(member != k), rule))
-        for group in (g for g in groups if part[g] == k):
+    for own, card in judgings:
+        rule, member = rule_of(card, cards), own & _judged(cells, card)
+        index = {name: i for i, name in enumerate((*card.classes, UNCLASSIFIED))}
+        named = rule.names(cells.probs, cells.blast_probs)
+        code = np.array([index[name] for name in named], np.int64)
+        inside = np.array([name not in EXCLUDED_FROM_DIFFERENTIAL for name in card.classes])
+        corrector = Corrector(card.errors)
+        for group in np.unique(cells.group[member]):
             for blast_share in shares:
-                drawn = _pool(cells, member == k, group, blast_share, n, slides, inside, card, rng)
+                drawn = _pool(cells, member, group, blast_share, n, slides, inside, card, rng)
                 if drawn is not None:
                     called = np.stack([np.bincount(c, minlength=len(index)) for c in code[drawn]])
                     maybe = rule.may_be_blast(cells.blast_probs[drawn]).sum(axis=1)
@@ -76,15 +139,21 @@ def measure_pooled(
     return [{"cells": n, "blast_percent": 100 * s, **_summed(found)} for s, found in rows.items() if found]
 
 
+def _judged(cells: LabeledCells, card: Calibration) -> NDArray[np.bool_]:
+    """Cells that were found, of a class of the card, (N,)."""
+    return np.asarray(cells.found & np.isin(cells.truth, card.classes))
+
+
 def _pool(
-    cells: LabeledCells, fold: NDArray[np.bool_], group: str, blast_share: float, n: int,
+    cells: LabeledCells, member: NDArray[np.bool_], group: str, blast_share: float, n: int,
     slides: int, inside: NDArray[np.bool_], card: Calibration, rng: np.random.Generator,
 ) -> NDArray[np.int64] | None:  # fmt: skip
     """Draw slides with the healthy cells of `group`, (S, n) cell numbers; None where it has too few."""
     leukocyte = np.isin(cells.truth, np.array(card.classes)[inside])
-    healthy = np.flatnonzero((cells.group == group) & leukocyte & (cells.truth != BLAST))
+    healthy = np.flatnonzero(member & (cells.group == group) & leukocyte & (cells.truth != BLAST))
     blasts = {
-        g: np.flatnonzero((cells.group == g) & (cells.truth == BLAST)) for g in np.unique(cells.group[fold])
+        g: np.flatnonzero(member & (cells.group == g) & (cells.truth == BLAST))
+        for g in np.unique(cells.group[member])
     }
     donors = [g for g, own in blasts.items() if len(own) >= FEWEST]
     if len(healthy) < FEWEST or (blast_share and not donors):

@@ -115,20 +115,37 @@ def coverage(calibration: Path | None, slides: int, seed: int, out: Path | None)
 
 
 @click.command("pooled")
-@click.argument("table", type=PATH)
+@click.argument("tables", type=PATH, nargs=-1, required=True, metavar="TABLE...")
 @click.option("--calibration", type=PATH, help="Calibration card. Default: shipped.")
 @click.option("--cells", "n", default=200, show_default=True, help="Leukocytes of a slide.")
 @click.option("--slides", default=20, show_default=True, help="Slides of each group and blast share.")
 @click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--unseen", is_flag=True,
+    help="The tables are of laboratories that nets have not seen, as for 'calibrate --left-out': each is "
+    "judged by the card of slides of unknown stain that the others make.",
+)  # fmt: skip
 @JSON
-def pooled(table: Path, calibration: Path | None, n: int, slides: int, seed: int, out: Path | None) -> None:
-    """Pool slides of known composition from the labeled cells of TABLE and judge what is said of them."""
-    from smearscan.calibration.labeled_cells import read_labeled
-    from smearscan.calibration.pooled_slides import measure_pooled
+def pooled(
+    tables: tuple[Path, ...], calibration: Path | None, n: int, slides: int, seed: int, unseen: bool,
+    out: Path | None,
+) -> None:  # fmt: skip
+    """Pool slides of known composition from the labeled cells of a TABLE and judge what is said of them."""
+    import numpy as np
+
+    from smearscan.calibration.calibrate import RATE_ELSEWHERE, SPECIFICITY_ELSEWHERE
+    from smearscan.calibration.labeled_cells import joined, read_labeled
+    from smearscan.calibration.pooled_slides import cross_fitted, each_site_unseen, measure_pooled
     from smearscan.differential.calibration_card import load_calibration, shipped_calibration
     from smearscan.weights.pairs import ClassifierCard, load_card, shipped
 
     card = load_calibration(calibration or shipped_calibration())
     cards = {task: load_card(shipped(task), ClassifierCard) for task in ("blast", "differential")}
-    cells = read_labeled(table, cards["differential"].classes)
-    show(measure_pooled(cells, card, cards, n, (0.0, 0.01, 0.05, 0.2, 0.6), slides, 5, seed), out)
+    cells = joined([read_labeled(table, cards["differential"].classes) for table in tables])
+    rng, shares = np.random.default_rng(seed), (0.0, 0.01, 0.05, 0.2, 0.6)
+    judgings = (
+        each_site_unseen(cells, card, cards, RATE_ELSEWHERE, SPECIFICITY_ELSEWHERE)
+        if unseen
+        else cross_fitted(cells, card, cards, 5, rng)
+    )
+    show(measure_pooled(cells, judgings, cards, n, shares, slides, rng), out)

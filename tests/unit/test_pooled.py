@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from made_up import CLASSES, KINDS, calibration, cards, labeled, saved_pairs, written
 
 from smearscan.calibration.labeled_cells import LabeledCells
-from smearscan.calibration.pooled_slides import FEWEST, measure_pooled
+from smearscan.calibration.pooled_slides import FEWEST, cross_fitted, measure_pooled
 from smearscan.cli import main
 from smearscan.differential.calibration_card import save_calibration
 from smearscan.weights import pairs as weights
@@ -31,7 +31,9 @@ def cells(groups: int = 12, of_each: int = 60, every: int = 0) -> LabeledCells:
 def pooled(
     own: LabeledCells, shares: tuple[float, ...], n: int = 200, slides: int = 5
 ) -> list[dict[str, object]]:
-    return measure_pooled(own, calibration(), CARDS, n, shares, slides, 4, 0)
+    rng = np.random.default_rng(0)
+    judgings = cross_fitted(own, calibration(), CARDS, 4, rng)
+    return measure_pooled(own, judgings, CARDS, n, shares, slides, rng)
 
 
 def value(row: dict[str, object], key: str) -> float:
