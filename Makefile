@@ -116,6 +116,8 @@ measure: $(VENV)/.installed
 	$(BIN)/smearscan evaluate pipeline build/fine_grouped.csv --data $(DATA) --out docs/results/pipeline.json --write-card > /dev/null
 	$(BIN)/smearscan evaluate coverage --out docs/results/coverage.json > /dev/null
 	$(BIN)/smearscan evaluate pooled build/labeled.csv --out docs/results/pooled.json > /dev/null
+	$(BIN)/smearscan evaluate pooled build/left_out/*.csv --unseen --out docs/results/pooled_unseen.json > /dev/null
+	$(BIN)/smearscan evaluate pooled build/left_out/*.csv --unseen --specificity 0.95 --out docs/results/pooled_unseen_95.json > /dev/null
 	$(BIN)/python -m references published-slides $(DATA) --out docs/results/published_slides.json > /dev/null
 	$(BIN)/python -m references corrections $(DATA) --out docs/results/correction_loop.json --into docs/review.md > /dev/null
 	$(BIN)/python -m references corrections-training $(DATA) --out docs/results/correction_training.json --into docs/review.md > /dev/null

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 Figures = dict[str, Any]
 
 
@@ -147,6 +149,7 @@ def summarize_statistics(folder: Path) -> str:
         *_coverage(files.get("coverage")),
         *_without_a_finding(files.get("coverage")),
         *_pooled(files.get("pooled")),
+        *_pooled_unseen(files.get("pooled_unseen"), files.get("pooled_unseen_95")),
         *_site(files.get("calibrate_site")),
     ]
     return "\n".join(parts) + "\n"
@@ -228,6 +231,36 @@ def _pooled(rows: list[Figures] | None) -> Iterator[str]:
     for row in rows:
         shown = " | ".join(_value(row[key]) for key, _ in _POOLED)
         yield f"| {row['cells']} | {row['blast_percent']:g} % | {row['slides']} | {row['groups']} | {shown} |"
+
+
+def _pooled_unseen(chosen: Figures | None, strict: Figures | None) -> Iterator[str]:
+    """Tell how slides of laboratories never seen are flagged, by the threshold in use and by a stricter one."""
+    if not chosen or not strict:
+        return
+    shares = list(dict.fromkeys(row["blast_percent"] for rows in chosen.values() for row in rows))
+    yield "\n**Slides pooled at laboratories that the nets have not seen**, each judged by the card of unlike slides that the others make: flagged, by a threshold that keeps .90 of healthy blood (.95)\n"
+    yield "| laboratory | groups | " + " | ".join(f"{share:g} % blasts" for share in shares) + " |"
+    yield "|---" * (2 + len(shares)) + "|"
+    flagged = {
+        (name, row["blast_percent"]): row["flagged"]["value"] for name, rows in chosen.items() for row in rows
+    }
+    before = {
+        (name, row["blast_percent"]): row["flagged"]["value"] for name, rows in strict.items() for row in rows
+    }
+    for name, rows in chosen.items():
+        shown = (
+            f"{flagged[name, share]:.3f} ({before[name, share]:.3f})" if (name, share) in flagged else ""
+            for share in shares
+        )
+        yield f"| {name} | {rows[0]['groups']} | {' | '.join(shown)} |"
+    means = [
+        [
+            np.mean([told[name, share] for name in chosen if (name, share) in told])
+            for told in (flagged, before)
+        ]
+        for share in shares
+    ]
+    yield "| mean of laboratories | | " + " | ".join(f"{now:.3f} ({then:.3f})" for now, then in means) + " |"
 
 
 def _site(figures: Figures | None) -> Iterator[str]:

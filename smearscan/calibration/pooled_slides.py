@@ -67,7 +67,7 @@ def cross_fitted(
 
 def each_site_unseen(
     cells: LabeledCells, card: Calibration, cards: dict[str, ClassifierCard], rate: float, specificity: float
-) -> Iterator[Judging]:
+) -> Iterator[tuple[str, Judging]]:
     """Judge each laboratory by the card of slides of unknown stain that the others make.
 
     Parameters
@@ -87,7 +87,7 @@ def each_site_unseen(
         own = cells.site == site
         unlike = with_unlike(card, cells.where(~own), cards, rate, specificity).unlike
         assert unlike is not None
-        yield Judging(own, unlike)
+        yield str(site), Judging(own, unlike)
 
 
 def measure_pooled(

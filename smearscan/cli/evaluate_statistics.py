@@ -125,10 +125,14 @@ def coverage(calibration: Path | None, slides: int, seed: int, out: Path | None)
     help="The tables are of laboratories that nets have not seen, as for 'calibrate --left-out': each is "
     "judged by the card of slides of unknown stain that the others make.",
 )  # fmt: skip
+@click.option(
+    "--specificity", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="With --unseen: share of healthy blood that the cards' blast threshold keeps. Default: as shipped.",
+)  # fmt: skip
 @JSON
 def pooled(
     tables: tuple[Path, ...], calibration: Path | None, n: int, slides: int, seed: int, unseen: bool,
-    out: Path | None,
+    specificity: float | None, out: Path | None,
 ) -> None:  # fmt: skip
     """Pool slides of known composition from the labeled cells of a TABLE and judge what is said of them."""
     import numpy as np
@@ -139,13 +143,16 @@ def pooled(
     from smearscan.differential.calibration_card import load_calibration, shipped_calibration
     from smearscan.weights.pairs import ClassifierCard, load_card, shipped
 
+    if specificity and not unseen:
+        raise click.UsageError("--specificity is of --unseen, which is missing")
     card = load_calibration(calibration or shipped_calibration())
     cards = {task: load_card(shipped(task), ClassifierCard) for task in ("blast", "differential")}
     cells = joined([read_labeled(table, cards["differential"].classes) for table in tables])
     rng, shares = np.random.default_rng(seed), (0.0, 0.01, 0.05, 0.2, 0.6)
-    judgings = (
-        each_site_unseen(cells, card, cards, RATE_ELSEWHERE, SPECIFICITY_ELSEWHERE)
-        if unseen
-        else cross_fitted(cells, card, cards, 5, rng)
-    )
-    show(measure_pooled(cells, judgings, cards, n, shares, slides, rng), out)
+    if unseen:
+        kept = specificity or SPECIFICITY_ELSEWHERE
+        sites = each_site_unseen(cells, card, cards, RATE_ELSEWHERE, kept)
+        show({site: measure_pooled(cells, [own], cards, n, shares, slides, rng) for site, own in sites}, out)
+    else:
+        judgings = cross_fitted(cells, card, cards, 5, rng)
+        show(measure_pooled(cells, judgings, cards, n, shares, slides, rng), out)

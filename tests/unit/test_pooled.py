@@ -1,6 +1,7 @@
 """Slides pooled from labeled cells: of one group, with errors counted on the others; the truth is known."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,14 @@ import pytest
 from click.testing import CliRunner
 from made_up import CLASSES, KINDS, calibration, cards, labeled, saved_pairs, written
 
-from smearscan.calibration.labeled_cells import LabeledCells
-from smearscan.calibration.pooled_slides import FEWEST, cross_fitted, measure_pooled
+from smearscan.calibration.labeled_cells import LabeledCells, joined
+from smearscan.calibration.pooled_slides import FEWEST, cross_fitted, each_site_unseen, measure_pooled
 from smearscan.cli import main
 from smearscan.differential.calibration_card import save_calibration
 from smearscan.weights import pairs as weights
 
 CARDS = cards()
+LABS = (("a", 0), ("b", 0), ("c", 0), ("odd", 2))
 
 
 def cells(groups: int = 12, of_each: int = 60, every: int = 0) -> LabeledCells:
@@ -55,6 +57,26 @@ def test_a_perfect_net_has_no_bias_and_flags_what_it_should() -> None:
     assert value(healthy, "raw_covered") == 1
     assert value(many, "corrected_covered") >= 0.9
     assert 0.2 < value(many, "tier_20") < 0.9  # exactly on the tier
+
+
+def test_a_laboratory_is_judged_by_what_the_others_make() -> None:
+    """One that is unlike the others is found so: its false blasts are not in the card that judges it."""
+    alike = [replace(cells(groups=3, every=every), site=np.full(180, name)) for name, every in LABS]
+    every = joined(alike)
+    judged = dict(each_site_unseen(every, calibration(), CARDS, 0.5, 0.9))
+    assert list(judged) == sorted(name for name, _ in LABS)
+    for site, (own, card) in judged.items():
+        assert set(every.site[own]) == {site}
+        assert site not in card.data["sites"]
+        assert sum(card.data["sites"].values()) == (~own).sum()
+    rng = np.random.default_rng(0)
+    told = {
+        site: measure_pooled(every, [own], CARDS, 200, (0.0, 0.6), 5, rng) for site, own in judged.items()
+    }
+    assert all(value(rows[1], "flagged") == 1 for rows in told.values())
+    assert all(rows[0]["groups"] == 3 for rows in told.values())
+    assert value(told["a"][0], "flagged") == 0
+    assert value(told["odd"][0], "flagged") == 1
 
 
 def test_false_blasts_bias_the_raw_count_and_not_the_corrected_one() -> None:
