@@ -16,7 +16,7 @@ def front_table(folder: Path) -> str:
     ----------
     folder : Path
         Holds ``detector.json``, ``detector_without_SITE.json``, ``differential.json``, ``differential_unseen.json``,
-        ``blast_crossval.json``, ``unseen_leukemias.json`` and ``performance.json``.
+        ``blast_crossval.json``, ``unseen_leukemias.json``, ``pooled.json``, ``pooled_unseen.json`` and ``performance.json``.
     """
     files = {
         path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))
@@ -35,6 +35,8 @@ def front_table(folder: Path) -> str:
         ("cells that are no blast, not called so", _by_groups(blast["specificity"], blast["healthy"]),
          _not(unseen["mature"]["called_blast"])),
         ("leukemia patients flagged", "not measured on whole slides", _flags(unseen["patients"])),
+        ("healthy slides flagged, pooled from real cells", _falsely(files["pooled"]),
+         _falsely_elsewhere(files["pooled_unseen"])),
     ]  # fmt: skip
     lines = ["| | sites the networks have learned from, cells held out | sites never seen |", "|---|---|---|"]
     lines += [f"| {name} | {seen} | {new} |" for name, seen, new in rows]
@@ -70,6 +72,24 @@ def _flags(patients: list[Figures]) -> str:
     states = sorted({p["flag"] for p in patients})
     rest = f"all `{states[0]}`" if len(states) == 1 else ", ".join(f"`{state}`" for state in states)
     return f"{flagged['n']} of {len(patients)} ({_percent(low)} to {_percent(high)} %); {rest}"
+
+
+def _falsely(rows: list[Figures]) -> str:
+    row = next(row for row in rows if not row["blast_percent"])
+    low, high = row["flagged"]["interval_95"]
+    told = f"{_percent(row['flagged']['value'])} % ({_percent(low)} to {_percent(high)}; "
+    return told + f"{row['slides']} slides of {row['groups']} patients, slides or sites)"
+
+
+def _falsely_elsewhere(sites: dict[str, list[Figures]]) -> str:
+    """Mean of laboratories, of which each has its own composition and way to photograph, and the worst."""
+    healthy = {
+        name: next(row["flagged"]["value"] for row in rows if not row["blast_percent"])
+        for name, rows in sites.items()
+    }
+    worst = max(healthy, key=healthy.__getitem__)
+    mean = sum(healthy.values()) / len(healthy)
+    return f"{_percent(mean)} % (mean of {len(healthy)} laboratories; of the worst, {worst}, {_percent(healthy[worst])} %)"
 
 
 def _speed(part: Figures) -> str:
