@@ -225,7 +225,7 @@ _POOLED = (
 def _pooled(rows: list[Figures] | None) -> Iterator[str]:
     if not rows:
         return
-    yield "\n**Slides pooled from real cells** (a group is a patient, a slide, or a site that names neither)\n"
+    yield "\n**Slides pooled from real cells** (a group is a patient, a slide, or a site that names neither; what groups of a site without neutrophils or lymphocytes have is one group, for slides of one type are nobody's blood)\n"
     yield "| cells | blasts | slides | groups | " + " | ".join(title for _, title in _POOLED) + " |"
     yield "|---" * (4 + len(_POOLED)) + "|"
     for row in rows:

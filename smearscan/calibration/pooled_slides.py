@@ -14,13 +14,15 @@ from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL, Differentia
 from smearscan.differential.flag import FlagRule, decide
 from smearscan.differential.statistics.blast_excess import REFERENCE_PERCENT, blast_excess
 from smearscan.differential.statistics.correction import Corrector
-from smearscan.differential.statistics.estimates import over_groups
+from smearscan.differential.statistics.estimates import over_groups, share
 from smearscan.differential.statistics.intervals import clopper_pearson
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
 from smearscan.weights.pairs import ClassifierCard
 
 FEWEST = 10
 """A group with fewer cells of a kind cannot lend them to a slide."""
+_MOST_OF_BLOOD, _FEWEST_OF_EACH = ("neutrophil", "lymphocyte"), 5
+"""What healthy blood is nine tenths of: slides of one type alone are published, and are nobody's blood."""
 
 
 class Judging(NamedTuple):
@@ -97,8 +99,9 @@ def measure_pooled(
     """Pool slides of `n` leukocytes group by group and judge what is said of them.
 
     The healthy cells of a slide all come from one group (patient, slide, or a site without ids), mixed as in
-    healthy blood, as far as the group has the types; its blasts from one patient: the same where that one has
-    blasts, else another one of those judged together, at random.
+    healthy blood, as far as the group has the types; groups of a site without neutrophils or lymphocytes lend
+    together. Its blasts come from one patient: the same where that one has blasts, else another one of those
+    judged together, at random.
 
     Parameters
     ----------
@@ -129,9 +132,10 @@ def measure_pooled(
         code = np.array([index[name] for name in named], np.int64)
         inside = np.array([name not in EXCLUDED_FROM_DIFFERENTIAL for name in card.classes])
         corrector = Corrector(card.errors)
-        for group in np.unique(cells.group[member]):
+        healthy = member & np.isin(cells.truth, np.array(card.classes)[inside]) & (cells.truth != BLAST)
+        for group, lent in _lent(cells, healthy, card.classes).items():
             for blast_share in shares:
-                drawn = _pool(cells, member, group, blast_share, n, slides, inside, card, rng)
+                drawn = _pool(cells, member, group, lent, blast_share, n, slides, rng)
                 if drawn is not None:
                     called = np.stack([np.bincount(c, minlength=len(index)) for c in code[drawn]])
                     maybe = rule.may_be_blast(cells.blast_probs[drawn]).sum(axis=1)
@@ -144,19 +148,41 @@ def _judged(cells: LabeledCells, card: Calibration) -> NDArray[np.bool_]:
     return np.asarray(cells.found & np.isin(cells.truth, card.classes))
 
 
+def _lent(
+    cells: LabeledCells, healthy: NDArray[np.bool_], classes: tuple[str, ...]
+) -> dict[str, NDArray[np.int64]]:  # fmt: skip
+    """Healthy cells, by number, that each group lends; groups that lend together have the site's name."""
+    needed = [kind for kind in _MOST_OF_BLOOD if kind in classes]
+    lent: dict[str, NDArray[np.int64]] = {}
+    for site in np.unique(cells.site[healthy]):
+        of_site = healthy & (cells.site == site)
+        together = []
+        for group in np.unique(cells.group[of_site]):
+            own = np.flatnonzero(of_site & (cells.group == group))
+            if _has_enough(cells.truth[own], needed):
+                lent[str(group)] = own
+            else:
+                together.append(own)
+        if together and _has_enough(cells.truth[rest := np.concatenate(together)], needed):
+            lent[str(site)] = rest
+    return {group: own for group, own in lent.items() if len(own) >= FEWEST}
+
+
+def _has_enough(truth: NDArray[np.str_], kinds: list[str]) -> bool:
+    return all((truth == kind).sum() >= _FEWEST_OF_EACH for kind in kinds)
+
+
 def _pool(
-    cells: LabeledCells, member: NDArray[np.bool_], group: str, blast_share: float, n: int,
-    slides: int, inside: NDArray[np.bool_], card: Calibration, rng: np.random.Generator,
+    cells: LabeledCells, member: NDArray[np.bool_], group: str, healthy: NDArray[np.int64],
+    blast_share: float, n: int, slides: int, rng: np.random.Generator,
 ) -> NDArray[np.int64] | None:  # fmt: skip
-    """Draw slides with the healthy cells of `group`, (S, n) cell numbers; None where it has too few."""
-    leukocyte = np.isin(cells.truth, np.array(card.classes)[inside])
-    healthy = np.flatnonzero(member & (cells.group == group) & leukocyte & (cells.truth != BLAST))
+    """Draw slides with the healthy cells of `group`, (S, n) cell numbers; None where nobody lends blasts."""
     blasts = {
         g: np.flatnonzero(member & (cells.group == g) & (cells.truth == BLAST))
         for g in np.unique(cells.group[member])
     }
     donors = [g for g, own in blasts.items() if len(own) >= FEWEST]
-    if len(healthy) < FEWEST or (blast_share and not donors):
+    if blast_share and not donors:
         return None
     chance = _as_in_blood(cells.truth[healthy])
     made = np.empty((slides, n), np.int64)
@@ -218,10 +244,14 @@ def _judge(
 
 def _summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     groups = np.array([row["group"] for row in rows])
-    result: dict[str, Any] = {"slides": len(rows), "groups": len(np.unique(groups))}
+    n_groups = len(np.unique(groups))
+    result: dict[str, Any] = {"slides": len(rows), "groups": n_groups}
     for key in rows[0]:
         if key != "group":
             values = np.array([row[key] for row in rows], np.float64)
             found = over_groups(lambda i, v=values: float(v[i].mean()), groups, rounds=500)  # type: ignore[misc]
             result[key] = {k: found[k] for k in ("value", "interval_95")}
+            if isinstance(rows[0][key], (bool, np.bool_)) and values.min() == values.max():
+                # groups drawn again tell nothing of what none, or every one, of them does
+                result[key]["interval_95"] = share(int(values[0]) * n_groups, n_groups)["interval_95"]
     return result

@@ -10,9 +10,16 @@ from click.testing import CliRunner
 from made_up import CLASSES, KINDS, calibration, cards, labeled, saved_pairs, written
 
 from smearscan.calibration.labeled_cells import LabeledCells, joined
-from smearscan.calibration.pooled_slides import FEWEST, cross_fitted, each_site_unseen, measure_pooled
+from smearscan.calibration.pooled_slides import (
+    FEWEST,
+    Judging,
+    cross_fitted,
+    each_site_unseen,
+    measure_pooled,
+)
 from smearscan.cli import main
 from smearscan.differential.calibration_card import save_calibration
+from smearscan.differential.statistics.estimates import share
 from smearscan.weights import pairs as weights
 
 CARDS = cards()
@@ -53,6 +60,7 @@ def test_a_perfect_net_has_no_bias_and_flags_what_it_should() -> None:
     assert abs(value(many, "raw_bias")) < 1
     assert abs(value(many, "corrected_bias")) < 1
     assert value(many, "flagged") == value(many, "naive_any") == 1
+    assert many["flagged"]["interval_95"] == share(20, 20)["interval_95"]  # type: ignore[index]
     assert value(healthy, "flagged") == value(healthy, "naive_any") == value(healthy, "naive_20") == 0
     assert value(healthy, "raw_covered") == 1
     assert value(many, "corrected_covered") >= 0.9
@@ -97,6 +105,22 @@ def test_groups_with_few_cells_lend_none() -> None:
     assert row["groups"] == 11
     without = own.where(own.truth != "blast")
     assert [r["blast_percent"] for r in pooled(without, (0.0, 0.2))] == [0]
+
+
+def test_slides_without_neutrophils_are_no_blood_and_lend_together() -> None:
+    own = cells(groups=4)
+    apart = replace(own, group=np.where(own.truth == "neutrophil", "neutrophils", own.group))
+    (row,) = pooled(apart, (0.0,))
+    assert row["groups"] == 1  # what the others have left is no blood
+    one = own.where((own.group != "g00") | (own.truth != "neutrophil"))
+    (row,) = pooled(one, (0.0,))
+    assert row["groups"] == 3
+    few = own.where((own.truth != "neutrophil") | (np.arange(len(own.truth)) < 3))
+    assert pooled(few, (0.0,)) == []
+    small = cells(groups=4, of_each=12)  # three neutrophils each: together enough
+    every = [Judging(np.ones(len(small.truth), bool), calibration())]
+    (row,) = measure_pooled(small, every, CARDS, 200, (0.0,), 5, np.random.default_rng(0))
+    assert (row["groups"], row["slides"]) == (1, 5)
 
 
 def test_cells_that_were_missed_or_are_of_no_known_class_are_left_out() -> None:
