@@ -116,8 +116,9 @@ measure: $(VENV)/.installed
 	$(BIN)/smearscan evaluate pipeline build/fine_grouped.csv --data $(DATA) --out docs/results/pipeline.json --write-card > /dev/null
 	$(BIN)/smearscan evaluate coverage --out docs/results/coverage.json > /dev/null
 	$(BIN)/smearscan evaluate pooled build/labeled.csv --out docs/results/pooled.json > /dev/null
-	$(BIN)/smearscan evaluate pooled build/left_out/*.csv --unseen --out docs/results/pooled_unseen.json > /dev/null
-	$(BIN)/smearscan evaluate pooled build/left_out/*.csv --unseen --specificity 0.95 --out docs/results/pooled_unseen_95.json > /dev/null
+	$(BIN)/smearscan evaluate pooled build/left_out/*.csv --unseen unlike --out docs/results/pooled_unseen.json > /dev/null
+	$(BIN)/smearscan evaluate pooled build/left_out/*.csv --unseen unlike --specificity 0.95 --out docs/results/pooled_unseen_95.json > /dev/null
+	$(BIN)/smearscan evaluate pooled build/left_out/photographed/*.csv --unseen known --out docs/results/pooled_unseen_known.json > /dev/null
 	$(BIN)/python -m references published-slides $(DATA) --out docs/results/published_slides.json > /dev/null
 	$(BIN)/python -m references corrections $(DATA) --out docs/results/correction_loop.json --into docs/review.md > /dev/null
 	$(BIN)/python -m references corrections-training $(DATA) --out docs/results/correction_training.json --into docs/review.md > /dev/null
@@ -190,13 +191,15 @@ left-out: $(VENV)/.installed build/fine.csv
 	  $(foreach site,$(ALONE) munich_lmu+pbc $(NEW),--site $(site)) --runs runs/lodo_cells --out runs/lodo_cells/left_out > /dev/null
 	$(SMEARSCAN) crossval build/grouped.csv $(TRAINED) --keep-nets --jobs $(JOBS) --config configs/lodo/differential.yaml --start $(RESNET) \
 	  --protocol lodo $(foreach site,$(filter-out lld,$(SITES)),--site $(site)) --runs runs/lodo_differential > /dev/null
-	for site in $(SITES); do mkdir -p runs/left_out/$$site build/left_out; case $$site in \
+	for site in $(SITES); do mkdir -p runs/left_out/$$site build/left_out/photographed; case $$site in \
 	    cellavision|jtsc) without="$(subst +, ,$(NEW))"; body="$(NEW)";; *) without=$$(echo $$site | tr + ' '); body=$$site;; esac; \
 	  $(SMEARSCAN) train classifier build/fine.csv --config configs/blast.yaml $(TRAINED) --start "runs/lodo_cells/seed0/$$body/cells.safetensors" \
 	    $$(printf -- '--exclude-site %s ' $$without) --out runs/left_out/$$site && \
 	  cp $$([ $$site = lld ] && echo weights || echo runs/lodo_differential/seed0/$$site)/differential.* runs/left_out/$$site/ && \
 	  $(BIN)/python -m references left-out build/fine.csv $(PICTURES) --config configs/cells.yaml --nets runs/left_out/$$site \
-	    $$(printf -- '--site %s ' $$(echo $$site | tr + ' ')) --out build/left_out/$$site.csv || exit 1; done
+	    $$(printf -- '--site %s ' $$(echo $$site | tr + ' ')) --out build/left_out/$$site.csv && \
+	  $(BIN)/python -m references left-out build/fine.csv $(PICTURES) --config configs/cells.yaml --nets runs/left_out/$$site --photographed \
+	    $$(printf -- '--site %s ' $$(echo $$site | tr + ' ')) --out build/left_out/photographed/$$site.csv || exit 1; done
 
 # The laboratory's own parts: removal of the background, and the leak guard.
 measure-lab: $(VENV)/.installed

@@ -410,10 +410,12 @@ def stain(cells: Path, config_file: Path, data: Path, sites: tuple[str, ...], ou
 @click.option("--config", "config_file", type=PATH, required=True, help="YAML of the net of fine types.")
 @click.option("--nets", type=PATH, required=True, help="Folder with both pairs, trained without the sites.")
 @click.option("--site", "sites", multiple=True, required=True, help="Site that was left out; repeatable.")
+@click.option("--photographed", is_flag=True, help="As photographed, in place of the reference stain.")
 @click.option("--out", type=PATH, required=True, help="CSV to write, for 'smearscan calibrate --left-out'.")
 def left_out(
-    manifest: Path, data: Path, config_file: Path, nets: Path, sites: tuple[str, ...], out: Path
-) -> None:
+    manifest: Path, data: Path, config_file: Path, nets: Path, sites: tuple[str, ...], photographed: bool,
+    out: Path,
+) -> None:  # fmt: skip
     """Name the cells of sites that nets were trained without; MANIFEST is located, of fine types."""
     from references.left_out import name_left_out
     from references.unseen_nets import UnseenNets
@@ -425,7 +427,8 @@ def left_out(
     cells = read_manifest(manifest)
     config = load_config(config_file, ClassifierTraining)
     with progress("Naming", None) as advance:
-        table = name_left_out(cells[cells["site"].isin(sites)], data, config, UnseenNets(nets).pairs, advance)
+        own = cells[cells["site"].isin(sites)]
+        table = name_left_out(own, data, config, UnseenNets(nets).pairs, advance, photographed)
     write_csv(table, out)
 
 

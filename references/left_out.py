@@ -20,7 +20,7 @@ from smearscan.training.train_classifier import prepared
 
 def name_left_out(
     cells: pd.DataFrame, root: Path, config: ClassifierTraining, nets: dict[str, Path],
-    progress: Progress | None = None,
+    progress: Progress | None = None, photographed: bool = False,
 ) -> pd.DataFrame:  # fmt: skip
     """Put truth and probabilities of a site's cells side by side, as a scan shows a slide of unknown stain.
 
@@ -38,6 +38,8 @@ def name_left_out(
         Weights file of ``blast`` and of ``differential``.
     progress : callable, optional
         Called with a word after each crop.
+    photographed : bool
+        Whether the networks, too, see cells as they were photographed, as of a slide of usual stain.
 
     Returns
     -------
@@ -58,8 +60,10 @@ def name_left_out(
     for task in TASKS:
         net = Classifier.load(nets[task])
         crops = load_crops(table, root, net.card.crop_um, net.card.crop_px, progress)
-        gains = slide_gains(table, measure_cells(crops, net.card.crop_um), config.one_slide)
-        shown = np.stack([multiply_density(crop, gain) for crop, gain in zip(crops, gains, strict=True)])
+        shown = crops
+        if not photographed:
+            gains = slide_gains(table, measure_cells(crops, net.card.crop_um), config.one_slide)
+            shown = np.stack([multiply_density(crop, gain) for crop, gain in zip(crops, gains, strict=True)])
         probs = net.probs(shown, measured=measure(crops, net.geometry) if net.trees else None)
         if task == BLAST:
             told["blast_probability"] = probs[:, net.card.classes.index(BLAST)]

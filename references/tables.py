@@ -149,7 +149,7 @@ def summarize_statistics(folder: Path) -> str:
         *_coverage(files.get("coverage")),
         *_without_a_finding(files.get("coverage")),
         *_pooled(files.get("pooled")),
-        *_pooled_unseen(files.get("pooled_unseen"), files.get("pooled_unseen_95")),
+        *_pooled_unseen(*(files.get(f"pooled_unseen{rest}") for rest in ("", "_95", "_known"))),
         *_site(files.get("calibrate_site")),
     ]
     return "\n".join(parts) + "\n"
@@ -233,9 +233,9 @@ def _pooled(rows: list[Figures] | None) -> Iterator[str]:
         yield f"| {row['cells']} | {row['blast_percent']:g} % | {row['slides']} | {row['groups']} | {shown} |"
 
 
-def _pooled_unseen(chosen: Figures | None, strict: Figures | None) -> Iterator[str]:
+def _pooled_unseen(chosen: Figures | None, strict: Figures | None, known: Figures | None) -> Iterator[str]:
     """Tell how slides of laboratories never seen are flagged, by the threshold in use and by a stricter one."""
-    if not chosen or not strict:
+    if not chosen or not strict or not known:
         return
     shares = list(dict.fromkeys(row["blast_percent"] for rows in chosen.values() for row in rows))
     yield "\n**Slides pooled at laboratories that the nets have not seen**, each judged by the card of unlike slides that the others make: flagged, by a threshold that keeps .90 of healthy blood (.95)\n"
@@ -261,6 +261,27 @@ def _pooled_unseen(chosen: Figures | None, strict: Figures | None) -> Iterator[s
         for share in shares
     ]
     yield "| mean of laboratories | | " + " | ".join(f"{now:.3f} ({then:.3f})" for now, then in means) + " |"
+    yield "\nThe same laboratories by both cards, means: *flagged, cleared (`not flagged`), corrected 95 % intervals that hold the true share*\n"
+    yield "| judged by | " + " | ".join(f"{share:g} % blasts" for share in shares) + " |"
+    yield "|---" * (1 + len(shares)) + "|"
+    for title, figures in (
+        ("unlike slides, in the reference stain", chosen),
+        ("known laboratories, as photographed", known),
+    ):
+        cells = (
+            ", ".join(
+                f"{_mean_of(figures, share, key):.2f}" for key in ("flagged", "cleared", "corrected_covered")
+            )
+            for share in shares
+        )
+        yield f"| {title} | {' | '.join(cells)} |"
+
+
+def _mean_of(sites: Figures, share: float, key: str) -> float:
+    """Mean over the laboratories that have such slides."""
+    return float(
+        np.mean([r[key]["value"] for rows in sites.values() for r in rows if r["blast_percent"] == share])
+    )
 
 
 def _site(figures: Figures | None) -> Iterator[str]:

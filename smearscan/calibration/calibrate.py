@@ -19,7 +19,7 @@ _APART = ("last_layer", "boxes")
 SPECIFICITY_ELSEWHERE = 0.9
 """Of the blast threshold for slides stained unlike the training cells, as the mean over laboratories. Of
 slides pooled at such laboratories far more with blasts are flagged than with .95, of healthy ones hardly more
-(``smearscan evaluate pooled --unseen``, docs/statistics.md)."""
+(``smearscan evaluate pooled --unseen unlike``, docs/statistics.md)."""
 RATE_ELSEWHERE = 0.3
 """Share of such a slide's cells that may get a wrong name."""
 

@@ -92,6 +92,12 @@ def each_site_unseen(
         yield str(site), Judging(own, unlike)
 
 
+def each_site_alone(cells: LabeledCells, card: Calibration) -> Iterator[tuple[str, Judging]]:
+    """Judge each laboratory by a card as it is."""
+    for site in np.unique(cells.site):
+        yield str(site), Judging(cells.site == site, card)
+
+
 def measure_pooled(
     cells: LabeledCells, judgings: Iterable[Judging], cards: dict[str, ClassifierCard], n: int,
     shares: tuple[float, ...], slides: int, rng: np.random.Generator,

@@ -121,17 +121,17 @@ def coverage(calibration: Path | None, slides: int, seed: int, out: Path | None)
 @click.option("--slides", default=20, show_default=True, help="Slides of each group and blast share.")
 @click.option("--seed", default=0, show_default=True)
 @click.option(
-    "--unseen", is_flag=True,
+    "--unseen", type=click.Choice(["unlike", "known"]),
     help="The tables are of laboratories that nets have not seen, as for 'calibrate --left-out': each is "
-    "judged by the card of slides of unknown stain that the others make.",
+    "judged by the card of unlike slides that the others make, or by that of known laboratories, as it is.",
 )  # fmt: skip
 @click.option(
     "--specificity", type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="With --unseen: share of healthy blood that the cards' blast threshold keeps. Default: as shipped.",
+    help="With --unseen unlike: share of healthy blood that the cards' threshold keeps. Default: as shipped.",
 )  # fmt: skip
 @JSON
 def pooled(
-    tables: tuple[Path, ...], calibration: Path | None, n: int, slides: int, seed: int, unseen: bool,
+    tables: tuple[Path, ...], calibration: Path | None, n: int, slides: int, seed: int, unseen: str | None,
     specificity: float | None, out: Path | None,
 ) -> None:  # fmt: skip
     """Pool slides of known composition from the labeled cells of a TABLE and judge what is said of them."""
@@ -139,19 +139,28 @@ def pooled(
 
     from smearscan.calibration.calibrate import RATE_ELSEWHERE, SPECIFICITY_ELSEWHERE
     from smearscan.calibration.labeled_cells import joined, read_labeled
-    from smearscan.calibration.pooled_slides import cross_fitted, each_site_unseen, measure_pooled
+    from smearscan.calibration.pooled_slides import (
+        cross_fitted,
+        each_site_alone,
+        each_site_unseen,
+        measure_pooled,
+    )
     from smearscan.differential.calibration_card import load_calibration, shipped_calibration
     from smearscan.weights.pairs import ClassifierCard, load_card, shipped
 
-    if specificity and not unseen:
-        raise click.UsageError("--specificity is of --unseen, which is missing")
+    if specificity and unseen != "unlike":
+        raise click.UsageError("--specificity is of '--unseen unlike', which is missing")
     card = load_calibration(calibration or shipped_calibration())
     cards = {task: load_card(shipped(task), ClassifierCard) for task in ("blast", "differential")}
     cells = joined([read_labeled(table, cards["differential"].classes) for table in tables])
     rng, shares = np.random.default_rng(seed), (0.0, 0.01, 0.05, 0.2, 0.6)
     if unseen:
         kept = specificity or SPECIFICITY_ELSEWHERE
-        sites = each_site_unseen(cells, card, cards, RATE_ELSEWHERE, kept)
+        sites = (
+            each_site_alone(cells, card)
+            if unseen == "known"
+            else each_site_unseen(cells, card, cards, RATE_ELSEWHERE, kept)
+        )
         show({site: measure_pooled(cells, [own], cards, n, shares, slides, rng) for site, own in sites}, out)
     else:
         judgings = cross_fitted(cells, card, cards, 5, rng)

@@ -33,8 +33,8 @@ class Net:
         return np.stack([1 - second, second], axis=1)
 
 
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
+@pytest.fixture(params=[False])
+def told(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> pd.DataFrame:
     kinds = ["segmented_neutrophil"] * 6 + ["myeloblast"] * 3 + ["promyelocyte"] * 2 + ["granulocyte"]
     rows = pd.DataFrame({"image": "a.png", "class": kinds, "group": "7", "site": "lld", "split": "test"})
     rows.loc[10, "site"] = "pbc"
@@ -42,12 +42,17 @@ def told(monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
     monkeypatch.setattr(left_out, "load_crops", crops_of)
     monkeypatch.setattr(left_out.Classifier, "load", lambda path: Net(path.name))
     monkeypatch.setattr(left_out, "measure", lambda crops, how: crops[:, 40, 40, 1:2].astype(np.float32))
-    return left_out.name_left_out(rows, Path(), config, NETS)
+    return left_out.name_left_out(rows, Path(), config, NETS, photographed=request.param)
 
 
 def test_cells_are_shown_in_the_reference_and_measured_as_photographed(told: pd.DataFrame) -> None:
     blasts = told["truth"] == "blast"
     assert told.loc[blasts, "blast_probability"].iloc[0] > told.loc[~blasts, "blast_probability"].iloc[0] > 0
+
+
+@pytest.mark.parametrize("told", [True], indirect=True)
+def test_cells_are_shown_as_photographed_where_that_is_asked(told: pd.DataFrame) -> None:
+    assert (told["blast_probability"] == 0).all()  # half as deep, so none is dark
 
 
 def test_truths_are_sums_of_fine_types_and_open_ones_are_left_out(told: pd.DataFrame) -> None:

@@ -14,6 +14,7 @@ from smearscan.calibration.pooled_slides import (
     FEWEST,
     Judging,
     cross_fitted,
+    each_site_alone,
     each_site_unseen,
     measure_pooled,
 )
@@ -85,6 +86,11 @@ def test_a_laboratory_is_judged_by_what_the_others_make() -> None:
     assert all(rows[0]["groups"] == 3 for rows in told.values())
     assert value(told["a"][0], "flagged") == 0
     assert value(told["odd"][0], "flagged") == 1
+    alone = dict(each_site_alone(every, calibration()))
+    assert list(alone) == list(judged)
+    assert all(
+        (own == judged[site].own).all() and card == calibration() for site, (own, card) in alone.items()
+    )
 
 
 def test_false_blasts_bias_the_raw_count_and_not_the_corrected_one() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import CLASSES, KINDS, errors
 
-from smearscan.differential.conclusions import report_slide
+from smearscan.differential.conclusions import PROVISO, report_slide
 from smearscan.differential.count import COUNTED, EXCLUDED_FROM_DIFFERENTIAL
 from smearscan.differential.flag import FlagRule
 from smearscan.differential.slide_report import SlideReport, StopInfo
@@ -209,6 +210,17 @@ def test_with_known_errors_the_flag_is_a_test() -> None:
     assert made.corrected.classes == CLASSES
     assert made.corrected.low[3] < made.corrected.percent[3] < made.corrected.high[3]
     assert slide_of(190, 10, 0, 0).flag.state == "not flagged"
+
+
+def test_a_slide_that_is_not_flagged_says_on_what_that_rests_where_no_cell_of_its_site_is_known() -> None:
+    made = slide_of(190, 10, 0, 0)
+    assert made.flag_reason.endswith(f": no excess, {PROVISO}")
+    labeled = np.full_like(OWN.errors.counts, 3)
+    site = Corrector(replace(OWN.errors, site=labeled))
+    tally = SlideTally.of("s", [field(["neutrophil"] * 190 + ["monocyte"] * 10)])
+    known = report_slide(tally, "both", SCALE, FlagRule(), (), KINDS, site)
+    assert PROVISO not in known.flag_reason
+    assert PROVISO not in slide_of(140, 10, 7, 50).flag_reason
     assert slide_of(0, 0, 9, 0).flag.reason == "no leukocyte was counted"
 
 
