@@ -44,6 +44,7 @@ def _errors(errors: MisclassificationModel) -> dict[str, Any]:
     return {
         "classes": list(errors.classes),
         "labeled": errors.labeled.tolist(),
+        "of_site": bool(errors.site.any()),
         "mean": errors.mean.tolist(),
         "called_blast": errors.called_blast.tolist(),
         "concentration": errors.concentration.tolist(),

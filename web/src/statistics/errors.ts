@@ -6,6 +6,8 @@ export interface NamingErrors {
   /** True classes, T. */
   classes: string[];
   labeled: number[];
+  /** Whether cells of the slide's own laboratory were labeled. */
+  of_site: boolean;
   /** Mean rows, T x (T + 1): what a cell of each class is called, unclassified last. */
   mean: number[][];
   /** Share of each class called blast, of its cells that get a name. */

@@ -53,6 +53,12 @@ export function decide(
   return byLikeness(found, rule, count.total, possible[1], say);
 }
 
+/** Say of a slide that is not flagged on what that rests: smearscan/differential/conclusions.py. */
+export function withProviso(found: Flag, ofSite: boolean, say: Say): Flag {
+  if (found.state !== "not flagged" || ofSite) return found;
+  return { ...found, reason: found.reason + say("flag.proviso") };
+}
+
 function flag(state: FlagState, reason: string, tier = "", p_value = NaN): Flag {
   return { state, reason, tier, p_value };
 }

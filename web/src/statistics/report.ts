@@ -4,7 +4,7 @@ import type { Say } from "../words";
 import { corrected, type Corrected } from "./correction";
 import type { NamingErrors } from "./errors";
 import { excess, type Excess } from "./excess";
-import { decide, lookLevel, type Flag, type FlagRule } from "./flag";
+import { decide, lookLevel, withProviso, type Flag, type FlagRule } from "./flag";
 import { exactInterval, upperLimit, type Interval } from "./intervals";
 
 /** What the counts of every slide of a run are judged by. */
@@ -67,7 +67,8 @@ export function reportSlide(tally: Tally, by: Judgement, say: Say): SlideReport 
     own = corrected(seen, errors, by.counted, level, by.rule.tiers);
   }
   const asked: [number, number] = errors !== null ? [tally.possible, askedOf(tally)] : [0, 0];
-  const flag = decide({ knows_blasts: knowsBlasts, blasts, total }, by.rule, test, own, tally.share, tally.flag_share, asked, say);
+  const found = decide({ knows_blasts: knowsBlasts, blasts, total }, by.rule, test, own, tally.share, tally.flag_share, asked, say);
+  const flag = errors === null ? found : withProviso(found, errors.of_site, say);
   flag.reason = caution(tally.names_in_doubt, say) + flag.reason;
   const unnamed = (100 * (asked[1] - total)) / Math.max(asked[1], 1);
   if (own !== null && unnamed > by.rule.most_unclassified_percent) own = withheld(own);
