@@ -79,9 +79,8 @@ class Calibrated:
         data = {"cells": len(cells), "slides": len(set(cells.group.tolist())), "table": table}
         data |= {"sites": dict(sorted(Counter(cells.site.tolist()).items()))}
         known = list(dict.fromkeys([*self.card.limits, *limits]))
-        elsewhere = (
-            self.card.unlike.metrics if self.card.unlike else {}
-        )  # the card of unlike slides tells them
+        # the card of unlike slides tells its own
+        elsewhere = self.card.unlike.metrics if self.card.unlike else {}
         metrics = {name: told for name, told in self.figures.items() if name not in elsewhere}
         return self.card.model_copy(update={"data": data, "metrics": metrics, "limits": known})
 
