@@ -31,6 +31,7 @@ LOINC = {
 PANEL = ("69738-3", "Differential panel, method unspecified - Blood")
 FINE = "fine type "
 """Before the name of a fine type, for a promyelocyte may be a blast or an immature granulocyte."""
+FINER = "a finer guess within what each leukocyte is called; it changes no other count"
 _NAMESPACE = uuid.UUID("3f6f0b8e-95c8-5a0e-8d1c-5e0a6d7a4b52")
 
 Resource = dict[str, Any]
@@ -61,8 +62,8 @@ def bundle(report: SlideReport, facts: RunFacts) -> Resource:
         return f"urn:uuid:{uuid.uuid5(_NAMESPACE, f'{facts.digest()}/{report.slide_id}/{name}')}"
 
     device = {"reference": url("device")}
-    shares = [*_classes(report), *_fine(report)]
-    observations = {share.name: _observation(share, report, facts, device) for share in shares}
+    observations = {share.name: _observation(share, report, facts, device) for share in _classes(report)}
+    observations |= {share.name: _observation(share, report, facts, device, FINER) for share in _fine(report)}
     diagnostic: Resource = {
         "resourceType": "DiagnosticReport",
         "status": "preliminary",
@@ -93,11 +94,11 @@ def _fine(report: SlideReport) -> list[FineShare]:
     return [replace(share, name=f"{FINE}{share.name}") for share in report.fine_shares]
 
 
-def _observation(share: FineShare, report: SlideReport, facts: RunFacts, device: Resource) -> Resource:
+def _observation(
+    share: FineShare, report: SlideReport, facts: RunFacts, device: Resource, *remarks: str
+) -> Resource:
     name, total = share.name, report.differential.total
-    notes = [NOTICE, f"{share.count} of {total} leukocytes"]
-    if name.startswith(FINE):
-        notes.append("a finer guess within what each leukocyte is called; it changes no other count")
+    notes = [NOTICE, f"{share.count} of {total} leukocytes", *remarks]
     observation: Resource = {
         "resourceType": "Observation",
         "status": "preliminary",
