@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.model_selection import KFold
 
-from smearscan.calibration.last_layer import SeenCells, best_hold, fit_layer, seen_cells, without_last_layer
-from smearscan.classification.classifier import Pair
+from smearscan.calibration.last_layer import Headless, SeenCells, best_hold, fit_layer, seen_cells
 from smearscan.differential.calibration_card import load_calibration, shipped_calibration
 from smearscan.differential.statistics.estimates import over_groups
 from smearscan.errors import DatasetError
@@ -26,7 +25,7 @@ from smearscan.report.review.pictures import appearance, photographed_crops
 from smearscan.report.review.teaching import doubt, teaching_order
 from smearscan.taxonomy import RED_CELL_UM
 from smearscan.taxonomy.cell_names import DIFFERENTIAL_SYNONYMS
-from smearscan.weights.pairs import ClassifierCard, load_weights, shipped
+from smearscan.weights.pairs import ClassifierCard, shipped
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -93,11 +92,11 @@ class Laboratory:
     @classmethod
     def read(cls, data: Path) -> "Laboratory":
         """Read the set ``lld`` in `data`; raises DatasetError if it is not there."""
-        card, tensors = load_weights(shipped("differential"), ClassifierCard)
-        cells, images = _labeled(data / "lld", card.classes), data / "lld/images"
-        network, _, layer = without_last_layer(card, tensors)
-        seen = seen_cells(network, card, Pair.read(shipped("differential")).trees, cells, images)
-        return cls(card, images, cells, seen, layer, _appearance(cells, images))
+        net, images = Headless.read(shipped("differential")), data / "lld/images"
+        cells = _labeled(data / "lld", net.card.classes)
+        return cls(
+            net.card, images, cells, seen_cells(net, cells, images), net.layer, _appearance(cells, images)
+        )
 
     @property
     def target(self) -> Rows:

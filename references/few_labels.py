@@ -23,15 +23,14 @@ from references.unseen_nets import TASKS, UnseenNets
 from smearscan.calibration.calibrate import calibrate_to_site
 from smearscan.calibration.fit import class_targets, figures, folds_of
 from smearscan.calibration.labeled_cells import LabeledCells
-from smearscan.calibration.last_layer import Refit, SeenCells, refit, seen_cells, without_last_layer
-from smearscan.classification.classifier import Pair
+from smearscan.calibration.last_layer import Headless, Refit, SeenCells, refit, seen_cells
 from smearscan.detection import boxes
 from smearscan.differential.calibration_card import Calibration
 from smearscan.errors import DatasetError
 from smearscan.results import FieldFailure
 from smearscan.scan.scanner import SmearScanner
 from smearscan.taxonomy import BLAST
-from smearscan.weights.pairs import ClassifierCard, load_weights
+from smearscan.weights.pairs import ClassifierCard
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -59,16 +58,13 @@ def measure_few_labels(nets: UnseenNets, data: Path) -> dict[str, Any]:
         labels the figures of :func:`smearscan.calibration.fit.figures` before and after and ``blast_auroc``,
         each the mean of all draws, with the draws.
     """
-    cells = {task: load_weights(nets.pairs[task], ClassifierCard) for task in TASKS}
-    cards = {task: card for task, (card, _) in cells.items()}
-    seen, layers = {}, {}
+    pairs = {task: Headless.read(nets.pairs[task]) for task in TASKS}
+    cards = {task: net.card for task, net in pairs.items()}
+    layers = {task: net.layer for task, net in pairs.items()}
     scanner = nets.scanner
     with TemporaryDirectory() as folder:
         rows = scan_labeled(scanner, data, Path(folder))
-        for task, (card, tensors) in cells.items():
-            network, _, layers[task] = without_last_layer(card, tensors)
-            trees = Pair.read(nets.pairs[task]).trees
-            seen[task] = seen_cells(network, card, trees, rows, Path(folder))
+        seen = {task: seen_cells(net, rows, Path(folder)) for task, net in pairs.items()}
     truth, patient = rows["truth"].to_numpy(str), rows["patient"].to_numpy(str)
     told: dict[str, Any] = {
         "weights": list(scanner.weights), "cells": len(rows), "patients": len(set(patient)),

@@ -59,6 +59,46 @@ class SeenCells:
         return np.asarray(self.features @ layer.T + self.beside)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Headless:
+    """A classifier's pair, read, with its last layer apart.
+
+    Attributes
+    ----------
+    card : ClassifierCard
+    tensors : dict of str to Tensor
+        Of the whole network.
+    network : nn.Module
+        Gives what the layer is given, (N, F).
+    trees : BoostedTrees or None
+        Beside the network.
+    name : str
+        Of the layer among the tensors.
+    layer : ndarray, (K, F + 1) float64
+        Its weights and, last, its bias, over the card's temperature: it gives calibrated logits.
+    """
+
+    card: ClassifierCard
+    tensors: dict[str, torch.Tensor]
+    network: nn.Module
+    trees: BoostedTrees | None
+    name: str
+    layer: Floats
+
+    @classmethod
+    def read(cls, pair: Path) -> "Headless":
+        """Read a pair; raises as :func:`smearscan.weights.pairs.load_weights`."""
+        card, tensors = load_weights(pair, ClassifierCard)
+        network = backbones.build(card.architecture, len(card.classes), card.head, card.norm)
+        network.load_state_dict(tensors)
+        *before, last = cast(nn.Sequential, network.head).named_children()
+        layer = cast(nn.Linear, last[1])
+        network.head = nn.Sequential(*(part for _, part in before))
+        both = np.column_stack([layer.weight.detach().numpy(), layer.bias.detach().numpy()])
+        calibrated = both.astype(np.float64) / card.temperature
+        return cls(card, tensors, network, Pair.read(pair).trees, f"head.{last[0]}", calibrated)
+
+
 @dataclass(frozen=True, slots=True)
 class Refit:
     """A last layer fitted anew.
@@ -162,15 +202,14 @@ def refit_last_layer(
     probs : ndarray, (N, K) float64
         Of every row, by a layer that was not fitted on it; NaN for cells that were not found.
     """
-    card, tensors = load_weights(pair, ClassifierCard)
-    trees = Pair.read(pair).trees
-    network, last_name, start = without_last_layer(card, tensors)
+    net = Headless.read(pair)
+    card, start = net.card, net.layer
     seen = SeenCells(np.zeros((len(rows), start.shape[1])), np.zeros((len(rows), len(start))))
-    own = seen_cells(network, card, trees, rows[found], slides)
+    own = seen_cells(net, rows[found], slides)
     seen.features[found], seen.beside[found] = own.features, own.beside
     done = refit(seen, np.where(found, target, -1), start, folds)
-    tensors[f"{last_name}.weight"] = torch.tensor(done.layer[:, :-1], dtype=torch.float32)
-    tensors[f"{last_name}.bias"] = torch.tensor(done.layer[:, -1], dtype=torch.float32)
+    weight, bias = (torch.tensor(p, dtype=torch.float32) for p in (done.layer[:, :-1], done.layer[:, -1]))
+    tensors = {**net.tensors, f"{net.name}.weight": weight, f"{net.name}.bias": bias}
     told = {"cells": done.n_cells, "hold": done.hold, "of": card.short_hash}
     # it knows this stain now: cells are no longer unlike those that it learned from, and stay as photographed
     anew = {"temperature": 1.0, "metrics": {}, "confusion": [], "known_cells": None}
@@ -178,7 +217,7 @@ def refit_last_layer(
     anew["name"] = f"{card.name}_refitted"
     new = card.model_copy(update={"training": {**card.training, "last_layer": told}, **anew})
     probs = np.where(found[:, None], done.probs, np.nan)
-    arrays = trees.arrays() if trees else None
+    arrays = net.trees.arrays() if net.trees else None
     return save_weights(out / f"{new.name}.safetensors", new, tensors, arrays), probs
 
 
@@ -204,41 +243,12 @@ def refit(seen: SeenCells, target: Classes, start: Floats, folds: list[Fold]) ->
     return Refit(final, probs, hold, int(usable.sum()))
 
 
-def without_last_layer(
-    card: ClassifierCard, tensors: Mapping[str, torch.Tensor]
-) -> tuple[nn.Module, str, Floats]:
-    """Take the last layer off a network.
-
-    Returns
-    -------
-    network : nn.Module
-        Gives what the layer is given, (N, F).
-    name : str
-        Of the layer among the tensors.
-    layer : ndarray, (K, F + 1) float64
-        Its weights and, last, its bias, over the card's temperature: it gives calibrated logits.
-    """
-    network = backbones.build(card.architecture, len(card.classes), card.head, card.norm)
-    network.load_state_dict(dict(tensors))
-    *before, last = cast(nn.Sequential, network.head).named_children()
-    layer = cast(nn.Linear, last[1])
-    network.head = nn.Sequential(*(part for _, part in before))
-    both = np.column_stack([layer.weight.detach().numpy(), layer.bias.detach().numpy()]).astype(np.float64)
-    return network, f"head.{last[0]}", both / card.temperature
-
-
-def seen_cells(
-    network: nn.Module, card: ClassifierCard, trees: BoostedTrees | None, rows: pd.DataFrame, slides: Path
-) -> SeenCells:
-    """Run a network without its last layer, and a pair's trees, on a table's cells.
+def seen_cells(net: Headless, rows: pd.DataFrame, slides: Path) -> SeenCells:
+    """Run a network without its last layer, and its pair's trees, on a table's cells.
 
     Parameters
     ----------
-    network : nn.Module
-        Of :func:`without_last_layer`.
-    card : ClassifierCard
-    trees : BoostedTrees or None
-        Of the pair.
+    net : Headless
     rows : DataFrame
         ``field``, box, ``um_per_px``.
     slides : Path
@@ -248,7 +258,8 @@ def seen_cells(
         raise DatasetError(
             f"the labeled table has no column {missing[0]!r}; label one that 'run --cells' wrote"
         )
-    engine = TorchEngine(FromPixels(network.eval(), card.mean, card.std), torch.device("cpu"), 8)
+    card = net.card
+    engine = TorchEngine(FromPixels(net.network.eval(), card.mean, card.std), torch.device("cpu"), 8)
     base = slides.parent if slides.is_file() else slides
     boxes = rows[["x0", "y0", "x1", "y1"]].to_numpy(np.float32)
     crops = np.empty((len(rows), card.crop_px, card.crop_px, 3), np.uint8)
@@ -258,9 +269,9 @@ def seen_cells(
     given = engine.run(apply_background(crops, card.background, card.crop_um))
     features = np.column_stack([given, np.ones(len(given))]).astype(np.float64)
     beside = np.zeros((len(crops), len(card.classes)))
-    if trees is not None:
+    if net.trees is not None:
         form = measure(crops, Geometry(card.crop_um, card.crop_px))
-        beside += card.trees / card.temperature * trees.scores(form)
+        beside += card.trees / card.temperature * net.trees.scores(form)
     return SeenCells(features, beside)
 
 
