@@ -107,6 +107,7 @@ def test_the_rescaling_of_a_calibration_is_that_of_a_scan(crops: list[Picture], 
         "name": "site",
         "networks": {"blast": "ab" * 32, "differential": "ab" * 32},
         "scaling": {"differential": RecalibrationParams(temperature=2.0, offsets={"monocyte": 1.5})},
+        "unlike": None,  # as of any site's own card
     }
     save_calibration(card, shipped.model_copy(update=changed))
     usual, under = scanner().classify(crops), scanner(calibration=card).classify(crops)
