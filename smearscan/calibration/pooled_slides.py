@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smearscan.calibration.fit import count_errors, rule_of
-from smearscan.calibration.labeled_cells import LabeledCells
+from smearscan.calibration.labeled_cells import LabeledCells, Tell
 from smearscan.calibration.unlike_fit import with_unlike
 from smearscan.differential.calibration_card import Calibration
 from smearscan.differential.count import EXCLUDED_FROM_DIFFERENTIAL, DifferentialCount
@@ -16,6 +16,7 @@ from smearscan.differential.statistics.blast_excess import REFERENCE_PERCENT, bl
 from smearscan.differential.statistics.correction import Corrector
 from smearscan.differential.statistics.estimates import over_groups, share
 from smearscan.differential.statistics.intervals import clopper_pearson
+from smearscan.results.doubts import counted
 from smearscan.taxonomy import BLAST, UNCLASSIFIED
 from smearscan.weights.pairs import ClassifierCard
 
@@ -100,7 +101,7 @@ def each_site_alone(cells: LabeledCells, card: Calibration) -> Iterator[tuple[st
 
 def measure_pooled(
     cells: LabeledCells, judgings: Iterable[Judging], cards: dict[str, ClassifierCard], n: int,
-    shares: tuple[float, ...], slides: int, rng: np.random.Generator,
+    shares: tuple[float, ...], slides: int, rng: np.random.Generator, tell: Tell = lambda told: None,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Pool slides of `n` leukocytes group by group and judge what is said of them.
 
@@ -123,6 +124,8 @@ def measure_pooled(
     slides : int
         Slides of each group and share.
     rng : Generator
+    tell : callable
+        Told in words which groups lend no slide.
 
     Returns
     -------
@@ -139,7 +142,7 @@ def measure_pooled(
         inside = np.array([name not in EXCLUDED_FROM_DIFFERENTIAL for name in card.classes])
         corrector = Corrector(card.errors)
         healthy = member & np.isin(cells.truth, np.array(card.classes)[inside]) & (cells.truth != BLAST)
-        for group, lent in _lent(cells, healthy, card.classes).items():
+        for group, lent in _lent(cells, healthy, card.classes, tell).items():
             for blast_share in shares:
                 drawn = _pool(cells, member, group, lent, blast_share, n, slides, rng)
                 if drawn is not None:
@@ -155,7 +158,7 @@ def _judged(cells: LabeledCells, card: Calibration) -> NDArray[np.bool_]:
 
 
 def _lent(
-    cells: LabeledCells, healthy: NDArray[np.bool_], classes: tuple[str, ...]
+    cells: LabeledCells, healthy: NDArray[np.bool_], classes: tuple[str, ...], tell: Tell
 ) -> dict[str, NDArray[np.int64]]:  # fmt: skip
     """Healthy cells, by number, that each group lends; groups that lend together have the site's name."""
     needed = [kind for kind in _MOST_OF_BLOOD if kind in classes]
@@ -171,6 +174,15 @@ def _lent(
                 together.append(own)
         if together and _has_enough(cells.truth[rest := np.concatenate(together)], needed):
             lent[str(site)] = rest
+        elif together:
+            groups, rest = counted(len(together), "group", "groups"), np.concatenate(together)
+            tell(
+                f"{site}: {groups} ({counted(len(rest), 'healthy cell', 'healthy cells')}) left out: not "
+                f"{_FEWEST_OF_EACH} each of {' and '.join(needed)}, as blood has them"
+            )
+    for group, own in lent.items():
+        if len(own) < FEWEST:
+            tell(f"{group}: left out, {len(own)} healthy cells are fewer than {FEWEST}")
     return {group: own for group, own in lent.items() if len(own) >= FEWEST}
 
 

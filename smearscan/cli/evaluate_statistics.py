@@ -135,6 +135,8 @@ def pooled(
     specificity: float | None, out: Path | None,
 ) -> None:  # fmt: skip
     """Pool slides of known composition from the labeled cells of a TABLE and judge what is said of them."""
+    from functools import partial
+
     import numpy as np
 
     from smearscan.calibration.calibrate import RATE_ELSEWHERE, SPECIFICITY_ELSEWHERE
@@ -152,16 +154,17 @@ def pooled(
         raise click.UsageError("--specificity is of '--unseen unlike', which is missing")
     card = load_calibration(calibration or shipped_calibration())
     cards = {task: load_card(shipped(task), ClassifierCard) for task in ("blast", "differential")}
-    cells = joined([read_labeled(table, cards["differential"].classes) for table in tables])
+    tell = partial(click.echo, err=True)
+    cells = joined([read_labeled(table, cards["differential"].classes, tell=tell) for table in tables])
     rng, shares = np.random.default_rng(seed), (0.0, 0.01, 0.05, 0.2, 0.6)
-    if unseen:
-        kept = specificity or SPECIFICITY_ELSEWHERE
-        sites = (
-            each_site_alone(cells, card)
-            if unseen == "known"
-            else each_site_unseen(cells, card, cards, RATE_ELSEWHERE, kept)
-        )
-        show({site: measure_pooled(cells, [own], cards, n, shares, slides, rng) for site, own in sites}, out)
-    else:
+    if not unseen:
         judgings = cross_fitted(cells, card, cards, 5, rng)
-        show(measure_pooled(cells, judgings, cards, n, shares, slides, rng), out)
+        return show(measure_pooled(cells, judgings, cards, n, shares, slides, rng, tell), out)
+    kept = specificity or SPECIFICITY_ELSEWHERE
+    sites = (
+        each_site_alone(cells, card)
+        if unseen == "known"
+        else each_site_unseen(cells, card, cards, RATE_ELSEWHERE, kept)
+    )
+    told = {site: measure_pooled(cells, [own], cards, n, shares, slides, rng, tell) for site, own in sites}
+    return show({site: rows for site, rows in told.items() if rows}, out)

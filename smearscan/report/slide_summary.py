@@ -111,7 +111,10 @@ def _why(report: SlideReport) -> str:
     if flag.state == "insufficient":
         most = rule.min_detectable_percent
         return f"{n} leukocytes do not exclude {most:g} % of blasts: photograph more fields."
-    return f"{count.count(BLAST)} of {n} leukocytes are called blast: no more than the networks' own errors."
+    return (
+        f"{count.count(BLAST)} of {n} leukocytes are called blast: no more than the networks err at the "
+        "laboratories of their calibration."
+    )
 
 
 def _why_flagged(report: SlideReport) -> str:

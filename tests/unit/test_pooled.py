@@ -123,6 +123,12 @@ def test_slides_without_neutrophils_are_no_blood_and_lend_together() -> None:
     assert row["groups"] == 3
     few = own.where((own.truth != "neutrophil") | (np.arange(len(own.truth)) < 3))
     assert pooled(few, (0.0,)) == []
+    said: list[str] = []
+    every = [Judging(np.ones(len(few.truth), bool), calibration())]
+    assert measure_pooled(few, every, CARDS, 200, (0.0,), 5, np.random.default_rng(0), said.append) == []
+    assert len(said) == 1
+    assert said[0].startswith("x: 4 groups (")
+    assert said[0].endswith("left out: not 5 each of neutrophil, as blood has them")
     small = cells(groups=4, of_each=12)  # three neutrophils each: together enough
     every = [Judging(np.ones(len(small.truth), bool), calibration())]
     (row,) = measure_pooled(small, every, CARDS, 200, (0.0,), 5, np.random.default_rng(0))
