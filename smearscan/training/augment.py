@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from smearscan.classification.crops import BACKGROUND
+from smearscan.rulers.stain import nucleus_at_reference
 from smearscan.training import stain
 from smearscan.training.stain import happens
 
@@ -89,6 +90,16 @@ class Augmentation(BaseModel):
         float, Field(ge=0.4, le=5, description="The widest blur: standard deviation, pixels of the crop.")
     ] = 1.2
     noise: Annotated[Share, Field(description="Chance of camera noise of 1 to 8 gray levels.")] = 0.2
+    nucleus: Annotated[
+        Share,
+        Field(
+            description="Chance that, last of all, the crop's density is multiplied so that its own nucleus "
+            "has the reference's, channel by channel."
+        ),
+    ] = 0.0
+    green: Annotated[
+        Share, Field(description="Chance that a crop of `nucleus` shows green light alone, in all channels.")
+    ] = 0.0
     mixup: Annotated[
         float, Field(ge=0, le=10, description="Alpha of mixup's beta distribution; 0 mixes no crops.")
     ] = 0.0
@@ -98,7 +109,8 @@ class Augmentation(BaseModel):
         """Give the augmentation that changes nothing: the middle of the window, pixel for pixel."""
         return cls(
             rotation=0, shift=0, scale=0, flip_horizontal=0, flip_vertical=0, fill="nearest", coarse=0,
-            stain="none", stain_share=0, color=0, exchange=0, blur=0, noise=0, mixup=0,
+            stain="none", stain_share=0, color=0, exchange=0, blur=0, noise=0, nucleus=0, green=0,
+            mixup=0,
         )  # fmt: skip
 
     @model_validator(mode="before")
@@ -108,8 +120,9 @@ class Augmentation(BaseModel):
 
 
 def augmented(
-    window: NDArray[np.uint8], crop_px: int, rng: _Rng, augmentation: Augmentation | None = None
-) -> NDArray[np.uint8]:
+    window: NDArray[np.uint8], crop_px: int, rng: _Rng, augmentation: Augmentation | None = None,
+    crop_um: float = 20.0,
+) -> NDArray[np.uint8]:  # fmt: skip
     """Turn, mirror, shift, resize, recolor and blur a window with room around it to a training crop.
 
     Parameters
@@ -122,6 +135,8 @@ def augmented(
         All that is random; what is switched off by a chance of 0 draws nothing.
     augmentation : Augmentation, optional
         Default: the defaults.
+    crop_um : float
+        Side of the crop on the slide, micrometers.
 
     Returns
     -------
@@ -140,7 +155,12 @@ def augmented(
         crop = np.asarray(cv2.resize(shrunk, (crop_px, crop_px)), np.uint8)
     if how.stain != "none" and happens(rng, how.stain_share):
         crop = _STAINS[how.stain](crop, rng)
-    return stain.recolored(crop, rng, how.color, how.blur, how.noise, how.blur_px)
+    crop = stain.recolored(crop, rng, how.color, how.blur, how.noise, how.blur_px)
+    if happens(rng, how.nucleus):
+        crop = nucleus_at_reference(crop, crop_um)
+        if happens(rng, how.green):
+            crop = np.repeat(crop[..., 1:2], 3, axis=2)
+    return crop
 
 
 def _moved(window: NDArray[np.uint8], crop_px: int, rng: _Rng, how: Augmentation) -> NDArray[np.uint8]:

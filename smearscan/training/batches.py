@@ -57,7 +57,8 @@ class Cells(IterableDataset[tuple[NDArray[np.uint8], int]]):
                 if happens(rng, how.exchange):
                     other = rng.integers(len(self._depths))
                     window = match_optical_density(window, self._depths[self._site[i]], self._depths[other])
-                yield augmented(window, self._config.crop_px, rng, how), int(self._target[i])
+                crop = augmented(window, self._config.crop_px, rng, how, self._config.crop_um)
+                yield crop, int(self._target[i])
 
 
 def with_gains(table: pd.DataFrame, windows: NDArray[np.uint8], config: ClassifierTraining) -> pd.DataFrame:
@@ -100,9 +101,9 @@ def middle_of(windows: NDArray[np.uint8], crop_px: int) -> NDArray[np.uint8]:
 
 
 def shares(table: pd.DataFrame, config: ClassifierTraining) -> NDArray[np.float64]:
-    """Chance of each cell: a site by weight and the root of its size; in it a class by the root of its."""
+    """Chance of each cell: a site, and in it a class, by weight and the root of its size."""
     n = table.groupby(["site", "target"])["image"].transform("size").to_numpy(np.float64)
-    share = 1 / np.sqrt(n)
+    share = np.array(table.get("class_weight", 1.0) / np.sqrt(n))
     site = table["site"].to_numpy()
     for name in np.unique(site):
         own = site == name

@@ -32,7 +32,7 @@ def fit_trees(measured: NDArray[np.float32], cells: pd.DataFrame, n_classes: int
     measured : ndarray, (N, F) float32
         NaN where there was nothing to measure.
     cells : DataFrame
-        ``site`` and ``target``, 0 to K - 1, a row a cell.
+        ``site`` and ``target``, 0 to K - 1, a row a cell; ``class_weight`` where classes count differently.
     n_classes : int
         K.
     seed : int
@@ -43,10 +43,11 @@ def fit_trees(measured: NDArray[np.float32], cells: pd.DataFrame, n_classes: int
         A class of which no cell is there never gets a vote.
     """
     there = np.unique(cells["target"])
+    weight = balance(cells["site"], cells["target"]) * cells.get("class_weight", 1.0)
     fitted = HistGradientBoostingClassifier(
         max_iter=_ROUNDS, learning_rate=_RATE, max_leaf_nodes=_LEAVES, l2_regularization=_HELD,
         max_features=_COLUMNS, early_stopping=False, random_state=seed,
-    ).fit(measured, cells["target"], sample_weight=balance(cells["site"], cells["target"]))  # fmt: skip
+    ).fit(measured, cells["target"], sample_weight=weight)  # fmt: skip
     return _as_arrays(fitted, there, n_classes)
 
 

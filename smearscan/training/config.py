@@ -116,7 +116,8 @@ class ClassifierTraining(_Strict):
     those that such a cell may be (a partial label), or to null to leave them out. `sites` limits the
     manifest; `exclude_sites` leaves sites out (for measuring on an unseen site).
     `epoch_cells` cells are drawn an epoch, sites by the root of their size times `site_weights`, classes
-    alike. `limits`, what the net is known not to do, goes into its card.
+    alike but for `class_weights`, by which trees count cells, too. `limits`, what the net is known not to do,
+    goes into its card.
 
     `architecture`, `head` and `norm` are those of :func:`smearscan.classification.backbones.build`, `regime`
     one of :data:`smearscan.training.regimes.REGIMES`. Left out or null, `crop_px` is the architecture's
@@ -136,7 +137,8 @@ class ClassifierTraining(_Strict):
 
     `trees` is how much boosted trees over the cell's measured form
     (:mod:`smearscan.classification.morphometry`) count beside the network; 0: none are fitted. They need one
-    class a cell, so a net of the task ``cells`` has none.
+    class a cell, so a net of the task ``cells`` has none. A net that is `only_unlike` is for slides alone
+    that are stained unlike the training cells.
 
     `published` is what the work that a system is taken from says of it, for ``smearscan compare``.
 
@@ -152,6 +154,7 @@ class ClassifierTraining(_Strict):
     sites: list[str] = []
     exclude_sites: list[str] = []
     site_weights: dict[str, Positive] = {}
+    class_weights: dict[str, Positive] = {}
     architecture: str = "resnet18_stage3"
     regime: regimes.Name = "full"
     head: backbones.Head = "linear"
@@ -178,6 +181,7 @@ class ClassifierTraining(_Strict):
     normal_promyelocytes: list[str] = []
     reference_stain: Share = 0.0
     trees: Annotated[float, Field(ge=0, le=10)] = 0.0
+    only_unlike: bool = False
     one_slide: list[str] = []
     published: Published | None = None
     limits: list[str] = []

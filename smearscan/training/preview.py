@@ -66,7 +66,7 @@ def sample_grid(
     targets = torch.tensor(cells["target"].to_numpy(np.int64))
     columns = [np.stack([augmented(w, px, rng, Augmentation.none()) for w in windows])]
     for _ in range(draws):
-        batch = np.stack([augmented(w, px, rng, config.augmentation) for w in windows])
+        batch = np.stack([augmented(w, px, rng, config.augmentation, config.crop_um) for w in windows])
         crops, _ = mixed(torch.from_numpy(batch), targets, n_classes, config.augmentation.mixup, rng)
         columns.append(crops.numpy())
     return np.stack(columns, axis=1)
@@ -89,6 +89,8 @@ def in_words(augmentation: Augmentation) -> str:
         f"color {100 * a.color:g} %": a.color,
         f"blur {100 * a.blur:g} %": a.blur,
         f"noise {100 * a.noise:g} %": a.noise,
+        f"own nucleus at the reference {100 * a.nucleus:g} %": a.nucleus,
+        f"of these green light alone {100 * a.green:g} %": a.nucleus and a.green,
         f"mixup {a.mixup:g}": a.mixup,
     }
     return "  ·  ".join(word for word, on in told.items() if on)

@@ -63,6 +63,11 @@ def prepared(table: pd.DataFrame, config: ClassifierTraining) -> tuple[pd.DataFr
     table = with_targets(table, tuple(classes), {**known, **config.synonyms})
     if table.empty:
         raise DatasetError("no cell is left for training; check 'sites', 'exclude_sites' and 'synonyms'")
+    if strange := sorted(set(config.class_weights) - set(classes)):
+        raise DatasetError(f"class_weights names {strange[0]!r}, which is not among {', '.join(classes)}")
+    if config.class_weights:
+        weights = {k: config.class_weights.get(name, 1.0) for k, name in enumerate(classes)}
+        table = table.assign(class_weight=table["target"].map(weights).fillna(1.0))
     return table, tuple(classes)
 
 
@@ -335,6 +340,7 @@ def _described(config: ClassifierTraining, classes: tuple[str, ...], temperature
         trunk=config.held,
         background=config.background,
         trees=config.trees,
+        only_unlike=config.only_unlike,
         temperature=temperature,
         unclassified_below=config.unclassified_below if config.task != "blast" else 0.0,
         limits=config.limits,

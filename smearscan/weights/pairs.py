@@ -91,7 +91,8 @@ class ClassifierCard(Card):
     were held in training: nets that started from the same weights have them in common. `known_cells` tells
     how the cells are stained that it learned from; where it is not told, no slide is compared with them.
     `trees` is how much the trees of the pair, which go by a cell's measured form
-    (:mod:`smearscan.classification.morphometry`), count beside the network; 0: it has none.
+    (:mod:`smearscan.classification.morphometry`), count beside the network; 0: it has none. A net that is
+    `only_unlike` answers on slides alone that are stained unlike the training cells.
 
     A net of the task ``cells`` names the finest types there are; what it says of blasts, and of the
     differential's classes, are sums over them (:meth:`answering`). On a card made so, `sums` holds the
@@ -114,6 +115,7 @@ class ClassifierCard(Card):
     unclassified_below: Share = 0.0
     confusion: list[list[int]] = []
     known_cells: KnownCells | None = None
+    only_unlike: bool = False
     sums: dict[str, tuple[int, ...]] = {}
 
     @model_validator(mode="after")
@@ -255,11 +257,17 @@ def load_card(path: Path, kind: type[C]) -> C:
     return checked(kind, content, source, WeightsError, f"is no {kind.__name__} ({{told}})")
 
 
-def stage_of(card: "DetectorCard | ClassifierCard") -> Literal["detector", "blast", "differential"]:
+def stage_of(
+    card: "DetectorCard | ClassifierCard",
+) -> Literal["detector", "blast", "differential", "blast_unlike", "differential_unlike", "cells_unlike"]:
     """Tell which setting of a scan a pair is for: a net of one's own that knows blasts is a blast net."""
     if isinstance(card, DetectorCard):
         return "detector"
+    if card.only_unlike and card.task == "cells":
+        return "cells_unlike"
     knows_blasts = card.task == "blast" or (card.task == "custom" and BLAST in card.classes)
+    if card.only_unlike:
+        return "blast_unlike" if knows_blasts else "differential_unlike"
     return "blast" if knows_blasts else "differential"
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from smearscan.cli.train import command as train_command
 from smearscan.errors import DatasetError
+from smearscan.rulers.stain import REFERENCE, measure_cells
 from smearscan.training import preview, stain
 from smearscan.training.augment import Augmentation, augmented, mixed
 from smearscan.training.config import ClassifierTraining
@@ -66,6 +67,19 @@ def test_no_augmentation_is_the_middle_of_the_window_pixel_for_pixel() -> None:
     window = noise(45)
     for crop in drawn(window, NONE, 10):
         np.testing.assert_array_equal(crop, window[6:38, 6:38])
+
+
+def test_the_nucleus_is_brought_to_the_reference_last_of_all_and_green_light_stands_for_all() -> None:
+    at = np.hypot(*np.mgrid[-22:23, -22:23])
+    depth = np.where(at[..., None] < 8, [0.7, 1.2, 0.5], 0.1)
+    window = np.clip(235 * np.exp(-depth), 0, 255).astype(np.uint8)
+    crops = drawn(window, only(nucleus=1, color=1), 10)
+    depth = measure_cells(crops, 20.0)[:, 0]
+    np.testing.assert_allclose(depth, np.broadcast_to(REFERENCE[0], depth.shape), rtol=0.08)
+    gray = drawn(window, only(nucleus=1, green=1), 3)
+    assert (gray[..., 0] == gray[..., 1]).all()
+    assert (gray[..., 2] == gray[..., 1]).all()
+    np.testing.assert_array_equal(drawn(window, only(green=1), 3), drawn(window, NONE, 3))
 
 
 # ---------------------------------------------------------------- configuration
@@ -317,6 +331,8 @@ def test_words_name_what_is_on_and_nothing_else() -> None:
     said = in_words(only(rotation=20, shift=0.1, shift_law="uniform", mixup=0.4))
     assert said.split("  ·  ") == ["turned up to ±20°", "shifted up to ±10 %", "fill: nearest", "mixup 0.4"]
     assert "turned fully" in in_words(Augmentation())
+    views = "own nucleus at the reference 60 %  ·  of these green light alone 40 %"
+    assert in_words(only(nucleus=0.6, green=0.4)) == views
 
 
 def test_the_command_writes_the_picture(tmp_path: Path) -> None:

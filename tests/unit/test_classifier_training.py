@@ -72,6 +72,18 @@ def test_within_a_site_a_class_is_drawn_by_the_root_of_its_size() -> None:
     assert by_class[0] / by_class[1] == pytest.approx(3)
 
 
+def test_a_class_is_drawn_by_its_weight() -> None:
+    table = cells(("a", 0, 50), ("a", 1, 50), ("b", 0, 30)).assign(**{"class": "x"})
+    table["class"] = table["target"].map({0: "neutrophil", 1: "platelet"})
+    told = {"task": "differential", "classes": ("neutrophil", "platelet"), "class_weights": {"platelet": 0.2}}
+    weighed, _ = training.prepared(table.drop(columns="target"), config(**told))
+    share = pd.Series(batches.shares(weighed, config())).groupby([weighed["site"], weighed["target"]]).sum()
+    assert share["a", 0] / share["a", 1] == pytest.approx(5)
+    assert share["b", 0] / share["a"].sum() == pytest.approx(np.sqrt(0.3))  # a site's own share stays
+    with pytest.raises(DatasetError, match="class_weights names 'blast', which is not among neutrophil"):
+        training.prepared(table, config(**{**told, "class_weights": {"blast": 2}}))
+
+
 # ---------------------------------------------------------------- augmentation
 
 

@@ -52,6 +52,17 @@ def test_a_deeper_or_paler_slide_is_brought_to_the_reference(depth: float) -> No
     np.testing.assert_allclose(after[0], NUCLEUS, rtol=0.06)
 
 
+@pytest.mark.parametrize("dye", [(0.6, 0.8, 0.5), (1.1, 1.1, 1.2), (1.5, 0.9, 2.0)])
+def test_a_cell_s_own_nucleus_is_brought_to_the_reference(dye: tuple[float, float, float]) -> None:
+    other = window(NUCLEUS * dye, RED)
+    shown = stain.nucleus_at_reference(other, WIDE_UM)
+    (found,) = measured(shown[None])
+    np.testing.assert_allclose(found[0], NUCLEUS, rtol=0.03)
+    np.testing.assert_allclose(found[1], RED / dye, rtol=0.06)  # all else goes with it
+    white = window(0 * NUCLEUS, None, radius_um=0)
+    assert stain.nucleus_at_reference(np.full_like(white, BACKGROUND), WIDE_UM).min() == BACKGROUND
+
+
 def test_large_and_small_nuclei_of_one_stain_give_one_gain() -> None:
     """A blast is nearly all nucleus, a segmented neutrophil is not: the ruler must not see the difference."""
     small, large = (stain.slide_gain(measured(np.stack([window(NUCLEUS, RED, um)] * 5))) for um in (2.6, 5.5))
