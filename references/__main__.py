@@ -72,6 +72,27 @@ def with_trees(pair: Path, manifest: Path, config: Path, data: Path, exclude_sit
     click.echo(f"written: {pair}: temperature {card.temperature:.3f}, sha256 {card.short_hash}")
 
 
+@command.command("mean-weights")
+@click.argument("pairs", type=PATH, nargs=-1, required=True, metavar="PAIR...")
+@click.option("--config", type=PATH, required=True, help="As each PAIR was trained by; names the new one.")
+@click.option("--cells", type=PATH, required=True, help="Its manifest: validation cells fit the temperature.")
+@click.option("--data", type=PATH, required=True, help="What the manifest's pictures are relative to.")
+@click.option("--exclude-site", multiple=True, help="Leave a site out.")
+@click.option("--out", type=PATH, required=True, help="Weights file to write.")
+def mean_weights(
+    pairs: tuple[Path, ...], config: Path, cells: Path, data: Path, exclude_site: tuple[str, ...], out: Path
+) -> None:
+    """Write one network of the mean weights of each PAIR: trainings that began with the same weights."""
+    from references.mean_weights import average
+    from smearscan.training.config import ClassifierTraining, load_config
+
+    told = load_config(config, ClassifierTraining)
+    told = told.model_copy(update={"exclude_sites": [*told.exclude_sites, *exclude_site]})
+    out.parent.mkdir(parents=True, exist_ok=True)
+    card = average(pairs, told, cells, data, out)
+    click.echo(f"written: {out}: temperature {card.temperature:.3f}, sha256 {card.short_hash}")
+
+
 @command.command("without-coarsest-grid")
 @click.argument("pair", type=PATH)
 @click.option("--out", type=PATH, required=True, help="Pair to write.")

@@ -58,7 +58,7 @@ def measure_few_labels(nets: UnseenNets, data: Path) -> dict[str, Any]:
         labels the figures of :func:`smearscan.calibration.fit.figures` before and after and ``blast_auroc``,
         each the mean of all draws, with the draws.
     """
-    pairs = {task: Headless.read(nets.pairs[task]) for task in TASKS}
+    pairs = {task: Headless.read(pair) for task, pair in nets.unlike_pairs.items()}
     cards = {task: net.card for task, net in pairs.items()}
     layers = {task: net.layer for task, net in pairs.items()}
     scanner = nets.scanner

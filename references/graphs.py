@@ -22,7 +22,15 @@ from smearscan.runtime.torch_engine import TorchEngine
 from smearscan.weights.pairs import DetectorCard, read_pair, shipped
 from smearscan.weights.tensors import arrays_of, graph_file
 
-_NAMERS = (("differential",), ("blast",), ("differential", "blast"), ("differential", "blast", "cells"))
+_NAMERS = (
+    ("differential",),
+    ("blast",),
+    ("differential", "blast"),
+    ("differential", "blast", "cells"),
+    ("differential_unlike",),
+    ("blast_unlike",),
+    ("differential_unlike", "blast_unlike", "cells_unlike"),
+)
 _EPS = (1e-3, 1e-5)
 """Of the normalizations of YOLOv8 and of ResNet."""
 

@@ -77,7 +77,7 @@ def _after(
     """Fit to cells of some patients and scan others."""
     pool = np.flatnonzero(rows["patient"].isin(labeled))
     taught = rows.iloc[np.random.default_rng(draw).permutation(pool)[:LABELED]].reset_index(drop=True)
-    pairs, base = nets.pairs, nets.calibration
+    pairs, base = nets.unlike_pairs, nets.calibration
     cards = {task: load_card(path, ClassifierCard) for task, path in pairs.items()}
     told, base, cells, cards = with_new_layers(taught, folder, pairs, out, base, _cells(taught, cards), cards)
     made = calibrate_to_site("site", base, cells, cards, refitted=told["pairs"])

@@ -8,6 +8,7 @@ import pandas as pd
 from references.unseen_nets import TASKS
 from smearscan.classification.classifier import Classifier
 from smearscan.classification.morphometry import measure
+from smearscan.classification.naming import geometric_mean
 from smearscan.rulers.optical_density import multiply_density
 from smearscan.rulers.stain import measure_cells
 from smearscan.taxonomy import BLAST, BLAST_SUMS, DIFFERENTIAL_SUMS
@@ -35,7 +36,7 @@ def name_left_out(
     config : ClassifierTraining
         Of the net of fine types: which sites are one slide, whose promyelocytes are normal.
     nets : dict
-        Weights file of ``blast`` and of ``differential``.
+        Weights file of ``blast`` and of ``differential``, and of ``TASK_unlike`` where there is one.
     progress : callable, optional
         Called with a word after each crop.
     photographed : bool
@@ -58,13 +59,16 @@ def name_left_out(
     table, truth = table[known].reset_index(drop=True), truth[known]
     told: dict[str, object] = {}
     for task in TASKS:
-        net = Classifier.load(nets[task])
+        other = None if photographed else nets.get(f"{task}_unlike")
+        asked = [Classifier.load(file) for file in (nets[task], other) if file]
+        net = asked[0]
         crops = load_crops(table, root, net.card.crop_um, net.card.crop_px, progress)
         shown = crops
         if not photographed:
             gains = slide_gains(table, measure_cells(crops, net.card.crop_um), config.one_slide)
             shown = np.stack([multiply_density(crop, gain) for crop, gain in zip(crops, gains, strict=True)])
-        probs = net.probs(shown, measured=measure(crops, net.geometry) if net.trees else None)
+        form = measure(crops, net.geometry) if any(one.trees for one in asked) else None
+        probs = geometric_mean(*(one.probs(shown, measured=form) for one in asked))
         if task == BLAST:
             told["blast_probability"] = probs[:, net.card.classes.index(BLAST)]
         else:

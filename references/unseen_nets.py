@@ -16,7 +16,8 @@ class UnseenNets:
     Attributes
     ----------
     folder : Path
-        Holds the pairs ``differential`` and ``blast``, and ``calibration.yaml``.
+        Holds the pairs ``differential`` and ``blast``, ``differential_unlike`` and ``blast_unlike`` where
+        others name slides of unknown stain, and ``calibration.yaml``.
     """
 
     folder: Path
@@ -24,7 +25,14 @@ class UnseenNets:
     @property
     def pairs(self) -> dict[str, Path]:
         """Weights file of each task."""
-        return {task: self.folder / f"{task}.safetensors" for task in TASKS}
+        every = (*TASKS, *(f"{task}_unlike" for task in TASKS))
+        files = {task: self.folder / f"{task}.safetensors" for task in every}
+        return {task: file for task, file in files.items() if task in TASKS or file.is_file()}
+
+    @property
+    def unlike_pairs(self) -> dict[str, Path]:
+        """Weights file of each of :data:`TASKS`, as slides of unknown stain are named."""
+        return {task: self.pairs.get(f"{task}_unlike", self.pairs[task]) for task in TASKS}
 
     @property
     def card(self) -> Path:

@@ -57,6 +57,9 @@ class ScanConfig(BaseModel):
         See :func:`smearscan.runtime.engine.make`.
     detector, blast, differential : Path or None
         Weights pairs; None takes the shipped ones.
+    differential_unlike, blast_unlike, cells_unlike : Path or None
+        Weights pairs that answer beside the usual ones on slides that are brought to the reference stain: the
+        mean of both logits counts. None takes the shipped ones where the usual ones are the shipped ones.
     cells : Path or None
         Weights pair of a net of fine types, run where the task is ``both``; None takes that which answers
         beside the blast net at no cost, if there is one.
@@ -105,6 +108,9 @@ class ScanConfig(BaseModel):
     blast: Path | None = None
     differential: Path | None = None
     cells: Path | None = None
+    differential_unlike: Path | None = None
+    blast_unlike: Path | None = None
+    cells_unlike: Path | None = None
     um_per_px: Annotated[float, Field(gt=0.005, lt=5)] | None = None
     window: Annotated[int, Field(ge=1, le=1024)] = 64
     workers: Annotated[int, Field(ge=1, le=64)] | None = None
@@ -142,7 +148,7 @@ class ScanConfig(BaseModel):
             raise ValueError(f"until_resolved means read: resolved, but read is {known['read']!r}; give one")
         return known
 
-    @field_validator("cells")
+    @field_validator("cells", "cells_unlike")
     @classmethod
     def _within_both(cls, cells: Path | None, info: ValidationInfo) -> Path | None:
         if cells and info.data.get("task", "both") != "both":
@@ -152,11 +158,11 @@ class ScanConfig(BaseModel):
             )
         return cells
 
-    @field_validator("blast", "differential")
+    @field_validator("blast", "differential", "blast_unlike", "differential_unlike")
     @classmethod
     def _is_run(cls, weights: Path | None, info: ValidationInfo) -> Path | None:
-        task = info.data.get("task", "both")
-        if weights and task not in (info.field_name, "both"):
+        task, own = info.data.get("task", "both"), str(info.field_name).removesuffix("_unlike")
+        if weights and task not in (own, "both"):
             raise ValueError(f"is not run, for the task is {task!r}; take the task both, or leave it out")
         return weights
 

@@ -169,7 +169,7 @@ def with_new_layers(
         "after": figures(changed, base, new),
         "pairs": {task: new[task].name for task in pairs if new[task] is not cards[task]},
     }
-    networks = {**base.networks, **{task: new[task].sha256 for task in pairs}}
+    networks = {task: new[task].sha256 for task in pairs}
     return told, base.model_copy(update={"networks": networks}), changed, new
 
 
@@ -214,7 +214,7 @@ def refit_last_layer(
     # it knows this stain now: cells are no longer unlike those that it learned from, and stay as photographed
     anew = {"temperature": 1.0, "metrics": {}, "confusion": [], "known_cells": None}
     anew["trees"] = card.trees / card.temperature
-    anew["name"] = f"{card.name}_refitted"
+    anew |= {"name": f"{card.name.removesuffix('_unlike')}_refitted", "only_unlike": False}
     new = card.model_copy(update={"training": {**card.training, "last_layer": told}, **anew})
     probs = np.where(found[:, None], done.probs, np.nan)
     arrays = net.trees.arrays() if net.trees else None

@@ -60,6 +60,16 @@ class NamingRule:
         return tuple(named.tolist())
 
 
+def geometric_mean(*answers: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Join what networks say of the same cells, (N, K) each: the mean of their logits; rows sum to 1."""
+    if len(answers) == 1:
+        return np.asarray(answers[0], np.float32)
+    logs = [np.log(np.maximum(np.asarray(probs, np.float64), 1e-30)) for probs in answers]
+    mean = np.sum(logs, axis=0) / len(logs)
+    odds = np.exp(mean - mean.max(axis=1, keepdims=True, initial=-np.inf))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
+
+
 def probs_given_type(
     types: Sequence[str], probs: NDArray[np.floating], classes: tuple[str, ...]
 ) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smearscan.cli.options import PATH as _PATH
-from smearscan.cli.options import stages
+from smearscan.cli.options import namers, stages
 
 if TYPE_CHECKING:
     from smearscan.calibration.calibrate import Calibrated
@@ -79,6 +79,7 @@ def command(
         check_base,
     )
     from smearscan.calibration.false_boxes import fit_box_score, read_boxes
+    from smearscan.calibration.fit import class_targets
     from smearscan.calibration.labeled_cells import (
         are_restained,
         joined,
@@ -105,8 +106,7 @@ def command(
         raise click.UsageError("--left-out goes with --from-scratch alone: a site's own card knows its stain")
     if left_out_rate and not left_out:
         raise click.UsageError("--left-out-rate says how --left-out is used, which is missing")
-    given = stages(pairs)
-    paths = {task: given.get(task, shipped(task)) for task in ("blast", "differential")}
+    paths = namers(pairs)
     cards = {task: load_card(path, ClassifierCard) for task, path in paths.items()}
     classes = cards["differential"].classes
     boxes = fit_box_score(read_boxes(table, classes, splits, sites))
@@ -125,6 +125,11 @@ def command(
         start, refitted = load_calibration(base or shipped_calibration()), {}
         check_base(start, cards, str(base or "the shipped card"))
         rows = labeled_rows(table, classes, splits, sites)
+        for task in ("differential", "blast"):  # what named cells of unknown stain is what they teach
+            path, card = paths.pop(f"{task}_unlike", None), cards.pop(f"{task}_unlike", None)
+            asked = class_targets(task, rows["truth"].to_numpy(str), cards[task].classes)
+            if path and card and last_layer and are_restained(rows) and len(set(asked) - {-1}) > 1:
+                paths[task], cards[task] = path, card
         if last_layer and slides:
             from smearscan.calibration.last_layer import with_new_layers
 
@@ -145,7 +150,7 @@ def command(
         made = calibrate_to_site(out.stem, start, cells, cards, judging, new.get("pairs", ()))
         before = {"before": new["before"]} if new else {}  # of the nets as they were, by the same cells
         made = replace(made, figures=refitted | made.figures | before)
-        detector = load_card(given.get("detector", shipped("detector")), DetectorCard)
+        detector = load_card(stages(pairs).get("detector", shipped("detector")), DetectorCard)
         made = made.with_boxes(boxes, detector.sha256)
     _show(made, out, force, has_new_layers=last_layer is not None)
     save_calibration(out, made.documented(cells, table.name, limits))

@@ -34,6 +34,7 @@ def command(device: str | None, engine: str | None, precision: str | None) -> No
     from smearscan.config import scan_config
     from smearscan.detection import detector
     from smearscan.scan.cell_classifier import fine_pair
+    from smearscan.scan.unlike_nets import unlike_pairs
     from smearscan.weights.pairs import shipped
 
     click.echo(f"smearscan {__version__}, Python {platform.python_version()}, {platform.platform()}")
@@ -45,8 +46,9 @@ def command(device: str | None, engine: str | None, precision: str | None) -> No
     own = scan_config(device=device, engine=engine, precision=precision)
     fine = fine_pair(own)
     namers = [*(shipped(task) for task in _TASKS), *([fine] if fine else [])]
-    for pairs, network in together.plan(namers):
-        stages.append((tuple(pair.card for pair in pairs), network))
+    for group in (namers, list(unlike_pairs(own).values())):
+        for pairs, network in together.plan(group):
+            stages.append((tuple(pair.card for pair in pairs), network))
     how = (own.device, own.engine, own.precision)
     made = [_stage(_title(cards), network, *how) for cards, network in stages]
     _missing()

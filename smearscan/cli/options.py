@@ -125,3 +125,19 @@ def stages(pairs: tuple[Path, ...]) -> dict[str, Path]:
             raise ConfigError(f"--weights: {found[stage]} and {pair} are both for the {stage}; give one")
         found[stage] = pair
     return found
+
+
+def namers(pairs: tuple[Path, ...]) -> dict[str, Path]:
+    """Tell which pairs name cells where these are given: ``differential`` and ``blast``, else as shipped.
+
+    ``TASK_unlike`` is there where others name slides of unknown stain.
+    """
+    from smearscan.config import scan_config
+    from smearscan.scan.unlike_nets import unlike_pairs
+    from smearscan.weights.pairs import shipped
+
+    given = stages(pairs)
+    tasks = ("blast", "differential")
+    others = unlike_pairs(scan_config(**given))
+    unlike = {f"{task}_unlike": others[task] for task in tasks if task in others}
+    return {task: given.get(task, shipped(task)) for task in tasks} | unlike

@@ -19,12 +19,12 @@ def list_() -> None:
     for path in sorted(shipped_folder("weights").glob("*.safetensors")):
         card = load_any_card(path)
         click.echo(
-            f"{card.name:14s} {card.stage:10s} {card.architecture:16s} {card.short_hash}  "
+            f"{card.name:19s} {card.stage:10s} {card.architecture:16s} {card.short_hash}  "
             f"{', '.join(card.classes)}"
         )
     own = load_calibration(shipped_calibration())
     nets = ", ".join(f"{task}:{sha256[:12]}" for task, sha256 in own.networks.items())
-    click.echo(f"{own.name:14s} calibration of {nets}")
+    click.echo(f"{own.name:19s} calibration of {nets}")
 
 
 @command.command("show")
@@ -67,7 +67,8 @@ def verify(pairs: tuple[Path, ...], key: Path | None) -> None:
             signature.verify(pair, key)
             click.echo(f"{signature.signature_file(pair)}: signed by the owner of {key}")
     if not pairs:
-        nets = {task: load_card(shipped(task), ClassifierCard).sha256 for task in ("blast", "differential")}
+        tasks = ("blast", "differential", "blast_unlike", "differential_unlike")
+        nets = {task: load_card(shipped(task), ClassifierCard).sha256 for task in tasks}
         own = load_calibration(shipped_calibration())
         if not own.belongs_to(nets):
             raise WeightsError(f"{shipped_calibration()}: was made with other networks than the shipped ones")

@@ -42,7 +42,8 @@ class RecalibrationParams(_Strict):
 class Calibration(_Strict):
     """What ``smearscan calibrate`` writes and a scan reads.
 
-    `networks` maps ``blast`` and ``differential`` to the SHA-256 of their weights. `confusion` has a row for
+    `networks` maps ``blast``, ``differential`` and, where others name slides of unknown stain,
+    ``blast_unlike`` and ``differential_unlike`` to the SHA-256 of their weights. `confusion` has a row for
     each of `classes` and a column for each of them and ``unclassified``. `spread`, `groups`, `pairs`,
     `found`, `variation` and `variation_high` are what
     :class:`smearscan.differential.statistics.misclassification.MisclassificationModel` calls ``icc``,
@@ -124,8 +125,11 @@ class Calibration(_Strict):
         return self.unlike if is_restained and self.unlike is not None else self
 
     def belongs_to(self, networks: dict[str, str]) -> bool:
-        """Whether the nets in use, by their SHA-256, are the ones this card was made with."""
-        return networks == self.networks
+        """Whether the nets in use, by their SHA-256, are the ones this card was made with.
+
+        A scan may do without those of unlike slides, but not have other ones.
+        """
+        return {"blast", "differential"} <= networks.keys() and networks.items() <= self.networks.items()
 
     @property
     def changes_cells(self) -> bool:

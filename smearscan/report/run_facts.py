@@ -141,7 +141,9 @@ class RunFacts:
 
 
 def _stage(card: Card) -> str:
-    return card.task if isinstance(card, ClassifierCard) else card.stage
+    if not isinstance(card, ClassifierCard):
+        return card.stage
+    return f"{card.task}_unlike" if card.only_unlike else card.task
 
 
 def pathless(value: Any) -> Any:

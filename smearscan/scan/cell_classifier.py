@@ -10,13 +10,8 @@ from numpy.typing import NDArray
 
 from smearscan.classification.classifier import Classifier
 from smearscan.classification.crops import Geometry
-from smearscan.classification.naming import NamingRule, Recalibration
-from smearscan.classification.shared_trunk import (
-    have_one_body,
-    load_classifiers,
-    measured_geometries,
-    predict_probs,
-)
+from smearscan.classification.naming import NamingRule, Recalibration, geometric_mean
+from smearscan.classification.shared_trunk import have_one_body, load_classifiers, predict_probs
 from smearscan.config import ScanConfig
 from smearscan.differential.calibration_card import (
     Calibration,
@@ -26,6 +21,7 @@ from smearscan.differential.calibration_card import (
 )
 from smearscan.errors import ConfigError, WeightsError
 from smearscan.results import Stain
+from smearscan.scan.unlike_nets import NO_OTHERS, UnlikeNets, unlike_pairs
 from smearscan.taxonomy import BLAST, RED_CELL_UM
 from smearscan.weights.known import KnownCells
 from smearscan.weights.pairs import ClassifierCard, load_card, shipped
@@ -63,6 +59,8 @@ class CellClassifier:
         When a cell gets which name.
     unlike_rule : NamingRule
         The same on slides that were brought to the reference stain.
+    unlike : UnlikeNets
+        Answer beside these networks on those slides.
     calibration : Calibration or None
         How these networks misname cells; None where that is not known.
     fine : Classifier or None
@@ -75,6 +73,7 @@ class CellClassifier:
     unlike_rule: NamingRule
     calibration: Calibration | None = None
     fine: Classifier | None = None
+    unlike: UnlikeNets = NO_OTHERS
 
     @classmethod
     def load(cls, config: ScanConfig) -> "CellClassifier":
@@ -91,12 +90,19 @@ class CellClassifier:
             If the device or engine is not available.
         """
         loaded = _classifiers(config)
-        differential, blast = loaded.get("differential"), loaded.get("blast")
-        calibration = _calibration(config, differential, blast)
-        cards = differential.card if differential else None, blast.card if blast else None
-        own = [calibration and calibration.of_slide(is_restained) for is_restained in (False, True)]
-        rule, unlike_rule = (naming_rule(*cards, card) for card in own)
-        return cls(differential, blast, rule, unlike_rule, calibration, loaded.get("cells"))
+        unlike = unlike_nets(config, loaded)
+        usual = {task: net.card for task, net in loaded.items()}
+        calibration = _calibration(config, usual, unlike.cards)
+        rule, unlike_rule = (
+            naming_rule(
+                cards.get("differential"), cards.get("blast"), calibration and calibration.of_slide(restained)
+            )
+            for cards, restained in ((usual, False), (usual | unlike.cards, True))
+        )
+        return cls(
+            loaded.get("differential"), loaded.get("blast"), rule, unlike_rule, calibration,
+            loaded.get("cells"), unlike,
+        )  # fmt: skip
 
     def rule_of(self, stain: Stain) -> NamingRule:
         """When a cell of a slide that is shown so gets which name."""
@@ -104,14 +110,20 @@ class CellClassifier:
 
     @property
     def nets(self) -> dict[str, Classifier]:
-        """The networks that run, by their task."""
+        """The networks that name slides of known stain, by their task."""
         every = {"differential": self.differential, "blast": self.blast, "cells": self.fine}
         return {task: net for task, net in every.items() if net is not None}
 
     @property
+    def cards(self) -> dict[str, ClassifierCard]:
+        """Cards of all networks, by their task; of those of unknown stains ``TASK_unlike``."""
+        others = {f"{task}_unlike": card for task, card in self.unlike.cards.items()}
+        return {task: net.card for task, net in self.nets.items()} | others
+
+    @property
     def weights(self) -> tuple[str, ...]:
         """``name:hash`` of every network, and the calibration."""
-        cards = [net.card for net in self.nets.values()]
+        cards = self.cards.values()
         named = list(dict.fromkeys(f"{card.name}:{card.short_hash}" for card in cards))
         return (*named, f"calibration:{self.calibration.name}") if self.calibration else tuple(named)
 
@@ -133,12 +145,12 @@ class CellClassifier:
     @property
     def geometries(self) -> tuple[Geometry, ...]:
         """How crops are cut for the networks, each way once."""
-        return tuple(dict.fromkeys(net.geometry for net in self.nets.values()))
+        return tuple(dict.fromkeys(map(_geometry, self.cards.values())))
 
     @property
     def measured_geometries(self) -> tuple[Geometry, ...]:
         """In which of these crops cells are measured for trees."""
-        return measured_geometries(self.nets.values())
+        return tuple(dict.fromkeys(_geometry(card) for card in self.cards.values() if card.trees))
 
     @property
     def known_cells(self) -> tuple[Geometry, KnownCells] | None:
@@ -162,11 +174,11 @@ class CellClassifier:
 
     def predict_probs(
         self, crops: Sequence[dict[Geometry, NDArray[np.uint8]]],
-        forms: Sequence[dict[Geometry, NDArray[np.float32]]],
+        forms: Sequence[dict[Geometry, NDArray[np.float32]]], restained: Sequence[bool],
     ) -> list[CellProbs]:  # fmt: skip
         """Probabilities of the cells of each field.
 
-        All fields' crops are run at once, so that they fill the networks' batches.
+        All fields' crops that the same networks name are run at once, so that they fill their batches.
 
         Parameters
         ----------
@@ -174,18 +186,33 @@ class CellClassifier:
             Of each field: geometry to crops, (N, S, S, 3) uint8 RGB.
         forms : sequence of dict
             Of each field: what was measured of its cells, of :attr:`measured_geometries`.
+        restained : sequence of bool
+            Of each field: whether its cells were brought to the reference stain.
 
         Returns
         -------
         list of CellProbs
         """
-        if not crops:
-            return []
+        named: dict[int, CellProbs] = {}
+        for is_restained in (False, True):
+            own = [i for i, one in enumerate(restained) if one == is_restained]
+            if own:
+                others = self.unlike.nets if is_restained else {}
+                said = self._together(others, [crops[i] for i in own], [forms[i] for i in own])
+                named |= dict(zip(own, said, strict=True))
+        return [named[i] for i in range(len(crops))]
+
+    def _together(
+        self, others: dict[str, Classifier], crops: Sequence[dict[Geometry, NDArray[np.uint8]]],
+        forms: Sequence[dict[Geometry, NDArray[np.float32]]],
+    ) -> list[CellProbs]:  # fmt: skip
         cut = {how: np.concatenate([own[how] for own in crops]) for how in self.geometries}
         measured = {how: np.concatenate([own[how] for own in forms]) for how in self.measured_geometries}
         counts = [len(next(iter(own.values()))) for own in crops]
         nets, n = self.nets, sum(counts)
         said = dict(zip(nets, predict_probs(list(nets.values()), cut, measured), strict=True))
+        beside = zip(others, predict_probs(list(others.values()), cut, measured), strict=True)
+        said |= {task: geometric_mean(said[task], probs) for task, probs in beside}
         calibrated = {task: self._recalibration(task, nets[task])(probs) for task, probs in said.items()}
         blast = np.full(n, np.nan, np.float32)
         if self.blast is not None:
@@ -236,17 +263,42 @@ def fine_pair(config: ScanConfig) -> Path | None:
     return own
 
 
+def _geometry(card: ClassifierCard) -> Geometry:
+    return Geometry(card.crop_um, card.crop_px)
+
+
+def unlike_nets(config: ScanConfig, usual: dict[str, Classifier]) -> UnlikeNets:
+    """Read the networks that name slides of unknown stain; each must name what the usual one names.
+
+    Raises
+    ------
+    ConfigError
+        If one names other classes.
+    """
+    pairs = {task: path for task, path in unlike_pairs(config).items() if task in usual}
+    found = UnlikeNets.read(pairs, config) if pairs else NO_OTHERS
+    for task, card in found.cards.items():
+        if card.classes != (known := usual[task].card.classes):
+            raise ConfigError(
+                f"{pairs[task]}: names {', '.join(card.classes)}, the usual net {', '.join(known)}; on "
+                "slides of unknown stain the same must be named, in the same order"
+            )
+    return found
+
+
 def _calibration(
-    config: ScanConfig, differential: Classifier | None, blast: Classifier | None
+    config: ScanConfig, usual: dict[str, ClassifierCard], unlike: dict[str, ClassifierCard]
 ) -> Calibration | None:
     """Find the card of the nets in use; None where their errors are not known."""
-    if differential is None or blast is None:
+    cards = usual | {f"{task}_unlike": card for task, card in unlike.items()}
+    networks = {task: card.sha256 for task, card in cards.items() if not task.startswith("cells")}
+    if not {"differential", "blast"} <= networks.keys():
         return None
     given = config.calibration
     if not given and not shipped_calibration().is_file():
         return None
     card = load_calibration(given or shipped_calibration())
-    if card.belongs_to({"blast": blast.card.sha256, "differential": differential.card.sha256}):
+    if card.belongs_to(networks):
         return card
     if given:
         raise WeightsError(

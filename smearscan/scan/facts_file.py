@@ -24,7 +24,7 @@ _NAME = "facts.json"
 
 def facts_of(scanner: SmearScanner) -> RunFacts:
     """Gather what pages and exports tell of the scanner that makes a run."""
-    cards = [scanner.detector.card, *(net.card for net in scanner.classifier.nets.values())]
+    cards = [scanner.detector.card, *scanner.classifier.cards.values()]
     return RunFacts.of(scanner.config, cards, scanner.classifier.calibration)
 
 

@@ -179,7 +179,9 @@ class Pipeline:
         try:
             with self.timer("classify"):
                 probs = self.classifier.predict_probs(
-                    [field.crops for _, field in fields], [field.forms for _, field in fields]
+                    [field.crops for _, field in fields],
+                    [field.forms for _, field in fields],
+                    [field.stain is not None and field.stain.is_reference for _, field in fields],
                 )
         except Exception as error:
             if len({stream for stream, _ in fields}) == 1:

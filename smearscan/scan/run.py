@@ -19,6 +19,7 @@ from smearscan.scan.pipeline import OnField
 from smearscan.scan.run_folder import RunFolder
 from smearscan.scan.scanner import SmearScanner
 from smearscan.scan.slides_in_flight import OnProgress
+from smearscan.weights import Card
 
 OnSlide = Callable[[SlideReport], None]
 ScanAll = Callable[[Sequence[Slide]], Generator[PackedSlide, None, None]]
@@ -164,16 +165,12 @@ def answer_settings(scanner: SmearScanner, names: OutputNames | None = None) -> 
 
     Weights, their cards and the calibration stand as hashes, the reference ranges as they are.
     """
-    stages = {
-        "detector": scanner.detector,
-        "differential": scanner.classifier.differential,
-        "blast": scanner.classifier.blast,
-        "cells": scanner.classifier.fine,
-    }
+    none: dict[str, Card | None] = dict.fromkeys(("differential", "blast", "cells"))
+    cards = {"detector": scanner.detector.card, **none, **scanner.classifier.cards}
     settings = scanner.config.model_dump(mode="json", exclude=_CHANGE_NO_ANSWER | _KNOWN_BY_CONTENT)
     hashes = {
-        f"{stage}_card": _sha256(net.card.model_dump_json()) if net is not None else None
-        for stage, net in stages.items()
+        f"{stage}_card": _sha256(card.model_dump_json()) if card is not None else None
+        for stage, card in cards.items()
     }
     calibration = scanner.classifier.calibration
     pseudonyms = names.pseudonyms if names else None

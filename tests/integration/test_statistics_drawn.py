@@ -145,6 +145,6 @@ def test_a_card_of_other_networks_is_refused(drawn: Path, scanned: Path, tmp_pat
 
 def test_the_shipped_weights_are_intact_and_their_calibration_is_theirs() -> None:
     told = smearscan("weights", "verify").stdout
-    assert told.count("intact, sha256") == 4
+    assert told.count("intact, sha256") == 7
     assert "calibration: belongs to the shipped nets" in told
     assert "calibration of blast:" in smearscan("weights", "list").stdout

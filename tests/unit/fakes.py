@@ -14,6 +14,7 @@ from smearscan.detection.detector import Detector
 from smearscan.results import FieldFailure, FieldResult
 from smearscan.scan import cell_classifier
 from smearscan.scan.scanner import SmearScanner
+from smearscan.scan.unlike_nets import UnlikeNets
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES, RED_CELL_UM
 from smearscan.weights import KnownCells
 from smearscan.weights.pairs import ClassifierCard, DetectorCard
@@ -147,15 +148,21 @@ UM_PER_PX = RED_CELL_UM / 32.0
 
 def use_fake_nets(
     monkeypatch: pytest.MonkeyPatch, classes: tuple[str, ...] = DIFFERENTIAL_CLASSES,
-    fine_classes: tuple[str, ...] = (), known_cells: KnownCells | None = None, **blast_card: Any,
+    fine_classes: tuple[str, ...] = (), known_cells: KnownCells | None = None,
+    unlike: dict[str, Classifier] | None = None, **blast_card: Any,
 ) -> None:  # fmt: skip
-    """Give every scanner networks of this file in place of the shipped ones, and no shipped calibration."""
+    """Give every scanner networks of this file in place of the shipped ones, and no shipped calibration.
+
+    `unlike` answer on slides of unknown stain.
+    """
     nets = {"differential": classifier("differential", classes, known_cells=known_cells)}
     nets["blast"] = classifier("blast", ("healthy", "blast"), **{"known_cells": known_cells, **blast_card})
     if fine_classes:
         nets["cells"] = classifier("cells", fine_classes, sha256="ce" * 32)
+    others = {task: net.card for task, net in (unlike or {}).items()}
     fine = Path("cells.safetensors") if fine_classes else None
     monkeypatch.setattr(cell_classifier, "fine_pair", lambda _: fine)
+    monkeypatch.setattr(cell_classifier, "unlike_nets", lambda *_: UnlikeNets(others, lambda: unlike or {}))
     monkeypatch.setattr(Detector, "load", lambda *_: detector())
     monkeypatch.setattr(cell_classifier, "load_classifiers", lambda paths, *_: [nets[p.stem] for p in paths])
     monkeypatch.setattr(cell_classifier, "shipped_calibration", lambda: Path("no calibration here"))

@@ -117,6 +117,11 @@ def test_a_card_belongs_to_the_nets_it_names() -> None:
     assert card.belongs_to(networks)
     assert not card.belongs_to({**networks, "blast": "0" * 64})
     assert not card.belongs_to({"blast": networks["blast"]})
+    assert not card.belongs_to({**networks, "differential_unlike": "1" * 64})
+    of_three = card.model_copy(update={"networks": {**networks, "differential_unlike": "1" * 64}})
+    assert of_three.belongs_to({**networks, "differential_unlike": "1" * 64})
+    assert of_three.belongs_to(networks)  # a scan without the reference stain has no use for the third
+    assert not of_three.belongs_to({**networks, "differential_unlike": "2" * 64})
 
 
 def test_a_card_does_not_change() -> None:

@@ -72,6 +72,7 @@ def _fake_nets(monkeypatch: pytest.MonkeyPatch) -> None:
         return Classifier(Even(2), classifier_card(task, classes))
 
     monkeypatch.setattr(Detector, "load", lambda *_: fakes.detector())
+    monkeypatch.setattr(cell_classifier, "unlike_pairs", lambda _: {})
     monkeypatch.setattr(
         cell_classifier, "load_classifiers", lambda paths, *_: [shipped(path.stem) for path in paths]
     )

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from made_up import CLASSES, KINDS, calibration, errors, labeled, saved_pairs, written
@@ -12,7 +13,8 @@ from smearscan.calibration import calibrate, last_layer
 from smearscan.calibration.verdict import Verdict, weigh
 from smearscan.cli import main
 from smearscan.differential.calibration_card import load_calibration, save_calibration
-from smearscan.weights.pairs import ClassifierCard, load_card
+from smearscan.results import STAIN_COLUMNS
+from smearscan.weights.pairs import ClassifierCard, load_card, load_weights, save_weights
 
 
 def ask(*args: object) -> Result:
@@ -228,3 +230,37 @@ def test_the_last_layers_go_with_their_new_pairs(
     assert worse["after"]["right_of_named"]["value"] < worse["before"]["right_of_named"]["value"]
     assert worse["after"]["blasts_called"]["value"] < worse["before"]["blasts_called"]["value"]
     assert set(KINDS) <= set(card.classes)
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.8])
+def test_cells_of_unknown_stain_teach_the_net_that_named_them(
+    tmp_path: Path, table: Path, networks: dict[str, str], pairs: list[object], gain: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Where most were brought to the reference, the net of such slides is refitted."""
+    own, tensors = load_weights(tmp_path / "differential", ClassifierCard)
+    unlike = tmp_path / "differential_unlike.safetensors"
+    named = {"name": "differential_unlike", "only_unlike": True, "temperature": 2.0}
+    other = save_weights(unlike, own.model_copy(update=named), {k: v + 1 for k, v in tensors.items()})
+    base = tmp_path / "base.yaml"
+    save_calibration(base, calibration(networks={**networks, "differential_unlike": other.sha256}))
+    rows = pd.read_csv(table).assign(**dict.fromkeys(STAIN_COLUMNS, gain))
+    rows.to_csv(table, index=False)
+    taught: list[str] = []
+
+    def refitted(
+        rows: object, found: object, target: object, slides: Path, pair: Path, out: Path, folds: object
+    ) -> object:
+        taught.append(pair.stem)
+        card, seen = load_card(pair, ClassifierCard), labeled(150)
+        new = card.model_copy(update={"sha256": card.task[0] * 64})
+        blast = np.column_stack([1 - seen.blast_probs, seen.blast_probs])
+        return new, blast if card.task == "blast" else seen.probs
+
+    monkeypatch.setattr(last_layer, "refit_last_layer", refitted)
+    out = tmp_path / "site.yaml"
+    layer = ["--last-layer", tmp_path / "o", "--slides", tmp_path / "slides", "--force"]
+    done = ask("--cells", table, "--base", base, "--out", out, *pairs, "--weights", unlike, *layer)
+    assert done.exit_code == 0, done.output
+    assert sorted(taught) == ["blast", "differential" if gain == 1 else "differential_unlike"]
+    assert load_calibration(out).networks == {"blast": "b" * 64, "differential": "d" * 64}

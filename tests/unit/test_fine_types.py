@@ -61,7 +61,8 @@ def test_each_field_gets_the_answers_to_its_own_cells() -> None:
     assert own.fine is not None
     (how,) = own.geometries
     crops = np.random.default_rng(0).integers(0, 256, (7, how.px, how.px, 3), np.uint8)
-    parts = own.predict_probs([{how: crops[:2]}, {how: crops[2:2]}, {how: crops[2:]}], [{}, {}, {}])
+    cut = [{how: crops[:2]}, {how: crops[2:2]}, {how: crops[2:]}]
+    parts = own.predict_probs(cut, [{}, {}, {}], [False, False, False])
     assert [part.fine.shape for part in parts] == [(2, 18), (0, 18), (5, 18)]
     np.testing.assert_array_equal(np.concatenate([part.fine for part in parts]), own.fine.probs(crops))
 

@@ -96,9 +96,9 @@ def test_weights_without_a_graph_ask_for_torch(
 def shipped_networks() -> list[tuple[Path, NetworkSpec]]:
     detector = shipped("detector")
     made = [(graph_file(detector), network_spec(detector)[1])]
-    both = ["differential", "blast"]
-    with_cells = [[*both, "cells"]] if shipped("cells").is_file() else []
-    for names in (["differential"], ["blast"], both, *with_cells):
+    every = ["differential", "blast", "cells"]
+    unlike = [f"{task}_unlike" for task in every]
+    for names in (every[:1], every[1:2], every[:2], every, unlike[:1], unlike[1:2], unlike):
         pairs = [Pair.read(shipped(name)) for name in names]
         made.append((graph_file(*(pair.path for pair in pairs)), joint_network_spec(pairs)))
     return made

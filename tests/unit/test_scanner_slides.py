@@ -111,7 +111,7 @@ def test_the_scale_of_a_slide_is_measured_once_and_used_for_all_fields(
         assert report.scale.source == "red cells"
         assert report.scale.um_per_px == pytest.approx(UM_PER_PX, rel=0.05)
         assert {r.scale for r in results if isinstance(r, FieldResult)} == {report.scale}
-    assert calls == [1, 2, 2]
+    assert sorted(calls) == [1, 2, 2]  # slides are opened two at a time
 
 
 def test_fields_of_a_stream_are_measured_one_by_one() -> None:

@@ -129,11 +129,11 @@ def test_classifiers_that_fail_for_one_slide_name_the_others_of_its_window(
     slides, inner = find_slides(root), CellClassifier.predict_probs
     calls: list[int] = []
 
-    def fails(self: CellClassifier, crops: Any, forms: Any) -> Any:
+    def fails(self: CellClassifier, crops: Any, forms: Any, restained: Any) -> Any:
         calls.append(len(crops))
         if len(crops) in (17, 11):  # the fields of all slides together, and those of the third alone
             raise ZeroDivisionError
-        return inner(self, crops, forms)
+        return inner(self, crops, forms, restained)
 
     with monkeypatch.context() as patch:
         patch.setattr(CellClassifier, "predict_probs", fails)
