@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from smearscan.numeric import softmax
 from smearscan.taxonomy import BLAST, FINE_TYPES_OF, HEALTHY, UNCLASSIFIED
 
 
@@ -65,9 +66,7 @@ def geometric_mean(*answers: NDArray[np.floating]) -> NDArray[np.float32]:
     if len(answers) == 1:
         return np.asarray(answers[0], np.float32)
     logs = [np.log(np.maximum(np.asarray(probs, np.float64), 1e-30)) for probs in answers]
-    mean = np.sum(logs, axis=0) / len(logs)
-    odds = np.exp(mean - mean.max(axis=1, keepdims=True, initial=-np.inf))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
+    return np.asarray(softmax(np.sum(logs, axis=0) / len(logs)), np.float32)
 
 
 def probs_given_type(

@@ -124,6 +124,7 @@ def _calibration(hashes: dict[str, str]) -> None:
     from smearscan.differential.calibration_card import load_calibration, shipped_calibration
 
     own = load_calibration(shipped_calibration())
-    nets = {task: hashes[task] for task in _TASKS}
+    every = [*_TASKS, *(f"{task}_unlike" for task in _TASKS)]
+    nets = {task: hashes[task] for task in every if task in hashes}
     belongs = "belongs to these nets" if own.belongs_to(nets) else "was made with other nets and is not used"
     click.echo(f"calibration: {own.name} {belongs}")

@@ -21,7 +21,7 @@ from smearscan.differential.calibration_card import (
 )
 from smearscan.errors import ConfigError, WeightsError
 from smearscan.results import Stain
-from smearscan.scan.unlike_nets import NO_OTHERS, UnlikeNets, unlike_pairs
+from smearscan.scan.unlike_nets import NO_OTHERS, USUAL, UnlikeNets, unlike_pairs
 from smearscan.taxonomy import BLAST, RED_CELL_UM
 from smearscan.weights.known import KnownCells
 from smearscan.weights.pairs import ClassifierCard, load_card, shipped
@@ -273,8 +273,11 @@ def unlike_nets(config: ScanConfig, usual: dict[str, Classifier]) -> UnlikeNets:
     Raises
     ------
     ConfigError
-        If one names other classes.
+        If one names other classes, or one that was given would name no slide.
     """
+    for task in USUAL:
+        if (given := getattr(config, f"{task}_unlike")) and (why := _why_unused(task, config, usual)):
+            raise ConfigError(f"{given}: would name no slide, for {why}; leave {task}_unlike out")
     pairs = {task: path for task, path in unlike_pairs(config).items() if task in usual}
     found = UnlikeNets.read(pairs, config) if pairs else NO_OTHERS
     for task, card in found.cards.items():
@@ -284,6 +287,17 @@ def unlike_nets(config: ScanConfig, usual: dict[str, Classifier]) -> UnlikeNets:
                 "slides of unknown stain the same must be named, in the same order"
             )
     return found
+
+
+def _why_unused(task: str, config: ScanConfig, usual: dict[str, Classifier]) -> str:
+    """Tell in words why no slide would be named by another net of a task; empty where it is asked."""
+    if not config.reference_stain:
+        return "no slide is brought to the reference stain (reference_stain is off)"
+    if task not in usual:
+        return f"no usual net of the task {task!r} runs beside it"
+    if any(net.card.known_cells is None for name, net in usual.items() if name != "cells"):
+        return "a card of the usual nets does not tell how its training cells are stained, so none is unlike"
+    return ""
 
 
 def _calibration(

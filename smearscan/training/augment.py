@@ -113,6 +113,12 @@ class Augmentation(BaseModel):
             mixup=0,
         )  # fmt: skip
 
+    @model_validator(mode="after")
+    def _green_of_some(self) -> "Augmentation":
+        if self.green and not self.nucleus:
+            raise ValueError("green is a share of the crops of nucleus, and there are none; give nucleus")
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _named(cls, given: Any) -> Any:

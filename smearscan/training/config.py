@@ -244,6 +244,15 @@ class ClassifierTraining(_Strict):
             raise ValueError("needs one class a cell, which cells of the task 'cells' have not; leave it out")
         return trees
 
+    @field_validator("class_weights")
+    @classmethod
+    def _of_one_class(cls, weights: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        if weights and info.data.get("task") == "cells":
+            raise ValueError(
+                "need one class a cell, which those of the task 'cells' have not; leave them out"
+            )
+        return weights
+
     @field_validator("crop_px")
     @classmethod
     def _fits(cls, crop_px: int, info: ValidationInfo) -> int:

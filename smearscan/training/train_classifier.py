@@ -67,7 +67,7 @@ def prepared(table: pd.DataFrame, config: ClassifierTraining) -> tuple[pd.DataFr
         raise DatasetError(f"class_weights names {strange[0]!r}, which is not among {', '.join(classes)}")
     if config.class_weights:
         weights = {k: config.class_weights.get(name, 1.0) for k, name in enumerate(classes)}
-        table = table.assign(class_weight=table["target"].map(weights).fillna(1.0))
+        table = table.assign(class_weight=table["target"].map(weights))
     return table, tuple(classes)
 
 

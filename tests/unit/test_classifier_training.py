@@ -80,6 +80,8 @@ def test_a_class_is_drawn_by_its_weight() -> None:
     share = pd.Series(batches.shares(weighed, config())).groupby([weighed["site"], weighed["target"]]).sum()
     assert share["a", 0] / share["a", 1] == pytest.approx(5)
     assert share["b", 0] / share["a"].sum() == pytest.approx(np.sqrt(0.3))  # a site's own share stays
+    with pytest.raises(ValueError, match="need one class a cell"):
+        config(task="cells", class_weights={"platelet": 2})
     with pytest.raises(DatasetError, match="class_weights names 'blast', which is not among neutrophil"):
         training.prepared(table, config(**{**told, "class_weights": {"blast": 2}}))
 

@@ -22,9 +22,9 @@ from smearscan.results import FieldResult, Stain
 from smearscan.scan.cell_classifier import unlike_nets
 from smearscan.scan.facts_file import facts_of
 from smearscan.scan.run import answer_settings
-from smearscan.scan.unlike_nets import USUAL, UnlikeNets, unlike_pairs
+from smearscan.scan.unlike_nets import NO_OTHERS, USUAL, UnlikeNets, unlike_pairs
 from smearscan.taxonomy import DIFFERENTIAL_CLASSES
-from smearscan.weights import stage_of
+from smearscan.weights import KnownCells, stage_of
 from smearscan.weights.pairs import shipped
 
 SHA = "dd" * 32
@@ -161,11 +161,30 @@ def test_a_run_goes_on_only_with_the_same_ones(slides: Path, monkeypatch: pytest
 
 
 def test_it_must_name_what_the_usual_one_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = {"differential": fakes.classifier("differential", DIFFERENTIAL_CLASSES)}
+    usual = {"differential": fakes.classifier("differential", DIFFERENTIAL_CLASSES, known_cells=KNOWN)}
     others = UnlikeNets({"differential": other(("neutrophil", "monocyte")).card}, dict)
     monkeypatch.setattr(UnlikeNets, "read", lambda *_: others)
     with pytest.raises(ConfigError, match="names neutrophil, monocyte, the usual net neutrophil, lymphocyte"):
         unlike_nets(scan_config(differential_unlike=Path("other.safetensors")), usual)
+
+
+@pytest.mark.parametrize(
+    ("settings", "known", "why"),
+    [
+        ({"reference_stain": False}, KNOWN, "reference_stain is off"),
+        ({"cells_unlike": Path("fine.safetensors")}, KNOWN, "no usual net of the task 'cells' runs"),
+        ({}, None, "does not tell how its training cells are stained"),
+    ],
+)
+def test_one_that_was_given_and_would_name_no_slide_is_refused(
+    settings: dict[str, object], known: KnownCells | None, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = {"differential": fakes.classifier("differential", DIFFERENTIAL_CLASSES, known_cells=known)}
+    given = scan_config(**{"differential_unlike": Path("other.safetensors"), **settings})
+    monkeypatch.setattr(UnlikeNets, "read", lambda *_: UnlikeNets({"differential": other().card}, dict))
+    with pytest.raises(ConfigError, match=why):
+        unlike_nets(given, usual)
+    assert unlike_nets(scan_config(reference_stain=False), usual) is NO_OTHERS
 
 
 def test_a_calibration_of_another_one_is_refused(slides: Path, tmp_path: Path) -> None:
